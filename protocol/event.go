@@ -17,6 +17,7 @@ const (
 	KindCountSeen Kind = "count_seen" // body: CountSeen
 	KindStockLoad Kind = "stock_load" // body: StockLoad, written by the hub
 	KindCatalog   Kind = "catalog"    // body: Catalog, written by the hub
+	KindReissue   Kind = "reissue"    // body: Reissue, written after a fork
 )
 
 // Clock is what the writer's clocks showed. It is for people and for
@@ -153,7 +154,6 @@ type Event struct {
 	Kind         Kind
 	Boot         uint32 // how often the writer had started; Clock.MonoMs counts within it
 	UTCOffsetMin int32  // the store's offset from UTC at the time, in minutes
-	Reissue      *EventID
 	Moves        []Move
 	Idempotency  *Idempotency
 
@@ -162,6 +162,15 @@ type Event struct {
 	CountSeen *CountSeen
 	StockLoad *StockLoad
 	Catalog   *Catalog
+	Reissue   *Reissue
+}
+
+// Reissue logs an event of a parent stream again after a fork. It carries the
+// original record verbatim and has no moves of its own: the fold applies the
+// original under its own ID, once, in whichever order the two arrive.
+type Reissue struct {
+	ID     EventID
+	Record Record
 }
 
 // StreamPos is how far a reader had folded a stream.

@@ -78,7 +78,7 @@ func Parse(text string) (GTIN, error) {
 // import does. On top of Parse it returns ErrRestricted for
 //
 //   - the GS1 prefixes 020 to 029, 040 to 049 and 200 to 299 of the GTIN-13
-//     that ends the number (GS1 General Specifications 1.4.2),
+//     that ends the number (GS1 General Specifications, GS1 prefixes),
 //   - an RCN-8, which is a text of eight digits that starts with 0 or 2, and
 //   - a number below 100,000, however many zeros stand before it.
 //

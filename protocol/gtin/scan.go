@@ -1,6 +1,9 @@
 package gtin
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // Form says how a number was written in a scanned text.
 type Form string
@@ -59,9 +62,8 @@ func Scan(text string) ([]Candidate, error) {
 	if len(text) > scanSizeMax {
 		return nil, ErrLength
 	}
-	text = strings.TrimSpace(strings.Map(asciiDigit, text))
-	aim, text := cutAIM(text)
-	text = strings.Trim(text, string(groupSeparator))
+	aim, text := cutAIM(trimmed(strings.Map(asciiDigit, text)))
+	text = trimmed(text)
 	switch aim {
 	case "]E4":
 		return scanEAN8(text)
@@ -76,14 +78,21 @@ func Scan(text string) ([]Candidate, error) {
 	return scanPlain(text)
 }
 
+// trimmed drops space and group separators around a text.
+func trimmed(text string) string {
+	return strings.TrimFunc(text, func(r rune) bool {
+		return r == groupSeparator || unicode.IsSpace(r)
+	})
+}
+
 // asciiDigit maps the digits that a Persian or Arabic keyboard layout makes of
 // a scanner's key strokes.
 func asciiDigit(r rune) rune {
 	switch {
-	case '۰' <= r && r <= '۹':
-		return '0' + r - '۰'
-	case '٠' <= r && r <= '٩':
-		return '0' + r - '٠'
+	case '\u06F0' <= r && r <= '\u06F9':
+		return '0' + r - '\u06F0'
+	case '\u0660' <= r && r <= '\u0669':
+		return '0' + r - '\u0660'
 	}
 	return r
 }
@@ -152,20 +161,24 @@ func looksLikeGS1(text string) bool {
 	return strings.HasPrefix(text, "(") ||
 		strings.IndexByte(text, groupSeparator) >= 0 ||
 		strings.HasPrefix(text, "01") && len(text) >= first && allDigits(text[:first]) ||
-		strings.Contains(text, gtinPath)
+		isAddress(text)
 }
 
-// scanGS1 reads a text that holds its GTIN under AI 01. Element strings come
-// first, because a lot number in them may contain a slash.
+// isAddress reports whether the text may be a Digital Link. Element strings
+// start with a digit, and a lot number in them may contain the same path.
+func isAddress(text string) bool {
+	return text != "" && !isDigit(text[0]) && strings.Contains(text, gtinPath)
+}
+
+// scanGS1 reads a text that holds its GTIN under AI 01.
 func scanGS1(text string) ([]Candidate, error) {
 	if strings.HasPrefix(text, "(") {
 		return scanAI(bracketedGTIN(text))
 	}
-	digits, err := elementGTIN(text)
-	if err != nil && strings.Contains(text, gtinPath) {
+	if isAddress(text) {
 		return scanDigitalLink(text)
 	}
-	return scanAI(digits, err)
+	return scanAI(elementGTIN(text))
 }
 
 // scanAI makes a candidate of the value of AI 01, which is always written with
@@ -205,7 +218,7 @@ func bracketedGTIN(text string) (string, error) {
 // steps over those of a predefined length by that length and over others up to
 // their separator.
 func elementGTIN(text string) (string, error) {
-	for rest := text; len(rest) >= 2; {
+	for rest := text; len(rest) >= 2 && allDigits(rest[:2]); {
 		size := elementSize(rest[:2])
 		if size == 0 {
 			size = strings.IndexByte(rest, groupSeparator)
@@ -229,10 +242,9 @@ func elementGTIN(text string) (string, error) {
 // Specifications 7.8, element strings with predefined length).
 func elementSize(ai string) int {
 	switch ai {
-	case "00", "04":
-		if ai == "00" {
-			return 20
-		}
+	case "00":
+		return 20
+	case "04":
 		return 18
 	case "01", "02", "03", "41":
 		return 16
@@ -254,10 +266,15 @@ func scanDigitalLink(text string) ([]Candidate, error) {
 	if end := strings.IndexAny(text, "?#"); end >= 0 {
 		text = text[:end]
 	}
-	_, rest, ok := strings.Cut(text, gtinPath)
 	firstErr := ErrNotDigits
-	for seen := 0; ok; seen++ {
-		digits, _, _ := strings.Cut(rest, "/")
+	for seen := 0; ; seen++ {
+		at := strings.Index(text, gtinPath)
+		if at < 0 {
+			break
+		}
+		// The slash that ends this segment may start the next /01/.
+		text = text[at+len(gtinPath)-1:]
+		digits, _, _ := strings.Cut(text[1:], "/")
 		g, err := parseDigits(digits)
 		if err == nil {
 			return one(g, FormDigitalLink, digits, nil)
@@ -265,8 +282,6 @@ func scanDigitalLink(text string) ([]Candidate, error) {
 		if seen == 0 {
 			firstErr = err
 		}
-		// The slash that ends one segment starts the next one.
-		_, rest, ok = strings.Cut("/"+rest, gtinPath)
 	}
 	return nil, firstErr
 }

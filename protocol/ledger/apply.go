@@ -1,0 +1,148 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+
+	"counterpart/protocol"
+)
+
+// Batch is a run of consecutive events of one stream.
+type Batch struct {
+	Origin  protocol.Origin
+	First   protocol.Seq
+	Prev    protocol.Hash
+	Records []protocol.Record
+}
+
+// Result says what Apply did.
+type Result struct {
+	Stream  Stream // the stream's cursor afterwards
+	Applied int    // events that were new
+	Dead    int    // of these, events that were stored but could not be folded
+	// Events are the new events, decoded; nil stands for a dead one.
+	Events []*protocol.Event
+	// Feeds are the state feeds that grew, with their new heads.
+	Feeds map[protocol.FeedID]uint64
+}
+
+// GapError says that a batch does not follow on the cursor.
+type GapError struct{ Want protocol.Seq }
+
+func (e *GapError) Error() string {
+	return fmt.Sprintf("events are missing: the next one is %d", e.Want)
+}
+
+// ErrChain is returned when a batch does not continue the chain of hashes, or
+// repeats numbers with other events. Nothing was applied.
+var ErrChain = errors.New("events do not continue the stream's chain of hashes")
+
+// Apply stores the new events of a batch, folds them and moves the stream's
+// cursor, all through tx. Events that are there already are verified and
+// skipped, so applying a batch again changes nothing. A batch that starts
+// behind a gap or on another chain changes nothing and is refused.
+func Apply(tx Tx, b Batch) (Result, error) {
+	s := newSet(tx)
+	key := streamKey(b.Origin)
+	if err := s.load([]Key{key}); err != nil {
+		return Result{}, err
+	}
+	stream, err := get(s, key, decodeStream)
+	if err != nil {
+		return Result{}, err
+	}
+	head := stream.Hash
+	if stream.Seq == 0 {
+		head = b.Origin.Genesis()
+	}
+	if b.First == 0 || b.First > stream.Seq+1 {
+		return Result{Stream: *stream}, &GapError{Want: stream.Seq + 1}
+	}
+	fresh, err := verifyOverlap(tx, b, stream.Seq, head)
+	if err != nil {
+		return Result{Stream: *stream}, err
+	}
+	if len(fresh) == 0 {
+		return Result{Stream: *stream}, nil
+	}
+	f := &fold{set: s, origin: b.Origin, stream: key, res: Result{Feeds: map[protocol.FeedID]uint64{}}}
+	if err := f.run(stream.Seq+1, head, fresh); err != nil {
+		return Result{}, err
+	}
+	if err := s.flush(); err != nil {
+		return Result{}, err
+	}
+	after, err := get(s, key, decodeStream)
+	if err != nil {
+		return Result{}, err
+	}
+	f.res.Stream, f.res.Applied = *after, len(fresh)
+	return f.res, nil
+}
+
+// verifyOverlap returns the records beyond the cursor, having checked that
+// those up to it are the ones that are stored.
+func verifyOverlap(tx Tx, b Batch, cursor protocol.Seq, head protocol.Hash) ([]protocol.Record, error) {
+	known := int(cursor - b.First + 1)
+	hash := b.Prev
+	if known >= len(b.Records) {
+		for _, r := range b.Records {
+			hash = hash.Next(r)
+		}
+		if known == len(b.Records) {
+			if hash != head {
+				return nil, ErrChain
+			}
+			return nil, nil
+		}
+		last := protocol.EventID{Inc: b.Origin.Inc, Seq: b.First + protocol.Seq(len(b.Records)) - 1}
+		values, err := tx.Load([]Key{eventKey(last)})
+		if err != nil {
+			return nil, err
+		}
+		if len(b.Records) > 0 && len(values[0]) >= len(hash) && protocol.Hash(values[0][:len(hash)]) != hash {
+			return nil, ErrChain
+		}
+		return nil, nil
+	}
+	for _, r := range b.Records[:known] {
+		hash = hash.Next(r)
+	}
+	if hash != head {
+		return nil, ErrChain
+	}
+	return b.Records[known:], nil
+}
+
+// Log appends one event of this machine to its own stream and folds it. The
+// event is in the log when the transaction of tx has committed, and not
+// before.
+func Log(tx Tx, o protocol.Origin, clock protocol.Clock, ev *protocol.Event) (Result, error) {
+	body, err := protocol.EncodeEvent(ev)
+	if err != nil {
+		return Result{}, err
+	}
+	if len(body)+protocol.RecordHeaderBytes > protocol.EventBytesMax {
+		return Result{}, protocol.Refuse(protocol.TooLarge, "This is too large to be recorded as one event (more than 1 MiB). Nothing was recorded. Split it up and send the parts.")
+	}
+	values, err := tx.Load([]Key{streamKey(o)})
+	if err != nil {
+		return Result{}, err
+	}
+	stream, err := decodeStream(values[0])
+	if err != nil {
+		return Result{}, err
+	}
+	prev := stream.Hash
+	if stream.Seq == 0 {
+		prev = o.Genesis()
+	}
+	res, err := Apply(tx, Batch{Origin: o, First: stream.Seq + 1, Prev: prev, Records: []protocol.Record{{Clock: clock, Body: body}}})
+	if err != nil {
+		return res, err
+	}
+	if res.Dead > 0 {
+		return res, fmt.Errorf("own event of kind %s cannot be folded", ev.Kind)
+	}
+	return res, nil
+}

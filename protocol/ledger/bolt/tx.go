@@ -1,0 +1,245 @@
+package bolt
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	bbolt "go.etcd.io/bbolt"
+
+	"counterpart/protocol/ledger"
+)
+
+// idBytesMax is the longest ID that bbolt takes.
+const idBytesMax = bbolt.MaxKeySize
+
+// tableNames are the buckets. A name never changes: files carry it.
+var tableNames = [ledger.TableCount][]byte{
+	ledger.States: []byte("states"),
+	ledger.Events: []byte("events"),
+	ledger.Feeds:  []byte("feeds"),
+	ledger.Notes:  []byte("notes"),
+}
+
+// session is what the calls of one bbolt transaction share. Reading goes
+// through one cursor per table and one key buffer, because bbolt otherwise
+// allocates a cursor for every Get.
+type session struct {
+	path    string
+	tx      *bbolt.Tx
+	buckets [ledger.TableCount]*bbolt.Bucket
+	cursors [ledger.TableCount]*bbolt.Cursor
+	key     []byte
+	rows    []ledger.Row
+	writes  uint64
+	puts    int
+	deletes int
+}
+
+// begin turns s to a new transaction and keeps its buffers.
+func (s *session) begin(btx *bbolt.Tx) {
+	clear(s.rows)
+	*s = session{path: s.path, tx: btx, key: s.key[:0], rows: s.rows[:0]}
+}
+
+func (s *session) bucket(t ledger.Table) (*bbolt.Bucket, error) {
+	if t >= ledger.TableCount {
+		return nil, fmt.Errorf("bolt: table %d does not exist", t)
+	}
+	if s.buckets[t] == nil {
+		b := s.tx.Bucket(tableNames[t])
+		if b == nil {
+			return nil, corrupt(s.path, fmt.Errorf("bucket %s is missing", tableNames[t]))
+		}
+		if t == ledger.Events || t == ledger.Feeds {
+			// Both grow at their ends only, so a page that is left behind half
+			// empty would stay so for ever.
+			b.FillPercent = 0.9
+		}
+		s.buckets[t] = b
+		s.cursors[t] = b.Cursor()
+	}
+	return s.buckets[t], nil
+}
+
+func (s *session) find(k ledger.Key) ([]byte, error) {
+	if _, err := s.bucket(k.Table); err != nil {
+		return nil, err
+	}
+	if k.ID == "" {
+		return nil, nil
+	}
+	s.key = append(s.key[:0], k.ID...)
+	found, value := s.cursors[k.Table].Seek(s.key)
+	if !bytes.Equal(found, s.key) {
+		return nil, nil
+	}
+	return present(value), nil
+}
+
+// present keeps an empty value apart from no value.
+func present(value []byte) []byte {
+	if value == nil {
+		return []byte{}
+	}
+	return value
+}
+
+// tx is what one function sees of a session. It is cut off when the function
+// ends, so that a Reader that was kept cannot touch a later transaction. An
+// error sticks: a function that overlooks it does not commit half its rows.
+type tx struct {
+	s     *session
+	wrote bool
+	err   error
+}
+
+// guard turns a panic inside bbolt into an error. It must be deferred directly.
+func (t *tx) guard(err *error) {
+	if r := recover(); r != nil {
+		*err = corrupt(t.s.path, recovered(r))
+	}
+	if *err != nil && t.err == nil {
+		t.err = *err
+	}
+}
+
+func (t *tx) Load(keys []ledger.Key) (values [][]byte, err error) {
+	if t.s == nil {
+		return nil, errTxEnded
+	}
+	defer t.guard(&err)
+	values = make([][]byte, len(keys))
+	for i := range keys {
+		if values[i], err = t.s.find(keys[i]); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
+}
+
+func (t *tx) Scan(table ledger.Table, from, to string, fn func(id string, value []byte) (bool, error)) error {
+	if t.s == nil {
+		return errTxEnded
+	}
+	// The cursor is the scan's own, because fn may load and scan as well.
+	c, err := t.cursor(table)
+	if err != nil {
+		return err
+	}
+	k, v, err := t.seek(c, from)
+	for err == nil && k != nil && (to == "" || string(k) < to) {
+		id, before := string(k), t.s.writes
+		more, err := fn(id, present(v))
+		if err != nil || !more {
+			return err
+		}
+		if t.s.writes != before {
+			// A write moves pages away under the cursor.
+			k, v, err = t.seek(c, id+"\x00")
+		} else {
+			k, v, err = t.next(c)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func (t *tx) cursor(table ledger.Table) (c *bbolt.Cursor, err error) {
+	defer t.guard(&err)
+	b, err := t.s.bucket(table)
+	if err != nil {
+		return nil, err
+	}
+	return b.Cursor(), nil
+}
+
+func (t *tx) seek(c *bbolt.Cursor, from string) (k, v []byte, err error) {
+	defer t.guard(&err)
+	if from == "" {
+		k, v = c.First()
+	} else {
+		k, v = c.Seek([]byte(from))
+	}
+	return k, v, nil
+}
+
+func (t *tx) next(c *bbolt.Cursor) (k, v []byte, err error) {
+	defer t.guard(&err)
+	k, v = c.Next()
+	return k, v, nil
+}
+
+// Write puts and deletes rows in the order of their keys, because neighbours
+// share pages. Of two rows with one key the later one counts.
+func (t *tx) Write(rows []ledger.Row) (err error) {
+	if t.s == nil {
+		return errTxEnded
+	}
+	defer t.guard(&err)
+	for i := range rows {
+		if err := checkRow(&rows[i]); err != nil {
+			return err
+		}
+	}
+	s := t.s
+	if !slices.IsSortedFunc(rows, compareRows) {
+		s.rows = append(s.rows[:0], rows...)
+		slices.SortStableFunc(s.rows, compareRows)
+		rows = s.rows
+	}
+	for i := range rows {
+		b, err := s.bucket(rows[i].Key.Table)
+		if err != nil {
+			return err
+		}
+		t.wrote = true
+		s.writes++
+		s.key = append(s.key[:0], rows[i].Key.ID...)
+		if rows[i].Value == nil {
+			s.deletes++
+			err = b.Delete(s.key)
+		} else {
+			s.puts++
+			err = b.Put(s.key, rows[i].Value)
+		}
+		if err != nil {
+			return fmt.Errorf("write %s %q: %w", tableNames[rows[i].Key.Table], rows[i].Key.ID, err)
+		}
+	}
+	return nil
+}
+
+func compareRows(a, b ledger.Row) int {
+	if a.Key.Table != b.Key.Table {
+		return int(a.Key.Table) - int(b.Key.Table)
+	}
+	return strings.Compare(a.Key.ID, b.Key.ID)
+}
+
+func checkRow(r *ledger.Row) error {
+	switch {
+	case r.Key.Table >= ledger.TableCount:
+		return fmt.Errorf("bolt: table %d does not exist", r.Key.Table)
+	case r.Key.ID == "":
+		return errors.New("bolt: a row needs an ID")
+	case len(r.Key.ID) > idBytesMax:
+		return fmt.Errorf("bolt: an ID of %d bytes is longer than %d", len(r.Key.ID), idBytesMax)
+	case int64(len(r.Value)) > bbolt.MaxValueSize:
+		return fmt.Errorf("bolt: a value of %d bytes is longer than %d", len(r.Value), bbolt.MaxValueSize)
+	}
+	return nil
+}
+
+// reader hides Write, so that no view can be turned into a writer.
+type reader struct{ t *tx }
+
+func (r reader) Load(keys []ledger.Key) ([][]byte, error) { return r.t.Load(keys) }
+
+func (r reader) Scan(t ledger.Table, from, to string, fn func(string, []byte) (bool, error)) error {
+	return r.t.Scan(t, from, to, fn)
+}

@@ -1,0 +1,139 @@
+package ledger
+
+import (
+	"slices"
+
+	"counterpart/protocol"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// The kinds of exceptions that the fold raises. Each is a rule that events of
+// different streams can break together, though none of them did anything wrong
+// by itself; a person resolves it.
+const (
+	ExceptionOverReturn     = "over_return"     // more came back than was sold
+	ExceptionVoidTwice      = "void_twice"      // two voids of one receipt
+	ExceptionVoidAndReturn  = "void_and_return" // a voided receipt was also returned
+	ExceptionReceiptTwice   = "receipt_twice"   // two events with one receipt number
+	ExceptionExternalTwice  = "external_twice"  // one sale of another POS recorded twice
+	ExceptionEventTwice     = "event_twice"     // one event id with two bodies
+	exceptionReferenceLimit = 100
+)
+
+// Exception is a broken rule. It is a function of the aggregate that broke it
+// and so does not depend on the order in which events arrived.
+type Exception struct {
+	Kind    string
+	Store   protocol.StoreID
+	Subject string // the receipt number, external id or event id concerned
+	Events  []protocol.EventID
+}
+
+// Encode writes the exception's row; one without events is no exception.
+func (e *Exception) Encode() []byte {
+	if len(e.Events) == 0 {
+		return nil
+	}
+	var f fields
+	for _, id := range e.Events {
+		f.element(1, encodeID(id))
+	}
+	return f
+}
+
+func decodeException(key string, b []byte) (Exception, error) {
+	var e Exception
+	parts, err := split(key, 3)
+	if err != nil {
+		return e, err
+	}
+	e.Store, e.Kind, e.Subject = protocol.StoreID(parts[0]), parts[1], parts[2]
+	err = decodeFields("exception", b, func(num protowire.Number, v value) error {
+		if num != 1 {
+			return nil
+		}
+		id, err := decodeID(v.data)
+		e.Events = append(e.Events, id)
+		return err
+	})
+	return e, err
+}
+
+// raise writes the exceptions that an aggregate now shows. None goes away by
+// itself: what broke a rule stays in the log.
+func (s *set) raise(store protocol.StoreID, subject string, broken map[string][]protocol.EventID) {
+	kinds := make([]string, 0, len(broken))
+	for kind := range broken {
+		kinds = append(kinds, kind)
+	}
+	slices.Sort(kinds)
+	for _, kind := range kinds {
+		events := slices.Clone(broken[kind])
+		slices.SortFunc(events, compareIDs)
+		events = slices.Compact(events)
+		if len(events) > exceptionReferenceLimit {
+			events = events[:exceptionReferenceLimit]
+		}
+		s.put(exceptionKey(store, kind, subject), &Exception{Events: events})
+	}
+}
+
+// idSet is a sorted set of event ids, for external sales.
+type idSet []protocol.EventID
+
+func (s idSet) Encode() []byte {
+	var f fields
+	for _, id := range s {
+		f.element(1, encodeID(id))
+	}
+	return f
+}
+
+func (s *idSet) add(id protocol.EventID) {
+	if i, found := slices.BinarySearchFunc(*s, id, compareIDs); !found {
+		*s = slices.Insert(*s, i, id)
+	}
+}
+
+func decodeIDSet(b []byte) (*idSet, error) {
+	var s idSet
+	err := decodeFields("event ids", b, func(num protowire.Number, v value) error {
+		id, err := decodeID(v.data)
+		s = append(s, id)
+		return err
+	})
+	return &s, err
+}
+
+// bodies is the set of distinct bodies that were folded under one event id.
+type bodies []protocol.Hash
+
+func (s *bodies) Encode() []byte {
+	var f fields
+	for _, h := range *s {
+		f.element(1, h[:])
+	}
+	return f
+}
+
+func (s *bodies) add(h protocol.Hash) bool {
+	i, found := slices.BinarySearchFunc(*s, h, compareHashes)
+	if !found {
+		*s = slices.Insert(*s, i, h)
+	}
+	return !found
+}
+
+func compareHashes(a, b protocol.Hash) int { return slices.Compare(a[:], b[:]) }
+
+func decodeBodies(b []byte) (*bodies, error) {
+	var s bodies
+	err := decodeFields("bodies", b, func(num protowire.Number, v value) error {
+		var h protocol.Hash
+		copy(h[:], v.data)
+		s = append(s, h)
+		return nil
+	})
+	return &s, err
+}

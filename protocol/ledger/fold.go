@@ -1,0 +1,369 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"fmt"
+
+	"counterpart/protocol"
+	"counterpart/protocol/stock"
+)
+
+// fold applies consecutive events of one stream to a working set.
+type fold struct {
+	set    *set
+	origin protocol.Origin
+	stream Key
+	res    Result
+}
+
+// act is one event as the fold applies it. For a reissue, id and event are
+// those of the original.
+type act struct {
+	id       protocol.EventID // the id under which the effect counts
+	at       protocol.EventID // the place where it is logged
+	event    *protocol.Event  // nil: dead
+	reissue  bool
+	bodyHash protocol.Hash
+	dead     string // why it is dead
+	feedRows []feedRow
+}
+
+// roundsMax is how many rounds of loading an event may need: keys from its own
+// bytes, keys found in what those hold, and one more.
+const roundsMax = 3
+
+func (f *fold) run(first protocol.Seq, head protocol.Hash, records []protocol.Record) error {
+	acts := make([]act, len(records))
+	for i, r := range records {
+		acts[i] = f.decode(protocol.EventID{Inc: f.origin.Inc, Seq: first + protocol.Seq(i)}, r)
+	}
+	for range roundsMax {
+		var keys []Key
+		for i := range acts {
+			var err error
+			if keys, err = f.keys(keys, &acts[i]); err != nil {
+				return err
+			}
+		}
+		if err := f.set.load(keys); err != nil {
+			return err
+		}
+	}
+	f.res.Events = make([]*protocol.Event, len(acts))
+	for i := range acts {
+		if err := f.apply(&acts[i]); err != nil {
+			return fmt.Errorf("event %s: %w", acts[i].at, err)
+		}
+		f.res.Events[i] = acts[i].event
+		head = head.Next(records[i])
+		row := make([]byte, 0, len(head)+protocol.RecordHeaderBytes+len(records[i].Body))
+		f.set.put(eventKey(acts[i].at), blob(records[i].AppendTo(append(row, head[:]...))))
+	}
+	stream, err := change(f.set, f.stream, decodeStream)
+	if err != nil {
+		return err
+	}
+	stream.Seq, stream.Hash = first+protocol.Seq(len(records))-1, head
+	return nil
+}
+
+// decode reads a record. Only the event's own bytes and its stream's writer,
+// who is bound into the hash, can make it dead.
+func (f *fold) decode(at protocol.EventID, r protocol.Record) act {
+	a := act{id: at, at: at}
+	ev, err := protocol.DecodeEvent(r.Body)
+	if err == nil && ev.Reissue != nil {
+		a.reissue, a.id = true, ev.Reissue.ID
+		r = ev.Reissue.Record
+		ev, err = protocol.DecodeEvent(r.Body)
+		if err == nil && ev.Reissue != nil {
+			err = fmt.Errorf("a reissue within a reissue")
+		}
+		a.bodyHash = sha256.Sum256(r.AppendTo(nil))
+	}
+	if err != nil {
+		a.dead = err.Error()
+		return a
+	}
+	if (ev.Catalog != nil || ev.StockLoad != nil) && f.origin.Agent != protocol.HubAgent {
+		a.dead = fmt.Sprintf("kind %s is the hub's to write", ev.Kind)
+		return a
+	}
+	if ev.Catalog != nil {
+		if a.feedRows, err = catalogRows(ev.Catalog); err != nil {
+			a.dead = err.Error()
+			return a
+		}
+	}
+	if !a.reissue {
+		a.bodyHash = sha256.Sum256(r.AppendTo(nil))
+	}
+	a.event = ev
+	return a
+}
+
+// keys adds the rows that the event touches, as far as they can be known from
+// what is loaded.
+func (f *fold) keys(keys []Key, a *act) ([]Key, error) {
+	if a.event == nil {
+		return keys, nil
+	}
+	keys, err := f.reissueKeys(keys, a)
+	if err != nil {
+		return nil, err
+	}
+	ev := a.event
+	for _, m := range ev.Moves {
+		keys = append(keys, levelKey(f.origin.Store, m.SKU))
+	}
+	if s := ev.Sale; s != nil {
+		keys = append(keys, receiptKey(s.ReceiptNo(f.origin.Agent)))
+		if s.Original != "" {
+			keys = append(keys, receiptKey(s.Original))
+		}
+		if s.External != nil {
+			keys = append(keys, externalKey(s.External.Source, s.External.ID))
+		}
+	}
+	if c := ev.CountSeen; c != nil {
+		for _, sku := range c.SKUs {
+			keys = append(keys, levelKey(f.origin.Store, sku))
+		}
+	}
+	if m := ev.Movement; m != nil {
+		for _, l := range m.Lines {
+			keys = append(keys, levelKey(f.origin.Store, l.Item.SKU))
+		}
+		if m.Load != "" {
+			keys = append(keys, loadKey(f.origin.Store, m.Load))
+		}
+	}
+	if l := ev.StockLoad; l != nil {
+		keys = append(keys, loadKey(f.origin.Store, l.ID))
+	}
+	for _, row := range a.feedRows {
+		keys = append(keys, feedHeadKey(row.feed))
+		if keys, err = f.set.referenceKeys(keys, row); err != nil {
+			return nil, err
+		}
+	}
+	return keys, nil
+}
+
+// reissueKeys adds what tells whether the event's effect already counted.
+func (f *fold) reissueKeys(keys []Key, a *act) ([]Key, error) {
+	if !a.reissue {
+		own, err := get(f.set, f.stream, decodeStream)
+		if err == nil && own.Reissued {
+			keys = append(keys, reissueKey(a.id))
+		}
+		return keys, err
+	}
+	parent := f.parentKey(a)
+	keys = append(keys, reissueKey(a.id), parent)
+	if !f.set.has(parent) {
+		return keys, nil
+	}
+	p, err := get(f.set, parent, decodeStream)
+	if err == nil && p.Seq >= a.id.Seq {
+		keys = append(keys, eventKey(a.id))
+	}
+	return keys, err
+}
+
+func (f *fold) parentKey(a *act) Key {
+	return streamKey(protocol.Origin{Store: f.origin.Store, Agent: f.origin.Agent, Inc: a.id.Inc})
+}
+
+// counted tells whether the effect of the event was folded before, under
+// whichever stream; if not, it notes that it is being folded now.
+func (f *fold) counted(a *act) (bool, error) {
+	if !a.reissue {
+		own, err := get(f.set, f.stream, decodeStream)
+		if err != nil || !own.Reissued {
+			return false, err
+		}
+		seen, err := get(f.set, reissueKey(a.id), decodeBodies)
+		if err != nil || len(*seen) == 0 {
+			return false, err
+		}
+		return f.noteBody(a)
+	}
+	parent, err := change(f.set, f.parentKey(a), decodeStream)
+	if err != nil {
+		return false, err
+	}
+	parent.Reissued = true
+	if parent.Seq >= a.id.Seq {
+		original, err := get(f.set, eventKey(a.id), decodeBlob)
+		if err != nil {
+			return false, err
+		}
+		if len(original) <= sha256.Size {
+			// The original was trimmed: it was folded, and its bytes are no
+			// longer here to differ from.
+			return true, nil
+		}
+		seen, err := change(f.set, reissueKey(a.id), decodeBodies)
+		if err != nil {
+			return false, err
+		}
+		seen.add(sha256.Sum256(original[sha256.Size:]))
+	}
+	return f.noteBody(a)
+}
+
+// noteBody adds the event's body to those folded under its id and raises an
+// exception when there is more than one.
+func (f *fold) noteBody(a *act) (bool, error) {
+	seen, err := change(f.set, reissueKey(a.id), decodeBodies)
+	if err != nil {
+		return false, err
+	}
+	fresh := seen.add(a.bodyHash)
+	if len(*seen) > 1 {
+		f.set.raise(f.origin.Store, a.id.String(), map[string][]protocol.EventID{ExceptionEventTwice: {a.id}})
+	}
+	return !fresh, nil
+}
+
+func (f *fold) apply(a *act) error {
+	if a.event == nil {
+		f.res.Dead++
+		f.set.put(deadKey(a.at), blob(a.dead))
+		return nil
+	}
+	if err := f.raiseRegister(a); err != nil {
+		return err
+	}
+	counted, err := f.counted(a)
+	if err != nil || counted {
+		return err
+	}
+	for _, m := range a.event.Moves {
+		level, err := change(f.set, levelKey(f.origin.Store, m.SKU), stock.DecodeLevel)
+		if err != nil {
+			return err
+		}
+		level.Add(m.State, m.Delta)
+	}
+	switch ev := a.event; {
+	case ev.Sale != nil:
+		return f.sale(a, ev.Sale)
+	case ev.Movement != nil:
+		return f.movement(ev.Movement)
+	case ev.CountSeen != nil:
+		return f.countSeen(a, ev.CountSeen)
+	case ev.StockLoad != nil:
+		load, err := change(f.set, loadKey(f.origin.Store, ev.StockLoad.ID), decodeLoad)
+		if err == nil {
+			load.add(LoadPart{First: ev.StockLoad.First, Event: a.id}, ev.StockLoad.Total)
+		}
+		return err
+	case ev.Catalog != nil:
+		return f.catalog(a)
+	}
+	return nil
+}
+
+// raiseRegister notes the receipt number that the event used. It does so
+// before de-duplication, because a number is used by being in the log.
+func (f *fold) raiseRegister(a *act) error {
+	s := a.event.Sale
+	if s == nil || a.reissue {
+		return nil
+	}
+	stream, err := change(f.set, f.stream, decodeStream)
+	if err == nil {
+		stream.raise(s.Till, s.Series, s.Number)
+	}
+	return err
+}
+
+func (f *fold) sale(a *act, s *protocol.Sale) error {
+	no := s.ReceiptNo(f.origin.Agent)
+	receipt, err := change(f.set, receiptKey(no), decodeReceipt)
+	if err != nil {
+		return err
+	}
+	receipt.claim(a.id, f.origin, s)
+	f.set.raise(receipt.Store, string(no), receipt.broken())
+	if s.Original != "" {
+		original, err := change(f.set, receiptKey(s.Original), decodeReceipt)
+		if err != nil {
+			return err
+		}
+		original.reverse(a.id, s)
+		f.set.raise(original.Store, string(s.Original), original.broken())
+	}
+	if x := s.External; x != nil {
+		ids, err := change(f.set, externalKey(x.Source, x.ID), decodeIDSet)
+		if err != nil {
+			return err
+		}
+		ids.add(a.id)
+		if len(*ids) > 1 {
+			f.set.raise(protocol.ChainStore, x.Source+" "+x.ID, map[string][]protocol.EventID{ExceptionExternalTwice: *ids})
+		}
+	}
+	return nil
+}
+
+func (f *fold) movement(m *protocol.Movement) error {
+	if m.Type == protocol.Count {
+		for _, l := range m.Lines {
+			level, err := change(f.set, levelKey(f.origin.Store, l.Item.SKU), stock.DecodeLevel)
+			if err != nil {
+				return err
+			}
+			level.ClearSeen(m.Seen)
+		}
+	}
+	if m.Load == "" {
+		return nil
+	}
+	load, err := change(f.set, loadKey(f.origin.Store, m.Load), decodeLoad)
+	if err == nil {
+		load.Applied = max(load.Applied, m.LoadRows)
+	}
+	return err
+}
+
+func (f *fold) countSeen(a *act, c *protocol.CountSeen) error {
+	for _, sku := range c.SKUs {
+		level, err := change(f.set, levelKey(f.origin.Store, sku), stock.DecodeLevel)
+		if err != nil {
+			return err
+		}
+		level.MarkUnseen(protocol.StreamPos{Inc: a.id.Inc, Seq: a.id.Seq})
+	}
+	return nil
+}
+
+// catalog replaces reference rows and puts them on their feeds. A row that
+// stays the same keeps its place.
+func (f *fold) catalog(a *act) error {
+	for _, row := range a.feedRows {
+		ref, err := get(f.set, row.key, decodeReference)
+		if err != nil {
+			return err
+		}
+		if ref.offset > 0 && string(ref.value) == string(row.value) {
+			continue
+		}
+		head, err := change(f.set, feedHeadKey(row.feed), decodeFeedHead)
+		if err != nil {
+			return err
+		}
+		head.offset++
+		if ref.offset > 0 {
+			f.set.put(feedKey(row.feed, ref.offset), blob(nil))
+		}
+		f.set.put(feedKey(row.feed, head.offset), blob(row.name))
+		if err := f.set.putReference(row, head.offset); err != nil {
+			return err
+		}
+		f.res.Feeds[row.feed] = head.offset
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"counterpart/protocol"
+)
+
+// Parts of a key are joined by a byte that no identifier and no SKU contains.
+const sep = "\x00"
+
+func stateKey(parts ...string) Key { return Key{States, strings.Join(parts, sep)} }
+
+func levelKey(store protocol.StoreID, sku protocol.SKU) Key {
+	return Key{States, "level" + sep + string(store) + sep + string(sku)}
+}
+
+func streamKey(o protocol.Origin) Key {
+	return Key{States, "stream" + sep + string(o.Store) + sep + string(o.Agent) + sep + o.Inc.String()}
+}
+
+func receiptKey(no protocol.ReceiptNo) Key { return Key{States, "receipt" + sep + string(no)} }
+
+func externalKey(source, id string) Key { return stateKey("external", source, id) }
+
+func loadKey(store protocol.StoreID, id string) Key { return stateKey("load", string(store), id) }
+
+func reissueKey(id protocol.EventID) Key { return stateKey("reissue", id.String()) }
+
+func exceptionKey(store protocol.StoreID, kind, subject string) Key {
+	return stateKey("exception", string(store), kind, subject)
+}
+
+func deadKey(id protocol.EventID) Key { return stateKey("dead", id.String()) }
+
+func itemKey(sku protocol.SKU) Key { return stateKey("item", string(sku)) }
+
+func codeKey(code string) Key { return stateKey("code", code) }
+
+func priceKey(zone protocol.ZoneID, sku protocol.SKU) Key {
+	return stateKey("price", string(zone), string(sku))
+}
+
+func taxKey(zone protocol.ZoneID, code string) Key { return stateKey("tax", string(zone), code) }
+
+func storeKey(id protocol.StoreID) Key { return stateKey("store", string(id)) }
+
+func eventKey(id protocol.EventID) Key {
+	b := make([]byte, 0, len(id.Inc)+8)
+	b = append(b, id.Inc[:]...)
+	return Key{Events, string(binary.BigEndian.AppendUint64(b, uint64(id.Seq)))}
+}
+
+func feedHeadKey(feed protocol.FeedID) Key { return Key{Feeds, "head" + sep + string(feed)} }
+
+func feedKey(feed protocol.FeedID, offset uint64) Key {
+	b := append([]byte("at"+sep+string(feed)+sep), make([]byte, 8)...)
+	binary.BigEndian.PutUint64(b[len(b)-8:], offset)
+	return Key{Feeds, string(b)}
+}
+
+func cursorKey(feed protocol.FeedID) Key { return Key{Notes, "cursor" + sep + string(feed)} }
+
+// after is the end of a scan over every ID that starts with prefix. Prefixes
+// end in sep, so that raising the last byte is enough.
+func after(prefix string) string {
+	return prefix[:len(prefix)-1] + "\x01"
+}
+
+// split cuts an ID into the n parts that follow its first one.
+func split(id string, n int) ([]string, error) {
+	parts := strings.Split(id, sep)
+	if len(parts) != n+1 {
+		return nil, fmt.Errorf("key %q has %d parts, not %d", id, len(parts), n+1)
+	}
+	return parts[1:], nil
+}

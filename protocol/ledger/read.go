@@ -1,0 +1,384 @@
+package ledger
+
+import (
+	"counterpart/protocol"
+	"counterpart/protocol/stock"
+
+	"encoding/binary"
+	"strings"
+)
+
+// StreamInfo is a stream with its cursor.
+type StreamInfo struct {
+	Origin protocol.Origin
+	Stream
+}
+
+// ReadStream reads the cursor of one stream; an unknown one has no events.
+func ReadStream(r Reader, o protocol.Origin) (Stream, error) {
+	values, err := r.Load([]Key{streamKey(o)})
+	if err != nil {
+		return Stream{}, err
+	}
+	s, err := decodeStream(values[0])
+	if err != nil {
+		return Stream{}, err
+	}
+	return *s, nil
+}
+
+// Head is the hash that the stream's next event continues.
+func (s StreamInfo) Head() protocol.Hash {
+	if s.Seq == 0 {
+		return s.Origin.Genesis()
+	}
+	return s.Hash
+}
+
+// Streams lists the streams of one store and agent; an empty agent means every
+// agent of the store. They come in the order of agent, then inc.
+func Streams(r Reader, store protocol.StoreID, agent protocol.AgentID) ([]StreamInfo, error) {
+	prefix := "stream" + sep + string(store) + sep
+	if agent != "" {
+		prefix += string(agent) + sep
+	}
+	return scanStreams(r, prefix)
+}
+
+// AllStreams lists every stream.
+func AllStreams(r Reader) ([]StreamInfo, error) { return scanStreams(r, "stream"+sep) }
+
+func scanStreams(r Reader, prefix string) ([]StreamInfo, error) {
+	var list []StreamInfo
+	err := r.Scan(States, prefix, after(prefix), func(id string, v []byte) (bool, error) {
+		parts, err := split(id, 3)
+		if err != nil {
+			return false, err
+		}
+		info := StreamInfo{Origin: protocol.Origin{Store: protocol.StoreID(parts[0]), Agent: protocol.AgentID(parts[1])}}
+		if info.Origin.Inc, err = protocol.ParseInc(parts[2]); err != nil {
+			return false, err
+		}
+		s, err := decodeStream(v)
+		if err != nil {
+			return false, err
+		}
+		info.Stream = *s
+		list = append(list, info)
+		return true, nil
+	})
+	return list, err
+}
+
+// ReadLevel reads what a store holds of an item.
+func ReadLevel(r Reader, store protocol.StoreID, sku protocol.SKU) (*stock.Level, error) {
+	values, err := r.Load([]Key{levelKey(store, sku)})
+	if err != nil {
+		return nil, err
+	}
+	return stock.DecodeLevel(values[0])
+}
+
+// ReadLevels reads the levels of several items of a store, in their order.
+func ReadLevels(r Reader, store protocol.StoreID, skus []protocol.SKU) ([]*stock.Level, error) {
+	keys := make([]Key, len(skus))
+	for i, sku := range skus {
+		keys[i] = levelKey(store, sku)
+	}
+	values, err := r.Load(keys)
+	if err != nil {
+		return nil, err
+	}
+	levels := make([]*stock.Level, len(skus))
+	for i, v := range values {
+		if levels[i], err = stock.DecodeLevel(v); err != nil {
+			return nil, err
+		}
+	}
+	return levels, nil
+}
+
+// ScanLevels calls fn for every level of a store in the order of SKU bytes.
+func ScanLevels(r Reader, store protocol.StoreID, fn func(protocol.SKU, *stock.Level) (bool, error)) error {
+	prefix := "level" + sep + string(store) + sep
+	return r.Scan(States, prefix, after(prefix), func(id string, v []byte) (bool, error) {
+		level, err := stock.DecodeLevel(v)
+		if err != nil {
+			return false, err
+		}
+		return fn(protocol.SKU(id[len(prefix):]), level)
+	})
+}
+
+// ReadReceipt reads what is known of a receipt number.
+func ReadReceipt(r Reader, no protocol.ReceiptNo) (*Receipt, error) {
+	values, err := r.Load([]Key{receiptKey(no)})
+	if err != nil {
+		return nil, err
+	}
+	return decodeReceipt(values[0])
+}
+
+// ExternalEvents lists the events that recorded a sale of another POS.
+func ExternalEvents(r Reader, source, id string) ([]protocol.EventID, error) {
+	values, err := r.Load([]Key{externalKey(source, id)})
+	if err != nil {
+		return nil, err
+	}
+	s, err := decodeIDSet(values[0])
+	if err != nil {
+		return nil, err
+	}
+	return *s, nil
+}
+
+// ReadEvent reads an event as it was logged; ok is false where it is not here.
+func ReadEvent(r Reader, id protocol.EventID) (rec protocol.Record, ok bool, err error) {
+	values, err := r.Load([]Key{eventKey(id)})
+	if err != nil || values[0] == nil {
+		return rec, false, err
+	}
+	_, rec, err = decodeEventRow(values[0])
+	return rec, err == nil, err
+}
+
+// ScanEvents calls fn for the events of a stream from first on.
+func ScanEvents(r Reader, inc protocol.Inc, first protocol.Seq, fn func(protocol.Seq, protocol.Hash, protocol.Record) (bool, error)) error {
+	from := eventKey(protocol.EventID{Inc: inc, Seq: first})
+	to := eventKey(protocol.EventID{Inc: inc, Seq: ^protocol.Seq(0)})
+	return r.Scan(Events, from.ID, to.ID, func(id string, v []byte) (bool, error) {
+		h, rec, err := decodeEventRow(v)
+		if err != nil {
+			return false, err
+		}
+		return fn(protocol.Seq(binary.BigEndian.Uint64([]byte(id[len(id)-8:]))), h, rec)
+	})
+}
+
+// TrimEvents deletes up to max events of a stream below seq, oldest first, and
+// returns how many it deleted. The caller has made sure that they are safe.
+func TrimEvents(tx Tx, inc protocol.Inc, below protocol.Seq, max int) (int, error) {
+	var rows []Row
+	from := eventKey(protocol.EventID{Inc: inc, Seq: 1})
+	to := eventKey(protocol.EventID{Inc: inc, Seq: below})
+	err := tx.Scan(Events, from.ID, to.ID, func(id string, _ []byte) (bool, error) {
+		rows = append(rows, Row{Key: Key{Events, id}})
+		return len(rows) < max, nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return len(rows), tx.Write(rows)
+}
+
+// ReadItem reads a row of the catalogue; nil means that there is none.
+func ReadItem(r Reader, sku protocol.SKU) (*protocol.Item, error) {
+	items, err := ReadItems(r, []protocol.SKU{sku})
+	if err != nil {
+		return nil, err
+	}
+	return items[0], nil
+}
+
+// ReadItems reads several rows of the catalogue, nil where there is none.
+func ReadItems(r Reader, skus []protocol.SKU) ([]*protocol.Item, error) {
+	keys := make([]Key, len(skus))
+	for i, sku := range skus {
+		keys[i] = itemKey(sku)
+	}
+	return readReferences(r, keys, protocol.DecodeItem)
+}
+
+func readReferences[T any](r Reader, keys []Key, decode func([]byte) (*T, error)) ([]*T, error) {
+	values, err := r.Load(keys)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*T, len(keys))
+	for i, v := range values {
+		ref, err := decodeReference(v)
+		if err != nil {
+			return nil, err
+		}
+		if ref.offset == 0 {
+			continue
+		}
+		if list[i], err = decode(ref.value); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// ReadCode lists the items that carry a code, exactly as it is stored.
+func ReadCode(r Reader, code string) ([]CodeOwner, error) {
+	values, err := r.Load([]Key{codeKey(code)})
+	if err != nil {
+		return nil, err
+	}
+	owners, err := decodeCodeOwners(values[0])
+	if err != nil {
+		return nil, err
+	}
+	return *owners, nil
+}
+
+// ReadPrices reads the prices of items in a zone, nil where there is none.
+func ReadPrices(r Reader, zone protocol.ZoneID, skus []protocol.SKU) ([]*protocol.PriceList, error) {
+	keys := make([]Key, len(skus))
+	for i, sku := range skus {
+		keys[i] = priceKey(zone, sku)
+	}
+	return readReferences(r, keys, protocol.DecodePriceList)
+}
+
+// ReadTax reads the rates of a tax code in a zone; nil means that there is
+// none.
+func ReadTax(r Reader, zone protocol.ZoneID, code string) (*protocol.TaxList, error) {
+	list, err := readReferences(r, []Key{taxKey(zone, code)}, protocol.DecodeTaxList)
+	if err != nil {
+		return nil, err
+	}
+	return list[0], nil
+}
+
+// Taxes lists every tax code of a zone.
+func Taxes(r Reader, zone protocol.ZoneID) ([]*protocol.TaxList, error) {
+	var list []*protocol.TaxList
+	err := scanReferences(r, "tax"+sep+string(zone)+sep, protocol.DecodeTaxList, func(t *protocol.TaxList) (bool, error) {
+		list = append(list, t)
+		return true, nil
+	})
+	return list, err
+}
+
+// ReadStore reads the record of a store; nil means that there is none.
+func ReadStore(r Reader, id protocol.StoreID) (*protocol.StoreRecord, error) {
+	list, err := readReferences(r, []Key{storeKey(id)}, protocol.DecodeStoreRecord)
+	if err != nil {
+		return nil, err
+	}
+	return list[0], nil
+}
+
+// ScanStores calls fn for every store in the order of their ids.
+func ScanStores(r Reader, fn func(*protocol.StoreRecord) (bool, error)) error {
+	return scanReferences(r, "store"+sep, protocol.DecodeStoreRecord, fn)
+}
+
+// ScanItems calls fn for the items whose SKU is above from, in the order of
+// SKU bytes.
+func ScanItems(r Reader, from protocol.SKU, fn func(*protocol.Item) (bool, error)) error {
+	prefix := "item" + sep
+	start := prefix
+	if from != "" {
+		start = prefix + string(from) + sep
+	}
+	return r.Scan(States, start, after(prefix), func(_ string, v []byte) (bool, error) {
+		ref, err := decodeReference(v)
+		if err != nil {
+			return false, err
+		}
+		it, err := protocol.DecodeItem(ref.value)
+		if err != nil {
+			return false, err
+		}
+		return fn(it)
+	})
+}
+
+func scanReferences[T any](r Reader, prefix string, decode func([]byte) (*T, error), fn func(*T) (bool, error)) error {
+	return r.Scan(States, prefix, after(prefix), func(_ string, v []byte) (bool, error) {
+		ref, err := decodeReference(v)
+		if err != nil {
+			return false, err
+		}
+		row, err := decode(ref.value)
+		if err != nil {
+			return false, err
+		}
+		return fn(row)
+	})
+}
+
+// ReadLoad reads a stock load; Total is 0 where there is none.
+func ReadLoad(r Reader, store protocol.StoreID, id string) (*Load, error) {
+	values, err := r.Load([]Key{loadKey(store, id)})
+	if err != nil {
+		return nil, err
+	}
+	l, err := decodeLoad(values[0])
+	if err != nil {
+		return nil, err
+	}
+	l.ID, l.Store = id, store
+	return l, nil
+}
+
+// Loads lists the stock loads of a store, or of every store where store is
+// empty.
+func Loads(r Reader, store protocol.StoreID) ([]*Load, error) {
+	prefix := "load" + sep
+	if store != "" {
+		prefix += string(store) + sep
+	}
+	var list []*Load
+	err := r.Scan(States, prefix, after(prefix), func(id string, v []byte) (bool, error) {
+		parts, err := split(id, 2)
+		if err != nil {
+			return false, err
+		}
+		l, err := decodeLoad(v)
+		if err != nil {
+			return false, err
+		}
+		l.Store, l.ID = protocol.StoreID(parts[0]), parts[1]
+		list = append(list, l)
+		return true, nil
+	})
+	return list, err
+}
+
+// Exceptions lists the broken rules.
+func Exceptions(r Reader) ([]Exception, error) {
+	var list []Exception
+	prefix := "exception" + sep
+	err := r.Scan(States, prefix, after(prefix), func(id string, v []byte) (bool, error) {
+		e, err := decodeException(id, v)
+		list = append(list, e)
+		return err == nil, err
+	})
+	return list, err
+}
+
+// DeadLetters lists the events that are stored but could not be folded, with
+// the reason.
+func DeadLetters(r Reader) (map[string]string, error) {
+	dead := map[string]string{}
+	prefix := "dead" + sep
+	err := r.Scan(States, prefix, after(prefix), func(id string, v []byte) (bool, error) {
+		dead[strings.TrimPrefix(id, prefix)] = string(v)
+		return true, nil
+	})
+	return dead, err
+}
+
+// Note reads a row that belongs to this machine alone.
+func Note(r Reader, name ...string) ([]byte, error) {
+	values, err := r.Load([]Key{noteKey(name...)})
+	if err != nil {
+		return nil, err
+	}
+	return values[0], nil
+}
+
+// SetNote writes a row that belongs to this machine alone.
+func SetNote(tx Tx, value []byte, name ...string) error {
+	return tx.Write([]Row{{Key: noteKey(name...), Value: value}})
+}
+
+func noteKey(name ...string) Key {
+	k := stateKey(name...)
+	k.Table = Notes
+	return k
+}

@@ -1,0 +1,103 @@
+package sale
+
+import "counterpart/protocol"
+
+// The requests below are the JSON of HTTP.md, "Agent". A pointer stands where
+// left out and zero differ. protocol.DecodeJSON reads them strictly; Validate
+// fills in defaults and refuses what is out of range.
+
+// Request asks to record a sale (POST /v1/sales).
+type Request struct {
+	Till         string    `json:"till"`
+	Lines        []Line    `json:"lines"`
+	Tenders      []Tender  `json:"tenders"`
+	MemberID     string    `json:"member_id"`
+	RedeemPoints *int64    `json:"redeem_points"`
+	Staff        string    `json:"staff"`
+	Training     bool      `json:"training"`
+	External     *External `json:"external"`
+}
+
+// Line is one scan or one typed code of a sale.
+type Line struct {
+	Code string `json:"code"`
+	// Qty counts scans of Code: 1 of a case of twelve is twelve pieces. For a
+	// code that means one unit, which is nearly every code, it is the quantity.
+	Qty *protocol.Quantity `json:"qty"`
+	// UnitPriceMinor is the price of one unit of the item, not of one scan.
+	UnitPriceMinor *protocol.Money `json:"unit_price_minor"`
+	// AmountMinor is final, after discounts.
+	AmountMinor *protocol.Money `json:"amount_minor"`
+	Discounts   []Discount      `json:"discounts"`
+}
+
+// Discount is one reduction of a line.
+type Discount struct {
+	Type        string          `json:"type"`
+	ID          string          `json:"id"`
+	Reason      string          `json:"reason"`
+	AmountMinor *protocol.Money `json:"amount_minor"`
+}
+
+// Tender is one payment of a sale, or one refund of a return; both are given
+// above zero.
+type Tender struct {
+	Type        string          `json:"type"`
+	AmountMinor *protocol.Money `json:"amount_minor"`
+	Ref         string          `json:"ref"`
+}
+
+// External says that another POS has already done what is recorded here.
+type External struct {
+	Source       string          `json:"source"`
+	ID           string          `json:"id"`
+	ReceiptNo    string          `json:"receipt_no"`
+	OccurredAt   string          `json:"occurred_at"`
+	BusinessDate string          `json:"business_date"`
+	TotalMinor   *protocol.Money `json:"total_minor"`
+	Fiscal       *Fiscal         `json:"fiscal"`
+}
+
+// Fiscal is the mark of a fiscal device.
+type Fiscal struct {
+	Device    string `json:"device"`
+	Number    string `json:"number"`
+	Signature string `json:"signature"`
+}
+
+// ReturnRequest asks to take goods back (POST /v1/returns). With ReceiptNo its
+// lines name lines of that receipt; without one they are lines as in a sale.
+type ReturnRequest struct {
+	Till      string       `json:"till"`
+	ReceiptNo string       `json:"receipt_no"`
+	Lines     []ReturnLine `json:"lines"`
+	Tenders   []Tender     `json:"tenders"`
+	Reason    string       `json:"reason"`
+	Staff     string       `json:"staff"`
+	External  *External    `json:"external"`
+}
+
+// ReturnLine is one line of a return. Its quantity and amounts are given above
+// zero and recorded below.
+type ReturnLine struct {
+	// Line is a line of the receipt, from 1; 0 where there is no receipt.
+	Line uint32 `json:"line"`
+	// Qty is in the item's unit where Line names a line, else in scans of Code.
+	Qty            *protocol.Quantity `json:"qty"`
+	To             string             `json:"to"`
+	Code           string             `json:"code"`
+	UnitPriceMinor *protocol.Money    `json:"unit_price_minor"`
+	AmountMinor    *protocol.Money    `json:"amount_minor"`
+	Discounts      []Discount         `json:"discounts"`
+}
+
+// asSold is what the line says as a line of a sale.
+func (l ReturnLine) asSold() Line {
+	return Line{Code: l.Code, Qty: l.Qty, UnitPriceMinor: l.UnitPriceMinor, AmountMinor: l.AmountMinor, Discounts: l.Discounts}
+}
+
+// VoidRequest asks to reverse a whole receipt (POST /v1/sales/{receipt_no}/void).
+type VoidRequest struct {
+	Reason string `json:"reason"`
+	Staff  string `json:"staff"`
+}
