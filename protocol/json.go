@@ -155,6 +155,22 @@ func clip(s string) string {
 	return s[:end] + "…"
 }
 
+// echo is a refused number as an error repeats it: nothing of one with as many
+// digits as a payment card's, which may have been swiped into the wrong field.
+func echo(number string) string {
+	const cardDigitsMin = 13
+	found := 0
+	for i := range len(number) {
+		if number[i] >= '0' && number[i] <= '9' {
+			found++
+		}
+	}
+	if found >= cardDigitsMin {
+		return ""
+	}
+	return clip(number)
+}
+
 // jsonWalk compares a document that is known to be JSON with a Go type. It
 // knows at every point where it is, so that an error can say so.
 type jsonWalk struct {
@@ -232,7 +248,7 @@ func (w *jsonWalk) custom(t reflect.Type, nullable bool) error {
 		return e
 	}
 	if value, ok := ours.Members["value"].(string); ok {
-		ours = ours.With("value", clip(value))
+		ours = ours.With("value", echo(value))
 	}
 	return w.refuse(ours)
 }
@@ -338,7 +354,7 @@ func (w *jsonWalk) number(t reflect.Type, text string) error {
 		return nil
 	case t.Kind() == reflect.Float32 || t.Kind() == reflect.Float64:
 		if _, err := strconv.ParseFloat(text, t.Bits()); err != nil {
-			return w.refuse(OutOfRange(w.name(), clip(text), "too large"))
+			return w.refuse(OutOfRange(w.name(), echo(text), "too large"))
 		}
 		return nil
 	case !isInteger(t):
@@ -358,7 +374,7 @@ func (w *jsonWalk) number(t reflect.Type, text string) error {
 		if text[0] == '-' {
 			rule = "too small"
 		}
-		return w.refuse(OutOfRange(w.name(), clip(text), rule))
+		return w.refuse(OutOfRange(w.name(), echo(text), rule))
 	}
 	return nil
 }

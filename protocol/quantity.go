@@ -2,7 +2,7 @@ package protocol
 
 import (
 	"errors"
-	"math/big"
+	"math/bits"
 	"strconv"
 	"strings"
 )
@@ -111,12 +111,27 @@ func (q Quantity) Times(price Money) (Money, bool) {
 // MulDiv is a × b ÷ c rounded half away from zero, computed without overflow;
 // c is above zero. The second result is false outside ±MoneyMax.
 func MulDiv(a, b, c int64) (Money, bool) {
-	n := new(big.Int).Mul(big.NewInt(a), big.NewInt(b))
-	sign := n.Sign()
-	n.Abs(n).Lsh(n, 1).Add(n, big.NewInt(c))
-	n.Quo(n, big.NewInt(c).Lsh(big.NewInt(c), 1))
-	if !n.IsInt64() || n.Int64() > int64(MoneyMax) {
+	high, low := bits.Mul64(magnitude(a), magnitude(b))
+	if high >= uint64(c) {
+		return 0, false // the quotient alone exceeds 64 bits
+	}
+	n, rest := bits.Div64(high, low, uint64(c))
+	if n <= uint64(MoneyMax) && rest >= uint64(c)-rest {
+		n++
+	}
+	if n > uint64(MoneyMax) {
 		return 0, false
 	}
-	return Money(int64(sign) * n.Int64()), true
+	if (a < 0) != (b < 0) {
+		return -Money(n), true
+	}
+	return Money(n), true
+}
+
+// magnitude is |n|, also for the smallest integer.
+func magnitude(n int64) uint64 {
+	if n < 0 {
+		return -uint64(n)
+	}
+	return uint64(n)
 }

@@ -474,11 +474,7 @@ func (w *linkWire) SetWriteDeadline(time.Time) error { return nil }
 // Close implements net.Conn for the library, which closes the socket when it
 // disconnects, when a ping stays unanswered and when it cannot read a packet.
 func (w *linkWire) Close() error {
-	if w.farewell.Load() {
-		w.fail(ErrLinkClosed)
-	} else {
-		w.fail(errGaveUp)
-	}
+	w.fail(errGaveUp)
 	return nil
 }
 
@@ -487,6 +483,9 @@ func (w *linkWire) Close() error {
 func (w *linkWire) fail(cause error) error {
 	w.closing.Do(func() {
 		w.cause = cause
+		if w.farewell.Load() {
+			w.cause = ErrLinkClosed // whoever hangs up first
+		}
 		w.Conn.Close()
 		close(w.lost)
 	})

@@ -171,7 +171,7 @@ func TestDialCauses(t *testing.T) {
 		{"accepts and answers nothing", fakeBroker("mqtt"), uplink.CauseTimeout},
 		{"accepts TLS and answers nothing", fakeBroker("mqtts"), uplink.CauseTimeout},
 		{"closes at once", fakeBroker("mqtt", hangUp), uplink.CauseHubError},
-		{"speaks no MQTT", fakeBroker("mqtt", say("HTTP/1.1 400 Bad Request\r\n\r\n")), uplink.CauseHubError},
+		{"speaks no MQTT", fakeBroker("mqtt", say("HTTP/1.1 400 Bad Request\r\n\r\n"), hangUp), uplink.CauseHubError},
 		{"speaks no TLS", fakeBroker("mqtts", say("HTTP/1.1 400 Bad Request\r\n\r\n")), uplink.CauseTLS},
 		{"unknown certificate", untrustedBroker, uplink.CauseTLS},
 		{"wrong version", fakeBroker("mqtt", say("\x20\x02\x00\x01"), hangUp), uplink.CauseVersion},

@@ -152,7 +152,7 @@ func TestStalledSubscriberDoesNotHurtOthers(t *testing.T) {
 	healthy := dialAgent(t, b.URL(), nil, "cp/1/feed/#")
 
 	payload := make([]byte, 1<<20)
-	for i := range 96 {
+	for i := range 48 {
 		payload[0] = byte(i)
 		began := time.Now()
 		if err := b.Publish("cp/1/feed/catalog", append([]byte(nil), payload...), false); err != nil {

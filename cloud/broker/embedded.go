@@ -25,10 +25,10 @@ const (
 	// before it is cut off. A slow one that still takes something is kept.
 	writeDeadlineDefault = 5 * time.Second
 
-	// pendingMax bounds what the broker holds for one subscriber. At three
-	// quarters of it the broker drops messages for that subscriber instead of
-	// making publishers wait, so one stalled store never slows the others.
-	pendingMax = 32 << 20
+	// pendingMax bounds what the broker holds for one subscriber, who is cut off
+	// beyond it. It must stay well above all that the hub permits all agents
+	// together to have under way, for the hub is a subscriber like any other.
+	pendingMax = 128 << 20
 
 	// payloadOverhead is room for the headers that the broker adds to a payload.
 	payloadOverhead = 64 << 10
@@ -108,7 +108,6 @@ func embeddedOptions(o Options, host string, port int) *server.Options {
 		JetStreamMaxStore:      jetStreamDiskMax,
 		MaxPayload:             PayloadMax + payloadOverhead,
 		MaxPending:             pendingMax,
-		NoFastProducerStall:    true,
 		WriteDeadline:          deadline,
 		WriteTimeout:           server.WriteTimeoutPolicyRetry,
 		MQTT:                   server.MQTTOpts{Host: host, Port: port, StreamReplicas: 1},

@@ -34,7 +34,9 @@ type Resolved struct {
 	QuantityFromCode *protocol.Quantity
 }
 
-// Terms are the store's terms at the moment of the receipt.
+// Terms are the store's terms at the moment of the receipt. Series and Number
+// are those of the till's training series for a training receipt, and for the
+// return or void of one.
 type Terms struct {
 	Agent            protocol.AgentID
 	Till             protocol.TillID
@@ -161,7 +163,7 @@ func money(m protocol.Money) string { return strconv.FormatInt(int64(m), 10) }
 func (b *builder) sellable(n int, in Line, r Resolved) error {
 	if r.Item == nil {
 		if b.external != nil {
-			b.warn(WarnUnknownCode, n, "Code "+in.Code+" is not in this store's list. It was recorded as an open item.")
+			b.warn(WarnUnknownCode, n, "This line's code is not in this store's list. It was recorded as an open item.")
 			return nil
 		}
 		if in.UnitPriceMinor == nil && in.AmountMinor == nil && r.Price == nil && r.AmountFromCode == nil {
@@ -258,7 +260,7 @@ func (b *builder) gross(n int, v *lineValue, in Line, r Resolved) error {
 		v.gross = *in.AmountMinor + v.reduced
 	case b.external != nil:
 		v.price = new(protocol.Money)
-		b.warn(WarnPriceMissing, n, "Code "+in.Code+" came without a price and has none here. It was recorded at 0.")
+		b.warn(WarnPriceMissing, n, "This line came without a price and its code has none here. It was recorded at 0.")
 	default:
 		return b.refuse(protocol.PriceMissing, n, r.Item.Name+" ("+in.Code+") has no price in this store.",
 			"Enter its price, or ask for one.").With("value", in.Code)
@@ -380,8 +382,11 @@ func Build(t Terms, r Request, lines []Resolved) (*protocol.Sale, []protocol.Mov
 	if err := b.settle(s, r.Tenders); err != nil {
 		return nil, nil, err
 	}
-	s.Warnings = b.warnings
-	return s, b.moves.result(), nil
+	moves, err := b.finish(s)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, moves, nil
 }
 
 // points refuses to spend points, which needs a lease that no part of this
@@ -395,5 +400,5 @@ func (b *builder) points(redeem *int64) error {
 		return nil
 	}
 	return b.refuse(protocol.PointsUnavailable, 0, "Points cannot be spent here now.",
-		"Take another payment; the points stay on the account.").With("spendable_here", 0)
+		"Take another payment; the points stay on the account.").With("spendable_here", int64(0))
 }

@@ -147,6 +147,27 @@ func (b *builder) settle(s *protocol.Sale, tenders []Tender) error {
 	return b.settleNative(s)
 }
 
+// finish checks that every sum can be recorded (protocol.AmountMax): thousands
+// of entries, each in its own limits, may add up to more.
+func (b *builder) finish(s *protocol.Sale) ([]protocol.Move, error) {
+	fits := func(n int64) bool { return n <= protocol.AmountMax && n >= -protocol.AmountMax }
+	ok := fits(int64(s.Change))
+	for _, tax := range s.Taxes {
+		ok = ok && fits(int64(tax.Net))
+	}
+	if !ok {
+		return nil, b.outOfRange(0, "tenders", "", "beyond 10,000,000,000,000 minor units, together with lines and total")
+	}
+	moves := b.moves.result()
+	for _, move := range moves {
+		if !fits(int64(move.Delta)) {
+			return nil, b.outOfRange(0, "qty", "", "beyond 10,000,000,000 of one item's unit on all lines together")
+		}
+	}
+	s.Warnings = b.warnings
+	return moves, nil
+}
+
 // paid sums up tenders by whether they are cash.
 func paid(tenders []protocol.Tender) (cash, other protocol.Money, hasCash bool) {
 	for _, t := range tenders {
@@ -180,7 +201,7 @@ func (b *builder) settleNative(s *protocol.Sale) error {
 	cash, other = sign*cash, sign*other
 	total := sign * due(s)
 	if other > total {
-		return b.unpaid(protocol.OutOfRangeCode, total, "The payments other than cash come to more than the amount due, and only cash gives change.")
+		return b.unpaid(protocol.OutOfRangeCode, total-other, "The payments other than cash come to more than the amount due, and only cash gives change.")
 	}
 	left := total - other
 	if hasCash {
@@ -191,15 +212,15 @@ func (b *builder) settleNative(s *protocol.Sale) error {
 	case cash < left:
 		return b.unpaid(protocol.TenderShort, left-cash, "The payments are "+money(left-cash)+" (in the smallest unit of "+s.Currency+") less than the amount due.")
 	case cash > left && !b.selling:
-		return b.unpaid(protocol.OutOfRangeCode, left, "The refund in cash is more than the "+money(left)+" (in the smallest unit of "+s.Currency+") that is due.")
+		return b.unpaid(protocol.OutOfRangeCode, left-cash, "The refund in cash is more than the "+money(left)+" (in the smallest unit of "+s.Currency+") that is due.")
 	}
 	s.Change = cash - left
 	s.Total = sign*total + s.Rounding
 	return nil
 }
 
-// unpaid refuses tenders; due_minor is what would have been right to add for a
-// short payment, and to pay in all otherwise.
+// unpaid refuses tenders; due_minor is what is still to be paid, below 0 where
+// it is too much.
 func (b *builder) unpaid(code protocol.Code, due protocol.Money, what string) error {
 	e := b.refuse(code, 0, what, "Correct the payments and send it again.").With("due_minor", int64(due))
 	if code == protocol.OutOfRangeCode {

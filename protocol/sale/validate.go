@@ -11,7 +11,7 @@ import (
 // Limits of a request. Those of lines, quantities and money are HTTP.md's; the
 // others keep a receipt far below protocol.EventBytesMax in ordinary use.
 const (
-	LinesMax     = 2000
+	LinesMax     = protocol.SaleLinesMax
 	TendersMax   = 100
 	DiscountsMax = 100 // in one line
 
@@ -280,7 +280,7 @@ func (c *checker) externalPart(e *External) {
 	if _, err := time.Parse(time.RFC3339, e.OccurredAt); err != nil && e.OccurredAt != "" {
 		c.outOfRange("occurred_at", "", "not a time as in 2026-11-21T10:02:11+00:00")
 	}
-	if _, err := time.Parse(time.DateOnly, e.BusinessDate); err != nil && e.BusinessDate != "" {
+	if day, err := time.Parse(time.DateOnly, e.BusinessDate); (err != nil || day.Year() < 1) && e.BusinessDate != "" {
 		c.outOfRange("business_date", "", "not a date as in 2026-11-21")
 	}
 	if e.TotalMinor == nil {

@@ -8,7 +8,8 @@
 //   running clock, milliseconds        8 bytes, big-endian, signed
 //   the encoded Event                  the rest
 //
-// and at most 1 MiB. hash(n) = SHA-256(hash(n-1) || record(n)), where hash(0) is
+// and at most 1 MiB; 256 bytes less unless it is a reissue, so that every record
+// can be reissued. hash(n) = SHA-256(hash(n-1) || record(n)), where hash(0) is
 // SHA-256 of the text "counterpart/1\n{store}\n{agent}\n{inc}\n" with inc in
 // lower-case hexadecimal. Readers hash and keep the bytes that they were given;
 // they never re-encode them.
@@ -54,6 +55,7 @@ const (
 	EventKind_EVENT_KIND_COUNT_SEEN  EventKind = 3 // body count_seen
 	EventKind_EVENT_KIND_STOCK_LOAD  EventKind = 4 // body stock_load, written by the hub
 	EventKind_EVENT_KIND_CATALOG     EventKind = 5 // body catalog, written by the hub
+	EventKind_EVENT_KIND_REISSUE     EventKind = 6 // body reissue, written after a fork
 )
 
 // Enum value maps for EventKind.
@@ -65,6 +67,7 @@ var (
 		3: "EVENT_KIND_COUNT_SEEN",
 		4: "EVENT_KIND_STOCK_LOAD",
 		5: "EVENT_KIND_CATALOG",
+		6: "EVENT_KIND_REISSUE",
 	}
 	EventKind_value = map[string]int32{
 		"EVENT_KIND_UNSPECIFIED": 0,
@@ -73,6 +76,7 @@ var (
 		"EVENT_KIND_COUNT_SEEN":  3,
 		"EVENT_KIND_STOCK_LOAD":  4,
 		"EVENT_KIND_CATALOG":     5,
+		"EVENT_KIND_REISSUE":     6,
 	}
 )
 
@@ -356,20 +360,18 @@ type Event struct {
 	// The items, as columns: moves and lines refer to them by index, so that each
 	// is named once. item_skus has one entry per item. gtin and name are set only
 	// where the catalogue did not know the item.
-	ItemUnits     []Unit   `protobuf:"varint,8,rep,packed,name=item_units,json=itemUnits,proto3,enum=counterpart.v1.Unit" json:"item_units,omitempty"`
-	ItemUnitTexts []string `protobuf:"bytes,9,rep,name=item_unit_texts,json=itemUnitTexts,proto3" json:"item_unit_texts,omitempty"`
-	ItemGtins     []string `protobuf:"bytes,10,rep,name=item_gtins,json=itemGtins,proto3" json:"item_gtins,omitempty"`
-	ItemNames     []string `protobuf:"bytes,11,rep,name=item_names,json=itemNames,proto3" json:"item_names,omitempty"`
-	ItemSkus      []string `protobuf:"bytes,12,rep,name=item_skus,json=itemSkus,proto3" json:"item_skus,omitempty"`
-	// The event under whose name this one was first logged, where it is logged
-	// anew after a restore or a clone. Readers fold each identity once.
-	Reissue       *EventID     `protobuf:"bytes,13,opt,name=reissue,proto3" json:"reissue,omitempty"`
-	Idempotency   *Idempotency `protobuf:"bytes,14,opt,name=idempotency,proto3" json:"idempotency,omitempty"`
+	ItemUnits     []Unit       `protobuf:"varint,8,rep,packed,name=item_units,json=itemUnits,proto3,enum=counterpart.v1.Unit" json:"item_units,omitempty"`
+	ItemUnitTexts []string     `protobuf:"bytes,9,rep,name=item_unit_texts,json=itemUnitTexts,proto3" json:"item_unit_texts,omitempty"`
+	ItemGtins     []string     `protobuf:"bytes,10,rep,name=item_gtins,json=itemGtins,proto3" json:"item_gtins,omitempty"`
+	ItemNames     []string     `protobuf:"bytes,11,rep,name=item_names,json=itemNames,proto3" json:"item_names,omitempty"`
+	ItemSkus      []string     `protobuf:"bytes,12,rep,name=item_skus,json=itemSkus,proto3" json:"item_skus,omitempty"`
+	Idempotency   *Idempotency `protobuf:"bytes,13,opt,name=idempotency,proto3" json:"idempotency,omitempty"`
 	Sale          *Sale        `protobuf:"bytes,16,opt,name=sale,proto3" json:"sale,omitempty"`
 	Movement      *Movement    `protobuf:"bytes,17,opt,name=movement,proto3" json:"movement,omitempty"`
 	CountSeen     *CountSeen   `protobuf:"bytes,18,opt,name=count_seen,json=countSeen,proto3" json:"count_seen,omitempty"`
 	StockLoad     *StockLoad   `protobuf:"bytes,19,opt,name=stock_load,json=stockLoad,proto3" json:"stock_load,omitempty"`
 	Catalog       *Catalog     `protobuf:"bytes,20,opt,name=catalog,proto3" json:"catalog,omitempty"`
+	Reissue       *Reissue     `protobuf:"bytes,21,opt,name=reissue,proto3" json:"reissue,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -488,13 +490,6 @@ func (x *Event) GetItemSkus() []string {
 	return nil
 }
 
-func (x *Event) GetReissue() *EventID {
-	if x != nil {
-		return x.Reissue
-	}
-	return nil
-}
-
 func (x *Event) GetIdempotency() *Idempotency {
 	if x != nil {
 		return x.Idempotency
@@ -533,6 +528,13 @@ func (x *Event) GetStockLoad() *StockLoad {
 func (x *Event) GetCatalog() *Catalog {
 	if x != nil {
 		return x.Catalog
+	}
+	return nil
+}
+
+func (x *Event) GetReissue() *Reissue {
+	if x != nil {
+		return x.Reissue
 	}
 	return nil
 }
@@ -643,6 +645,77 @@ func (x *StreamPos) GetSeq() uint64 {
 	return 0
 }
 
+// Reissue logs an event of a parent stream again after a fork: the record
+// verbatim, under the name of its first logging. The event has no moves of its
+// own; readers fold the original once, in whichever order the two arrive.
+type Reissue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            *EventID               `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	WallMs        int64                  `protobuf:"zigzag64,2,opt,name=wall_ms,json=wallMs,proto3" json:"wall_ms,omitempty"` // the record's clocks
+	MonoMs        int64                  `protobuf:"zigzag64,3,opt,name=mono_ms,json=monoMs,proto3" json:"mono_ms,omitempty"`
+	Body          []byte                 `protobuf:"bytes,4,opt,name=body,proto3" json:"body,omitempty"` // the record's event, verbatim
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reissue) Reset() {
+	*x = Reissue{}
+	mi := &file_protocol_wire_event_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reissue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reissue) ProtoMessage() {}
+
+func (x *Reissue) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_event_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reissue.ProtoReflect.Descriptor instead.
+func (*Reissue) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Reissue) GetId() *EventID {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *Reissue) GetWallMs() int64 {
+	if x != nil {
+		return x.WallMs
+	}
+	return 0
+}
+
+func (x *Reissue) GetMonoMs() int64 {
+	if x != nil {
+		return x.MonoMs
+	}
+	return 0
+}
+
+func (x *Reissue) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
 // Idempotency is the caller's key that led to the event, so that a retry still
 // finds its first answer after a restore.
 type Idempotency struct {
@@ -656,7 +729,7 @@ type Idempotency struct {
 
 func (x *Idempotency) Reset() {
 	*x = Idempotency{}
-	mi := &file_protocol_wire_event_proto_msgTypes[3]
+	mi := &file_protocol_wire_event_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -668,7 +741,7 @@ func (x *Idempotency) String() string {
 func (*Idempotency) ProtoMessage() {}
 
 func (x *Idempotency) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[3]
+	mi := &file_protocol_wire_event_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -681,7 +754,7 @@ func (x *Idempotency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Idempotency.ProtoReflect.Descriptor instead.
 func (*Idempotency) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{3}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Idempotency) GetRoute() string {
@@ -752,7 +825,7 @@ type Sale struct {
 
 func (x *Sale) Reset() {
 	*x = Sale{}
-	mi := &file_protocol_wire_event_proto_msgTypes[4]
+	mi := &file_protocol_wire_event_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -764,7 +837,7 @@ func (x *Sale) String() string {
 func (*Sale) ProtoMessage() {}
 
 func (x *Sale) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[4]
+	mi := &file_protocol_wire_event_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -777,7 +850,7 @@ func (x *Sale) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sale.ProtoReflect.Descriptor instead.
 func (*Sale) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{4}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Sale) GetType() SaleType {
@@ -1018,7 +1091,7 @@ type Discount struct {
 
 func (x *Discount) Reset() {
 	*x = Discount{}
-	mi := &file_protocol_wire_event_proto_msgTypes[5]
+	mi := &file_protocol_wire_event_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1030,7 +1103,7 @@ func (x *Discount) String() string {
 func (*Discount) ProtoMessage() {}
 
 func (x *Discount) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[5]
+	mi := &file_protocol_wire_event_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1043,7 +1116,7 @@ func (x *Discount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Discount.ProtoReflect.Descriptor instead.
 func (*Discount) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{5}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Discount) GetLine() uint32 {
@@ -1094,7 +1167,7 @@ type TaxAmount struct {
 
 func (x *TaxAmount) Reset() {
 	*x = TaxAmount{}
-	mi := &file_protocol_wire_event_proto_msgTypes[6]
+	mi := &file_protocol_wire_event_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1106,7 +1179,7 @@ func (x *TaxAmount) String() string {
 func (*TaxAmount) ProtoMessage() {}
 
 func (x *TaxAmount) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[6]
+	mi := &file_protocol_wire_event_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1119,7 +1192,7 @@ func (x *TaxAmount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaxAmount.ProtoReflect.Descriptor instead.
 func (*TaxAmount) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{6}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TaxAmount) GetCode() string {
@@ -1163,7 +1236,7 @@ type Tender struct {
 
 func (x *Tender) Reset() {
 	*x = Tender{}
-	mi := &file_protocol_wire_event_proto_msgTypes[7]
+	mi := &file_protocol_wire_event_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1175,7 +1248,7 @@ func (x *Tender) String() string {
 func (*Tender) ProtoMessage() {}
 
 func (x *Tender) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[7]
+	mi := &file_protocol_wire_event_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1188,7 +1261,7 @@ func (x *Tender) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tender.ProtoReflect.Descriptor instead.
 func (*Tender) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{7}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Tender) GetType() TenderType {
@@ -1235,7 +1308,7 @@ type External struct {
 
 func (x *External) Reset() {
 	*x = External{}
-	mi := &file_protocol_wire_event_proto_msgTypes[8]
+	mi := &file_protocol_wire_event_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1247,7 +1320,7 @@ func (x *External) String() string {
 func (*External) ProtoMessage() {}
 
 func (x *External) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[8]
+	mi := &file_protocol_wire_event_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1260,7 +1333,7 @@ func (x *External) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use External.ProtoReflect.Descriptor instead.
 func (*External) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{8}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *External) GetSource() string {
@@ -1324,7 +1397,7 @@ type Fiscal struct {
 
 func (x *Fiscal) Reset() {
 	*x = Fiscal{}
-	mi := &file_protocol_wire_event_proto_msgTypes[9]
+	mi := &file_protocol_wire_event_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1336,7 +1409,7 @@ func (x *Fiscal) String() string {
 func (*Fiscal) ProtoMessage() {}
 
 func (x *Fiscal) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[9]
+	mi := &file_protocol_wire_event_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1349,7 +1422,7 @@ func (x *Fiscal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fiscal.ProtoReflect.Descriptor instead.
 func (*Fiscal) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{9}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Fiscal) GetDevice() string {
@@ -1385,7 +1458,7 @@ type Warning struct {
 
 func (x *Warning) Reset() {
 	*x = Warning{}
-	mi := &file_protocol_wire_event_proto_msgTypes[10]
+	mi := &file_protocol_wire_event_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1397,7 +1470,7 @@ func (x *Warning) String() string {
 func (*Warning) ProtoMessage() {}
 
 func (x *Warning) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[10]
+	mi := &file_protocol_wire_event_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1410,7 +1483,7 @@ func (x *Warning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Warning.ProtoReflect.Descriptor instead.
 func (*Warning) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{10}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Warning) GetCode() string {
@@ -1463,7 +1536,7 @@ type Movement struct {
 
 func (x *Movement) Reset() {
 	*x = Movement{}
-	mi := &file_protocol_wire_event_proto_msgTypes[11]
+	mi := &file_protocol_wire_event_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1475,7 +1548,7 @@ func (x *Movement) String() string {
 func (*Movement) ProtoMessage() {}
 
 func (x *Movement) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[11]
+	mi := &file_protocol_wire_event_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1488,7 +1561,7 @@ func (x *Movement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Movement.ProtoReflect.Descriptor instead.
 func (*Movement) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{11}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Movement) GetType() MovementType {
@@ -1602,7 +1675,7 @@ type CountSeen struct {
 
 func (x *CountSeen) Reset() {
 	*x = CountSeen{}
-	mi := &file_protocol_wire_event_proto_msgTypes[12]
+	mi := &file_protocol_wire_event_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1614,7 +1687,7 @@ func (x *CountSeen) String() string {
 func (*CountSeen) ProtoMessage() {}
 
 func (x *CountSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[12]
+	mi := &file_protocol_wire_event_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1627,7 +1700,7 @@ func (x *CountSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountSeen.ProtoReflect.Descriptor instead.
 func (*CountSeen) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{12}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CountSeen) GetCount() *EventID {
@@ -1659,7 +1732,7 @@ type StockLoad struct {
 
 func (x *StockLoad) Reset() {
 	*x = StockLoad{}
-	mi := &file_protocol_wire_event_proto_msgTypes[13]
+	mi := &file_protocol_wire_event_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1671,7 +1744,7 @@ func (x *StockLoad) String() string {
 func (*StockLoad) ProtoMessage() {}
 
 func (x *StockLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[13]
+	mi := &file_protocol_wire_event_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1684,7 +1757,7 @@ func (x *StockLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StockLoad.ProtoReflect.Descriptor instead.
 func (*StockLoad) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{13}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StockLoad) GetId() string {
@@ -1735,7 +1808,7 @@ type Catalog struct {
 
 func (x *Catalog) Reset() {
 	*x = Catalog{}
-	mi := &file_protocol_wire_event_proto_msgTypes[14]
+	mi := &file_protocol_wire_event_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1747,7 +1820,7 @@ func (x *Catalog) String() string {
 func (*Catalog) ProtoMessage() {}
 
 func (x *Catalog) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[14]
+	mi := &file_protocol_wire_event_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1760,7 +1833,7 @@ func (x *Catalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Catalog.ProtoReflect.Descriptor instead.
 func (*Catalog) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{14}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Catalog) GetItems() []*Item {
@@ -1815,22 +1888,27 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	" \x03(\tR\titemGtins\x12\x1d\n" +
 	"\n" +
 	"item_names\x18\v \x03(\tR\titemNames\x12\x1b\n" +
-	"\titem_skus\x18\f \x03(\tR\bitemSkus\x121\n" +
-	"\areissue\x18\r \x01(\v2\x17.counterpart.v1.EventIDR\areissue\x12=\n" +
-	"\vidempotency\x18\x0e \x01(\v2\x1b.counterpart.v1.IdempotencyR\vidempotency\x12(\n" +
+	"\titem_skus\x18\f \x03(\tR\bitemSkus\x12=\n" +
+	"\vidempotency\x18\r \x01(\v2\x1b.counterpart.v1.IdempotencyR\vidempotency\x12(\n" +
 	"\x04sale\x18\x10 \x01(\v2\x14.counterpart.v1.SaleR\x04sale\x124\n" +
 	"\bmovement\x18\x11 \x01(\v2\x18.counterpart.v1.MovementR\bmovement\x128\n" +
 	"\n" +
 	"count_seen\x18\x12 \x01(\v2\x19.counterpart.v1.CountSeenR\tcountSeen\x128\n" +
 	"\n" +
 	"stock_load\x18\x13 \x01(\v2\x19.counterpart.v1.StockLoadR\tstockLoad\x121\n" +
-	"\acatalog\x18\x14 \x01(\v2\x17.counterpart.v1.CatalogR\acatalog\"-\n" +
+	"\acatalog\x18\x14 \x01(\v2\x17.counterpart.v1.CatalogR\acatalog\x121\n" +
+	"\areissue\x18\x15 \x01(\v2\x17.counterpart.v1.ReissueR\areissue\"-\n" +
 	"\aEventID\x12\x10\n" +
 	"\x03inc\x18\x01 \x01(\fR\x03inc\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\"/\n" +
 	"\tStreamPos\x12\x10\n" +
 	"\x03inc\x18\x01 \x01(\fR\x03inc\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"I\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"x\n" +
+	"\aReissue\x12'\n" +
+	"\x02id\x18\x01 \x01(\v2\x17.counterpart.v1.EventIDR\x02id\x12\x17\n" +
+	"\awall_ms\x18\x02 \x01(\x12R\x06wallMs\x12\x17\n" +
+	"\amono_ms\x18\x03 \x01(\x12R\x06monoMs\x12\x12\n" +
+	"\x04body\x18\x04 \x01(\fR\x04body\"I\n" +
 	"\vIdempotency\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x12\n" +
@@ -1943,14 +2021,15 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\x05items\x18\x01 \x03(\v2\x14.counterpart.v1.ItemR\x05items\x121\n" +
 	"\x06prices\x18\x02 \x03(\v2\x19.counterpart.v1.PriceListR\x06prices\x12-\n" +
 	"\x05taxes\x18\x03 \x03(\v2\x17.counterpart.v1.TaxListR\x05taxes\x123\n" +
-	"\x06stores\x18\x04 \x03(\v2\x1b.counterpart.v1.StoreRecordR\x06stores*\xa3\x01\n" +
+	"\x06stores\x18\x04 \x03(\v2\x1b.counterpart.v1.StoreRecordR\x06stores*\xbb\x01\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fEVENT_KIND_SALE\x10\x01\x12\x17\n" +
 	"\x13EVENT_KIND_MOVEMENT\x10\x02\x12\x19\n" +
 	"\x15EVENT_KIND_COUNT_SEEN\x10\x03\x12\x19\n" +
 	"\x15EVENT_KIND_STOCK_LOAD\x10\x04\x12\x16\n" +
-	"\x12EVENT_KIND_CATALOG\x10\x05*\x83\x01\n" +
+	"\x12EVENT_KIND_CATALOG\x10\x05\x12\x16\n" +
+	"\x12EVENT_KIND_REISSUE\x10\x06*\x83\x01\n" +
 	"\x05State\x12\x11\n" +
 	"\rSTATE_ON_HAND\x10\x00\x12\x13\n" +
 	"\x0fSTATE_COMMITTED\x10\x01\x12\x10\n" +
@@ -1994,7 +2073,7 @@ func file_protocol_wire_event_proto_rawDescGZIP() []byte {
 }
 
 var file_protocol_wire_event_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_protocol_wire_event_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_protocol_wire_event_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_protocol_wire_event_proto_goTypes = []any{
 	(EventKind)(0),      // 0: counterpart.v1.EventKind
 	(State)(0),          // 1: counterpart.v1.State
@@ -2004,57 +2083,59 @@ var file_protocol_wire_event_proto_goTypes = []any{
 	(*Event)(nil),       // 5: counterpart.v1.Event
 	(*EventID)(nil),     // 6: counterpart.v1.EventID
 	(*StreamPos)(nil),   // 7: counterpart.v1.StreamPos
-	(*Idempotency)(nil), // 8: counterpart.v1.Idempotency
-	(*Sale)(nil),        // 9: counterpart.v1.Sale
-	(*Discount)(nil),    // 10: counterpart.v1.Discount
-	(*TaxAmount)(nil),   // 11: counterpart.v1.TaxAmount
-	(*Tender)(nil),      // 12: counterpart.v1.Tender
-	(*External)(nil),    // 13: counterpart.v1.External
-	(*Fiscal)(nil),      // 14: counterpart.v1.Fiscal
-	(*Warning)(nil),     // 15: counterpart.v1.Warning
-	(*Movement)(nil),    // 16: counterpart.v1.Movement
-	(*CountSeen)(nil),   // 17: counterpart.v1.CountSeen
-	(*StockLoad)(nil),   // 18: counterpart.v1.StockLoad
-	(*Catalog)(nil),     // 19: counterpart.v1.Catalog
-	(Unit)(0),           // 20: counterpart.v1.Unit
-	(*Item)(nil),        // 21: counterpart.v1.Item
-	(*PriceList)(nil),   // 22: counterpart.v1.PriceList
-	(*TaxList)(nil),     // 23: counterpart.v1.TaxList
-	(*StoreRecord)(nil), // 24: counterpart.v1.StoreRecord
+	(*Reissue)(nil),     // 8: counterpart.v1.Reissue
+	(*Idempotency)(nil), // 9: counterpart.v1.Idempotency
+	(*Sale)(nil),        // 10: counterpart.v1.Sale
+	(*Discount)(nil),    // 11: counterpart.v1.Discount
+	(*TaxAmount)(nil),   // 12: counterpart.v1.TaxAmount
+	(*Tender)(nil),      // 13: counterpart.v1.Tender
+	(*External)(nil),    // 14: counterpart.v1.External
+	(*Fiscal)(nil),      // 15: counterpart.v1.Fiscal
+	(*Warning)(nil),     // 16: counterpart.v1.Warning
+	(*Movement)(nil),    // 17: counterpart.v1.Movement
+	(*CountSeen)(nil),   // 18: counterpart.v1.CountSeen
+	(*StockLoad)(nil),   // 19: counterpart.v1.StockLoad
+	(*Catalog)(nil),     // 20: counterpart.v1.Catalog
+	(Unit)(0),           // 21: counterpart.v1.Unit
+	(*Item)(nil),        // 22: counterpart.v1.Item
+	(*PriceList)(nil),   // 23: counterpart.v1.PriceList
+	(*TaxList)(nil),     // 24: counterpart.v1.TaxList
+	(*StoreRecord)(nil), // 25: counterpart.v1.StoreRecord
 }
 var file_protocol_wire_event_proto_depIdxs = []int32{
 	0,  // 0: counterpart.v1.Event.kind:type_name -> counterpart.v1.EventKind
 	1,  // 1: counterpart.v1.Event.move_states:type_name -> counterpart.v1.State
-	20, // 2: counterpart.v1.Event.item_units:type_name -> counterpart.v1.Unit
-	6,  // 3: counterpart.v1.Event.reissue:type_name -> counterpart.v1.EventID
-	8,  // 4: counterpart.v1.Event.idempotency:type_name -> counterpart.v1.Idempotency
-	9,  // 5: counterpart.v1.Event.sale:type_name -> counterpart.v1.Sale
-	16, // 6: counterpart.v1.Event.movement:type_name -> counterpart.v1.Movement
-	17, // 7: counterpart.v1.Event.count_seen:type_name -> counterpart.v1.CountSeen
-	18, // 8: counterpart.v1.Event.stock_load:type_name -> counterpart.v1.StockLoad
-	19, // 9: counterpart.v1.Event.catalog:type_name -> counterpart.v1.Catalog
-	2,  // 10: counterpart.v1.Sale.type:type_name -> counterpart.v1.SaleType
-	1,  // 11: counterpart.v1.Sale.line_states:type_name -> counterpart.v1.State
-	10, // 12: counterpart.v1.Sale.discounts:type_name -> counterpart.v1.Discount
-	11, // 13: counterpart.v1.Sale.taxes:type_name -> counterpart.v1.TaxAmount
-	12, // 14: counterpart.v1.Sale.tenders:type_name -> counterpart.v1.Tender
-	13, // 15: counterpart.v1.Sale.external:type_name -> counterpart.v1.External
-	15, // 16: counterpart.v1.Sale.warnings:type_name -> counterpart.v1.Warning
-	3,  // 17: counterpart.v1.Tender.type:type_name -> counterpart.v1.TenderType
-	14, // 18: counterpart.v1.External.fiscal:type_name -> counterpart.v1.Fiscal
-	4,  // 19: counterpart.v1.Movement.type:type_name -> counterpart.v1.MovementType
-	1,  // 20: counterpart.v1.Movement.line_states:type_name -> counterpart.v1.State
-	7,  // 21: counterpart.v1.Movement.seen:type_name -> counterpart.v1.StreamPos
-	6,  // 22: counterpart.v1.CountSeen.count:type_name -> counterpart.v1.EventID
-	21, // 23: counterpart.v1.Catalog.items:type_name -> counterpart.v1.Item
-	22, // 24: counterpart.v1.Catalog.prices:type_name -> counterpart.v1.PriceList
-	23, // 25: counterpart.v1.Catalog.taxes:type_name -> counterpart.v1.TaxList
-	24, // 26: counterpart.v1.Catalog.stores:type_name -> counterpart.v1.StoreRecord
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	21, // 2: counterpart.v1.Event.item_units:type_name -> counterpart.v1.Unit
+	9,  // 3: counterpart.v1.Event.idempotency:type_name -> counterpart.v1.Idempotency
+	10, // 4: counterpart.v1.Event.sale:type_name -> counterpart.v1.Sale
+	17, // 5: counterpart.v1.Event.movement:type_name -> counterpart.v1.Movement
+	18, // 6: counterpart.v1.Event.count_seen:type_name -> counterpart.v1.CountSeen
+	19, // 7: counterpart.v1.Event.stock_load:type_name -> counterpart.v1.StockLoad
+	20, // 8: counterpart.v1.Event.catalog:type_name -> counterpart.v1.Catalog
+	8,  // 9: counterpart.v1.Event.reissue:type_name -> counterpart.v1.Reissue
+	6,  // 10: counterpart.v1.Reissue.id:type_name -> counterpart.v1.EventID
+	2,  // 11: counterpart.v1.Sale.type:type_name -> counterpart.v1.SaleType
+	1,  // 12: counterpart.v1.Sale.line_states:type_name -> counterpart.v1.State
+	11, // 13: counterpart.v1.Sale.discounts:type_name -> counterpart.v1.Discount
+	12, // 14: counterpart.v1.Sale.taxes:type_name -> counterpart.v1.TaxAmount
+	13, // 15: counterpart.v1.Sale.tenders:type_name -> counterpart.v1.Tender
+	14, // 16: counterpart.v1.Sale.external:type_name -> counterpart.v1.External
+	16, // 17: counterpart.v1.Sale.warnings:type_name -> counterpart.v1.Warning
+	3,  // 18: counterpart.v1.Tender.type:type_name -> counterpart.v1.TenderType
+	15, // 19: counterpart.v1.External.fiscal:type_name -> counterpart.v1.Fiscal
+	4,  // 20: counterpart.v1.Movement.type:type_name -> counterpart.v1.MovementType
+	1,  // 21: counterpart.v1.Movement.line_states:type_name -> counterpart.v1.State
+	7,  // 22: counterpart.v1.Movement.seen:type_name -> counterpart.v1.StreamPos
+	6,  // 23: counterpart.v1.CountSeen.count:type_name -> counterpart.v1.EventID
+	22, // 24: counterpart.v1.Catalog.items:type_name -> counterpart.v1.Item
+	23, // 25: counterpart.v1.Catalog.prices:type_name -> counterpart.v1.PriceList
+	24, // 26: counterpart.v1.Catalog.taxes:type_name -> counterpart.v1.TaxList
+	25, // 27: counterpart.v1.Catalog.stores:type_name -> counterpart.v1.StoreRecord
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_protocol_wire_event_proto_init() }
@@ -2069,7 +2150,7 @@ func file_protocol_wire_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protocol_wire_event_proto_rawDesc), len(file_protocol_wire_event_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

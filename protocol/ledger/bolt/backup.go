@@ -25,6 +25,11 @@ func (db *DB) Backup(ctx context.Context, path string) error {
 	} else if same {
 		return protocol.Refuse(protocol.Conflict, "The backup would replace the data file itself. Nothing was changed. Choose another name.")
 	}
+	db.backups.Lock()
+	defer db.backups.Unlock()
+	if err := removeLeftovers(path); err != nil {
+		return backupFailed(path, err)
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+newSuffix+"*")
 	if err != nil {
 		return backupFailed(path, err)

@@ -102,6 +102,7 @@ type DB struct {
 	failed   chan struct{}
 	failure  error // set before failed is closed
 
+	backups   sync.Mutex
 	committer committer // belongs to the goroutine that runs commitLoop
 }
 

@@ -220,7 +220,7 @@ func (db *DB) attempt(batch []*call) bool {
 		// has seen rows that do not exist now.
 		m.solo = true
 		for _, c := range batch {
-			c.decided, c.err, c.thrown = false, nil, nil
+			c.decided, c.err, c.thrown = c.exited, nil, nil
 		}
 		return false
 	default:

@@ -99,7 +99,10 @@ func readImage(path string, r io.ReaderAt, size int64) (m metas, err error) {
 	}
 	for shift := range 15 {
 		pos := int64(1024) << shift
-		if pos >= size || (len(found) > 0 && found[0].pageSize != uint64(pos) && pos < 1<<24) {
+		if pos >= size || (len(found) == 1 && found[0].pageSize < uint64(pos)) {
+			break
+		}
+		if len(found) == 1 && found[0].pageSize != uint64(pos) {
 			continue
 		}
 		second, knownToo, err := readMeta(r, pos)

@@ -41,7 +41,7 @@ var (
 func Open(path string, o Options) (*DB, error) {
 	o = o.withDefaults()
 	if o.Kind == "" {
-		return nil, unopened(path, errors.New("bolt: Options.Kind is empty"))
+		return nil, errors.New("bolt: Options.Kind is empty")
 	}
 	if err := removeLeftovers(path); err != nil {
 		return nil, unopened(path, err)
@@ -57,7 +57,7 @@ func Open(path string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := openHandle(path, o, false)
+	h, err := openHandle(path, bbolt.Options{Timeout: o.LockTimeout, MaxSize: clampInt(o.SizeMax), InitialMmapSize: mapSize(o)})
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func clampInt(n int64) int { return int(min(n, math.MaxInt)) }
 
 // openHandle opens the file with bbolt. A panic inside bbolt becomes an error
 // and the file with its lock is released.
-func openHandle(path string, o Options, readOnly bool) (h handle, err error) {
+func openHandle(path string, options bbolt.Options) (h handle, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	var file *os.File
 	defer func() {
@@ -127,23 +127,15 @@ func openHandle(path string, o Options, readOnly bool) (h handle, err error) {
 			h = handle{}
 		}
 	}()
-	options := &bbolt.Options{
-		Timeout:      o.LockTimeout,
-		FreelistType: bbolt.FreelistMapType,
-		PageSize:     pageSize,
-		ReadOnly:     readOnly,
-		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-			// Never O_CREATE: a new file comes from create alone.
-			f, err := os.OpenFile(name, flag&^os.O_CREATE, mode)
-			file = f
-			return f, err
-		},
+	options.FreelistType = bbolt.FreelistMapType
+	options.PageSize = pageSize
+	options.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
+		// Never O_CREATE: a new file comes from create alone.
+		f, err := os.OpenFile(name, flag&^os.O_CREATE, mode)
+		file = f
+		return f, err
 	}
-	if !readOnly {
-		options.MaxSize = clampInt(o.SizeMax)
-		options.InitialMmapSize = mapSize(o)
-	}
-	b, err := bbolt.Open(path, 0o600, options)
+	b, err := bbolt.Open(path, 0o600, &options)
 	switch {
 	case err == nil:
 		return handle{bolt: b, file: file}, nil
@@ -166,8 +158,9 @@ func examine(path string, o Options) (unowned bool, err error) {
 	} else if info.Size() == 0 {
 		return false, corrupt(path, errors.New("it is empty"))
 	}
-	h, openErr := openHandle(path, o, true)
-	if openErr != nil && !errors.Is(openErr, ErrCorrupt) {
+	h, openErr := openHandle(path, bbolt.Options{Timeout: o.LockTimeout, ReadOnly: true})
+	var system *fs.PathError
+	if errors.Is(openErr, ErrLocked) || errors.As(openErr, &system) {
 		return false, openErr
 	}
 	if openErr == nil {
@@ -266,7 +259,7 @@ func publish(temp, path string) error {
 }
 
 func initialise(temp string, o Options) error {
-	h, err := openHandle(temp, Options{LockTimeout: o.LockTimeout}, false)
+	h, err := openHandle(temp, bbolt.Options{Timeout: o.LockTimeout})
 	if err != nil {
 		return err
 	}

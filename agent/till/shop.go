@@ -1,0 +1,151 @@
+package till
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+)
+
+// zoneDefault is the price zone of a store that names none.
+const zoneDefault protocol.ZoneID = "default"
+
+// dayEndsAfter is how long after midnight a business day ends that nobody
+// closed.
+const dayEndsAfter = 4 * time.Hour
+
+// timeFormat is RFC 3339 with a numeric offset always.
+const timeFormat = "2006-01-02T15:04:05-07:00"
+
+// shop is the store as its record has it now.
+type shop struct {
+	record *protocol.StoreRecord // never nil; empty where nothing came yet
+	loc    *time.Location
+	zone   protocol.ZoneID
+}
+
+func zoneOf(record *protocol.StoreRecord) protocol.ZoneID {
+	if record == nil || record.PriceZone == "" {
+		return zoneDefault
+	}
+	return record.PriceZone
+}
+
+func (t *Till) readShop(r ledger.Reader) (*shop, error) {
+	record, err := ledger.ReadStore(r, t.o.Origin.Store)
+	if err != nil {
+		return nil, err
+	}
+	if record == nil {
+		record = &protocol.StoreRecord{ID: t.o.Origin.Store}
+	}
+	return &shop{record: record, loc: t.zones.location(record.Timezone, t.o.Log), zone: zoneOf(record)}, nil
+}
+
+// offsetMin is the store's offset from UTC at a time, in minutes.
+func (s *shop) offsetMin(at time.Time) int32 {
+	_, seconds := at.In(s.loc).Zone()
+	return int32(seconds / 60)
+}
+
+// businessDate is the day that a receipt belongs to. A day that nobody closed
+// ends at 04:00 in the store.
+func (s *shop) businessDate(at time.Time) string {
+	// The clock on the wall is shifted, not the instant, so that a day ends at
+	// 04:00 also when the clocks change in that night.
+	local := at.In(s.loc)
+	wall := time.Date(local.Year(), local.Month(), local.Day(), local.Hour(), local.Minute(), local.Second(), local.Nanosecond(), time.UTC)
+	return wall.Add(-dayEndsAfter).Format(time.DateOnly)
+}
+
+// display is a time as documents show it.
+func (s *shop) display(at time.Time) string { return at.In(s.loc).Format(timeFormat) }
+
+// displayRecord is the time of a record as documents show it, with the offset
+// that the store had then.
+func displayRecord(c protocol.Clock, offsetMin int32) string {
+	return time.UnixMilli(c.WallMs).In(time.FixedZone("", int(offsetMin)*60)).Format(timeFormat)
+}
+
+// startOf reads the beginning of a period: an RFC 3339 time, or a date, which
+// means midnight in the store.
+func (s *shop) startOf(text string) (time.Time, bool) {
+	if len(text) == len(time.DateOnly) {
+		at, err := time.ParseInLocation(time.DateOnly, text, s.loc)
+		return at, err == nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	return at, err == nil
+}
+
+// priceInForce is the price of an item at a time: of the zone's prices in the
+// store's currency the one that began last, else the item's own.
+func (s *shop) priceInForce(item *protocol.Item, list *protocol.PriceList, at time.Time) *protocol.Money {
+	var found *protocol.Money
+	var since time.Time
+	if list != nil {
+		for i := range list.Prices {
+			p := &list.Prices[i]
+			if p.Currency != "" && p.Currency != s.record.Currency {
+				continue
+			}
+			from, ok := s.startOf(p.From)
+			if p.From != "" && !ok || from.After(at) || found != nil && from.Before(since) {
+				continue
+			}
+			if to, ok := s.startOf(p.To); p.To != "" && (!ok || !at.Before(to)) {
+				continue
+			}
+			amount := p.Amount
+			found, since = &amount, from
+		}
+	}
+	if found == nil && item != nil && item.Price != nil && (item.Currency == "" || item.Currency == s.record.Currency) {
+		amount := *item.Price
+		found = &amount
+	}
+	return found
+}
+
+// rateInForce is the rate of a tax at a time; false means that none began yet.
+func (s *shop) rateInForce(list *protocol.TaxList, at time.Time) (protocol.RatePPM, bool) {
+	var found bool
+	var rate protocol.RatePPM
+	var since time.Time
+	for _, r := range list.Rates {
+		from, ok := s.startOf(r.From)
+		if r.From != "" && !ok || from.After(at) || found && from.Before(since) {
+			continue
+		}
+		rate, since, found = r.Rate, from, true
+	}
+	return rate, found
+}
+
+// zones remembers time zones, because loading one reads a file.
+type zones struct {
+	mu    sync.Mutex
+	named map[string]*time.Location
+}
+
+// location is the time zone of a name. One that is not known is UTC, since a
+// wrong word in a store's record must not stop the tills.
+func (z *zones) location(name string, log *slog.Logger) *time.Location {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if loc, ok := z.named[name]; ok {
+		return loc
+	}
+	loc, err := time.LoadLocation(name)
+	if err != nil {
+		log.Warn("time zone of the store is not known, UTC is used", "timezone", name, "error", err)
+		loc = time.UTC
+	}
+	if z.named == nil {
+		z.named = map[string]*time.Location{}
+	}
+	z.named[name] = loc
+	return loc
+}

@@ -1,0 +1,228 @@
+// Package till turns what staff do into events: sales, returns, voids and
+// movements of stock.
+//
+// Three things always hold. What was answered is in the log, because a request
+// is answered only when the one transaction that holds all of it has been
+// committed. A request that is repeated with its key, or a sale of another POS
+// that is reported again, has its effect once. And nothing here waits for the
+// network: everything that a sale needs is in the store's own files (I22).
+package till
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"counterpart/protocol"
+	"counterpart/protocol/gtin"
+	"counterpart/protocol/ledger"
+)
+
+// Options say whose tills these are and what they work with.
+type Options struct {
+	Driver ledger.Driver
+	Origin protocol.Origin
+	// Series is the receipt series of this stream. Training receipts have
+	// their own, which is "T" and the same word.
+	Series string
+	Boot   uint32 // how often this machine's process has started
+	// Patterns are the layouts of the chain's weighed and priced codes.
+	Patterns []gtin.Pattern
+	Now      func() time.Time // the wall clock, as far as it is known to be off corrected
+	Mono     func() int64     // milliseconds of running time since the process started
+	// Appended is called after an event was committed. It must not block.
+	Appended func()
+	Log      *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Mono == nil {
+		start := time.Now()
+		o.Mono = func() int64 { return time.Since(start).Milliseconds() }
+	}
+	if o.Appended == nil {
+		o.Appended = func() {}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Till records what staff do. Its methods may be called at once.
+type Till struct {
+	o       Options
+	zones   zones
+	items   itemIndex
+	running runningCalls
+	// provisioned is set once and never taken back, like the note behind it.
+	provisioned atomic.Bool
+	// keyed counts answers that were kept, to prune old ones now and then.
+	keyed atomic.Uint64
+	prune prunePosition
+	// loading keeps two runs of ApplyLoads, and of SeeCounts, apart. The
+	// transactions alone make them right; this only saves work.
+	loading, seeing sync.Mutex
+}
+
+// New makes the tills of one machine. Nothing is read or written yet.
+func New(o Options) *Till {
+	return &Till{o: o.withDefaults()}
+}
+
+// act is one request inside its transaction. The driver may run it more than
+// once, so it changes nothing but tx and itself.
+type act struct {
+	*Till
+	tx   ledger.Tx
+	call protocol.Call
+	now  time.Time
+	mono int64
+	shop *shop
+	// logged is the event that the act appended, zero for none.
+	logged protocol.EventID
+}
+
+// do runs work in one transaction, together with the look-up of a repeated
+// call, the check that this machine may sell at all, and the answer's note.
+func (t *Till) do(ctx context.Context, c protocol.Call, work func(*act) (protocol.Answer, error)) (protocol.Answer, error) {
+	release, err := t.running.enter(c)
+	if err != nil {
+		return protocol.Answer{}, err
+	}
+	defer release()
+	now, mono, sum := t.o.Now(), t.o.Mono(), bodySum(c)
+	var answer protocol.Answer
+	var appended, ready bool
+	err = t.o.Driver.Update(ctx, func(tx ledger.Tx) error {
+		appended, ready = false, false
+		kept, err := readAnswer(tx, c, sum)
+		if err != nil {
+			return err
+		}
+		if kept != nil {
+			answer = kept.answer
+			return nil
+		}
+		if err := t.mayWork(tx); err != nil {
+			return err
+		}
+		ready = true
+		a := &act{Till: t, tx: tx, call: c, now: now, mono: mono}
+		if a.shop, err = t.readShop(tx); err != nil {
+			return err
+		}
+		if answer, err = work(a); err != nil {
+			return err
+		}
+		appended = !a.logged.IsZero()
+		return keepAnswer(tx, c, keptAnswer{sum: sum, atMs: now.UnixMilli(), event: a.logged, answer: answer})
+	})
+	if err != nil {
+		return protocol.Answer{}, err
+	}
+	if ready {
+		t.provisioned.Store(true)
+	}
+	if appended {
+		t.o.Appended()
+	}
+	t.pruneAnswers(ctx, c, now)
+	return answer, nil
+}
+
+// log appends an event of this machine and folds it.
+func (a *act) log(ev *protocol.Event) error {
+	ev.Boot, ev.UTCOffsetMin = a.o.Boot, a.shop.offsetMin(a.now)
+	if a.call.Key != "" {
+		ev.Idempotency = &protocol.Idempotency{Route: a.call.Route, Key: a.call.Key, Body: bodySum(a.call)}
+	}
+	res, err := ledger.Log(a.tx, a.o.Origin, protocol.Clock{WallMs: a.now.UnixMilli(), MonoMs: a.mono}, ev)
+	if err != nil {
+		return err
+	}
+	a.logged = protocol.EventID{Inc: a.o.Origin.Inc, Seq: res.Stream.Seq}
+	return nil
+}
+
+// noteProvisioned marks that every feed which selling needs was there once.
+const noteProvisioned = "provisioned"
+
+// mayWork refuses everything until the store, price and catalogue feeds have
+// each reached their tail, and never again after that. The note in the same
+// transaction keeps it so when the store later moves to another price zone.
+func (t *Till) mayWork(tx ledger.Tx) error {
+	if t.provisioned.Load() {
+		return nil
+	}
+	note, waiting, err := t.provisioning(tx)
+	if err != nil || note {
+		return err
+	}
+	if len(waiting) > 0 {
+		names := make([]string, len(waiting))
+		for i, feed := range waiting {
+			names[i] = string(feed)
+		}
+		return protocol.Refuse(protocol.NotProvisioned, "This machine has not yet received everything that it needs to sell ("+strings.Join(names, ", ")+
+			"). Nothing was recorded. Wait until it has, and check its connection to head office if it takes long.").With("waiting", names)
+	}
+	return ledger.SetNote(tx, []byte{1}, noteProvisioned)
+}
+
+// provisioning tells whether the note is there and, if not, which feeds have
+// not reached their tail.
+func (t *Till) provisioning(r ledger.Reader) (note bool, waiting []protocol.FeedID, err error) {
+	b, err := ledger.Note(r, noteProvisioned)
+	if err != nil || b != nil {
+		return b != nil, nil, err
+	}
+	feeds := []protocol.FeedID{protocol.FeedCatalog, protocol.StoreFeed(t.o.Origin.Store)}
+	record, err := ledger.ReadStore(r, t.o.Origin.Store)
+	if err != nil {
+		return false, nil, err
+	}
+	feeds = append(feeds, protocol.PriceFeed(zoneOf(record)))
+	for _, feed := range feeds {
+		cursor, err := ledger.ReadCursor(r, feed)
+		if err != nil {
+			return false, nil, err
+		}
+		if !cursor.Tail {
+			waiting = append(waiting, feed)
+		}
+	}
+	if record == nil && len(waiting) == 0 {
+		waiting = append(waiting, protocol.StoreFeed(t.o.Origin.Store))
+	}
+	return false, waiting, nil
+}
+
+// Provisioned tells whether this machine may sell. Once it may, it always may.
+func (t *Till) Provisioned(ctx context.Context) (bool, error) {
+	if t.provisioned.Load() {
+		return true, nil
+	}
+	var note bool
+	var waiting []protocol.FeedID
+	err := t.o.Driver.View(ctx, func(r ledger.Reader) (err error) {
+		note, waiting, err = t.provisioning(r)
+		return err
+	})
+	if err != nil || !note && len(waiting) > 0 {
+		return false, err
+	}
+	if !note {
+		if err := t.o.Driver.Update(ctx, t.mayWork); err != nil {
+			return false, err
+		}
+	}
+	t.provisioned.Store(true)
+	return true, nil
+}

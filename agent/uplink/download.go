@@ -1,0 +1,209 @@
+package uplink
+
+import (
+	"errors"
+	"time"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+)
+
+// feed is the way down for one feed. At most one Apply, Fetch or Reset of a
+// feed is out at a time; Deltas that follow wait in their order.
+type feed struct {
+	cursor  ledger.Cursor
+	head    uint64 // as last heard
+	busy    uint64 // the Upto of the Apply that is out; 0 for none
+	whole   bool   // a Fetch or Reset is out
+	waiting []*protocol.Delta
+	askedAt time.Duration
+	// own says that the cursor in memory is ahead of the stored one, by events
+	// that this agent wrote itself.
+	own      bool
+	failures int
+}
+
+func (f *feed) behind() bool { return f.head > f.cursor.Offset || !f.cursor.Tail }
+
+func (f *feed) forget() { f.waiting = nil }
+
+// FeedStatus is a feed as GET /v1/status shows it.
+type FeedStatus struct {
+	Feed   protocol.FeedID
+	Epoch  uint64
+	Offset uint64
+	State  string // waiting, snapshot or tail
+	Behind uint64
+}
+
+// Feeds lists the followed feeds in their order.
+func (e *Engine) Feeds() []FeedStatus {
+	list := make([]FeedStatus, 0, len(e.order))
+	for _, id := range e.order {
+		f := e.down[id]
+		s := FeedStatus{Feed: id, Epoch: f.cursor.Epoch, Offset: f.cursor.Offset, State: "waiting", Behind: max(f.head, f.cursor.Offset) - f.cursor.Offset}
+		switch {
+		case f.whole:
+			s.State = "snapshot"
+		case f.cursor.Tail:
+			s.State = "tail"
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+func (e *Engine) addFeed(c ledger.Cursor) {
+	e.down[c.Feed] = &feed{cursor: c, head: c.Offset}
+	e.order = append(e.order, c.Feed)
+}
+
+// follow adds feeds that the store record names now. A feed that is no longer
+// named is still read; it costs little and ends with the process.
+func (e *Engine) follow(list []ledger.Cursor) {
+	for _, c := range list {
+		if e.down[c.Feed] != nil {
+			continue
+		}
+		e.addFeed(c)
+		e.emit(Subscribe{c.Feed})
+		f := e.down[c.Feed]
+		switch {
+		case e.phase == phaseOpen && c.Offset == 0:
+			e.fetch(f)
+		case e.phase == phaseOpen:
+			e.ask(f)
+		}
+	}
+}
+
+func (e *Engine) verdict(v protocol.FeedVerdict) {
+	f := e.down[v.Feed]
+	if f == nil {
+		return
+	}
+	f.head = v.Head
+	f.askedAt = e.now.Mono
+	if v.Verdict != protocol.VerdictResync || f.whole {
+		return
+	}
+	if v.Feed == protocol.PeerFeed(e.cfg.Origin.Store) {
+		f.whole, f.own = true, false
+		e.emit(Reset{Feed: v.Feed, Epoch: v.Epoch})
+		return
+	}
+	e.fetch(f)
+}
+
+func (e *Engine) fetch(f *feed) {
+	if !f.whole {
+		f.whole = true
+		f.waiting = nil
+		e.emit(Fetch{f.cursor.Feed})
+	}
+}
+
+// ask states the cursor; the hub sends what follows.
+func (e *Engine) ask(f *feed) {
+	if e.phase != phaseOpen || f.whole {
+		return
+	}
+	f.askedAt = e.now.Mono
+	e.emit(Send{&protocol.Dack{Session: e.session, Feed: f.cursor.Feed, Epoch: e.epoch, Offset: f.cursor.Offset, Credit: 4}})
+}
+
+func (e *Engine) delta(m *protocol.Delta) {
+	f := e.down[m.Feed]
+	if f == nil || e.phase != phaseOpen || m.Epoch != e.epoch || f.whole {
+		return
+	}
+	if m.Session != (protocol.Session{}) {
+		if m.Session != e.session {
+			return
+		}
+		e.heard = e.now.Mono
+	}
+	f.head = max(f.head, m.Upto)
+	reached := f.cursor.Offset
+	if f.busy > 0 {
+		reached = f.busy
+	}
+	if n := len(f.waiting); n > 0 {
+		reached = f.waiting[n-1].Upto
+	}
+	switch {
+	case m.Upto < reached || m.Upto == reached && f.cursor.Tail:
+		return
+	case m.After > reached:
+		if f.busy == 0 && len(f.waiting) == 0 && e.now.Mono-f.askedAt >= askEvery/3 {
+			e.ask(f)
+		}
+		return
+	case len(f.waiting) >= deltasWaiting:
+		return
+	}
+	f.waiting = append(f.waiting, m)
+	e.applyNext(f)
+}
+
+func (e *Engine) applyNext(f *feed) {
+	if f.busy > 0 || f.whole || len(f.waiting) == 0 {
+		return
+	}
+	d := f.waiting[0]
+	f.waiting = f.waiting[1:]
+	f.busy = max(d.Upto, 1)
+	out := Apply{Delta: d, Head: f.head}
+	if f.own {
+		pos := f.cursor.FeedPos
+		out.Own, f.own = &pos, false
+	}
+	e.emit(out)
+}
+
+// failuresMax is how often a Delta is tried before it is reported as stuck and
+// tried only as often as it is asked for.
+const failuresMax = 3
+
+func (e *Engine) applied(in Applied) {
+	f := e.down[in.Feed]
+	if f == nil {
+		return
+	}
+	targeted := f.whole
+	f.busy, f.whole = 0, false
+	if in.Err != nil {
+		f.waiting = nil
+		f.failures++
+		f.askedAt = e.now.Mono
+		if !errors.Is(in.Err, ledger.ErrFeedGap) {
+			e.cfg.Log.Error("feed cannot be applied", "feed", in.Feed, "failures", f.failures, "error", in.Err)
+		}
+		if in.Cursor.Feed != "" {
+			f.cursor = in.Cursor
+		}
+		return
+	}
+	f.cursor, f.failures = in.Cursor, 0
+	f.head = max(f.head, f.cursor.Offset)
+	e.applyNext(f)
+	if targeted || f.behind() {
+		if f.busy == 0 || len(f.waiting) < deltasWaiting/2 {
+			e.ask(f)
+		}
+	}
+}
+
+// ownEvents moves the cursor of the store's event feed over events that this
+// agent wrote itself, so that they need not come down again.
+func (e *Engine) ownEvents(p protocol.FeedPos, fresh uint64) {
+	f := e.down[p.Feed]
+	if f == nil || p.Epoch != e.epoch {
+		return
+	}
+	f.head = max(f.head, p.Offset)
+	if f.busy > 0 || f.whole || len(f.waiting) > 0 || fresh == 0 || p.Offset < fresh || f.cursor.Offset != p.Offset-fresh || !f.cursor.Tail {
+		return
+	}
+	f.cursor.Offset, f.cursor.Epoch, f.own = p.Offset, p.Epoch, true
+}

@@ -1,0 +1,480 @@
+// Package uplink carries an agent's events to the hub and the hub's feeds to
+// the agent.
+//
+// The engine is a pure state machine: inputs and the time go in, outputs come
+// out. Its adapters, in run.go, mqtt.go and snapshot.go, own the sockets and
+// the goroutines. The broker between is a lossy wire: nothing counts as
+// delivered before the hub has acknowledged it after its commit.
+package uplink
+
+import (
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+)
+
+// Instant is the time of a step: running time for every deadline, wall time
+// only to be told.
+type Instant struct {
+	Mono time.Duration
+	Wall time.Time
+}
+
+// Outbox is the agent's own log as the engine reads it.
+type Outbox interface {
+	// Head is the last event's number and hash.
+	Head() (protocol.Seq, protocol.Hash, error)
+	// Read returns the events from first on, about one frame's worth, and the
+	// hash before the first of them.
+	Read(first protocol.Seq) ([]protocol.Record, protocol.Hash, error)
+}
+
+// Config is what an engine is made of.
+type Config struct {
+	Origin protocol.Origin
+	Build  string
+	BootID uint64
+	Outbox Outbox
+	// Acked and Safe are as remembered from earlier runs.
+	Acked, Safe protocol.Seq
+	// Follow are the feeds with their cursors as stored.
+	Follow []ledger.Cursor
+	Rand   *rand.Rand
+	Log    *slog.Logger
+}
+
+// State is where the link to the hub stands.
+type State string
+
+// The states, as GET /v1/status shows them.
+const (
+	Online        State = "online"
+	Connecting    State = "connecting"
+	Offline       State = "offline"
+	Fenced        State = "fenced"
+	Unprovisioned State = "unprovisioned"
+)
+
+// Inputs of a step.
+type (
+	// Tick lets time pass.
+	Tick struct{}
+	// Dialed tells that the connection is up and subscribed.
+	Dialed struct{}
+	// DialFailed tells why there is no connection.
+	DialFailed struct{ Cause DialCause }
+	// Lost tells that the connection is gone.
+	Lost struct{}
+	// Received is a payload from the hub.
+	Received struct{ Payload []byte }
+	// Appended tells that the log has grown.
+	Appended struct{}
+	// Applied answers an Apply or Fetch with the feed's cursor as it now is.
+	Applied struct {
+		Feed   protocol.FeedID
+		Cursor ledger.Cursor
+		Err    error
+	}
+	// Follow names the feeds to follow, after the store record changed.
+	Follow struct{ Feeds []ledger.Cursor }
+	// Disk reports the state of the disk, for Hello and Beat.
+	Disk struct {
+		State string
+		Free  uint64
+	}
+)
+
+// Outputs of a step.
+type (
+	// Connect asks for a new connection; Dialed or DialFailed answers.
+	Connect struct{}
+	// Hangup ends the connection; no Lost follows.
+	Hangup struct{}
+	// Send is a message for the agent's up topic.
+	Send struct{ Message protocol.Message }
+	// Subscribe asks for one more feed topic.
+	Subscribe struct{ Feed protocol.FeedID }
+	// Apply asks to apply a Delta; Applied answers. Own, when set, is the
+	// cursor to store before: the feed up to there is this agent's own events.
+	Apply struct {
+		Delta *protocol.Delta
+		Head  uint64
+		Own   *protocol.FeedPos
+	}
+	// Fetch asks for a feed's snapshot; Applied answers.
+	Fetch struct{ Feed protocol.FeedID }
+	// Reset asks to set a feed's cursor back to its start; Applied answers.
+	Reset struct {
+		Feed  protocol.FeedID
+		Epoch uint64
+	}
+)
+
+// Timers. Dials are at most dialEvery apart while nothing answers; only a
+// refusal backs off.
+const (
+	dialEvery     = 500 * time.Millisecond
+	helloTimeout  = 3 * time.Second
+	beatEvery     = 10 * time.Second
+	beatTimeout   = 4 * time.Second
+	ackTimeout    = 5 * time.Second
+	askEvery      = 3 * time.Second
+	backoffMin    = time.Second
+	backoffMax    = 120 * time.Second
+	hellosMax     = 5 // unanswered, then the connection is made anew
+	deltasWaiting = 16
+)
+
+type phase int
+
+const (
+	phaseDown    phase = iota // no connection; dialAt says when to try
+	phaseDialing              // a Connect is out
+	phaseHello                // connected, waiting for a Welcome
+	phaseWaiting              // connected and refused; helloAt says when to ask again
+	phaseOpen                 // in session
+)
+
+// Engine is not safe for concurrent use.
+type Engine struct {
+	cfg   Config
+	phase phase
+	now   Instant
+	out   []any
+
+	link      LinkStatus
+	dialAt    time.Duration
+	helloAt   time.Duration
+	helloSent time.Duration
+	hellos    int
+	refusals  int
+	nonce     uint64
+
+	session  protocol.Session
+	epoch    uint64
+	beatAt   time.Duration
+	beatSent time.Duration // 0: answered
+	heard    time.Duration
+	disk     Disk
+	offsetMs int64 // our clock less the hub's
+
+	up   upload
+	down map[protocol.FeedID]*feed
+	// order lists the feeds in the order in which they are followed.
+	order []protocol.FeedID
+}
+
+// LinkStatus is where the link stands, why, and since when.
+type LinkStatus struct {
+	State   State
+	Cause   string // empty when online
+	Since   time.Time
+	Message string // for staff, where the hub gave one
+}
+
+// New makes an engine that dials at its first step.
+func New(c Config) *Engine {
+	e := &Engine{cfg: c, down: map[protocol.FeedID]*feed{}, link: LinkStatus{State: Connecting}, disk: Disk{State: "ok"}}
+	e.up.acked, e.up.safe, e.up.sent = c.Acked, c.Safe, c.Acked
+	for _, cur := range c.Follow {
+		e.addFeed(cur)
+	}
+	return e
+}
+
+// Step takes one input and returns what is to be done, in order.
+func (e *Engine) Step(now Instant, in any) []any {
+	e.now, e.out = now, nil
+	if e.link.Since.IsZero() {
+		e.link.Since = now.Wall
+	}
+	switch in := in.(type) {
+	case Dialed:
+		e.hellos, e.phase = 0, phaseHello
+		e.hello()
+	case DialFailed:
+		e.dialFailed(in.Cause)
+	case Lost:
+		e.lost("")
+	case Received:
+		e.received(in.Payload)
+	case Applied:
+		e.applied(in)
+	case Follow:
+		e.follow(in.Feeds)
+	case Disk:
+		e.disk = in
+	}
+	e.timers()
+	e.pump()
+	return e.out
+}
+
+// Next is the running time of the engine's next deadline; a Tick is due then.
+func (e *Engine) Next() time.Duration {
+	switch e.phase {
+	case phaseDown:
+		return e.dialAt
+	case phaseHello:
+		return e.helloSent + helloTimeout
+	case phaseWaiting:
+		return e.helloAt
+	case phaseOpen:
+		next := e.beatAt
+		if e.beatSent > 0 {
+			next = min(next, e.beatSent+beatTimeout)
+		}
+		if len(e.up.flight) > 0 {
+			next = min(next, e.up.progressAt+ackTimeout)
+		}
+		if e.up.startAt > e.now.Mono {
+			next = min(next, e.up.startAt)
+		}
+		for _, id := range e.order {
+			if f := e.down[id]; f.behind() && f.busy == 0 {
+				next = min(next, f.askedAt+askEvery)
+			}
+		}
+		return next
+	}
+	return e.now.Mono + time.Hour
+}
+
+func (e *Engine) emit(out any) { e.out = append(e.out, out) }
+
+func (e *Engine) setLink(state State, cause, message string) {
+	if e.link.State != state || e.link.Cause != cause {
+		e.link = LinkStatus{State: state, Cause: cause, Since: e.now.Wall, Message: message}
+	}
+}
+
+func (e *Engine) timers() {
+	now := e.now.Mono
+	switch e.phase {
+	case phaseDown:
+		if now >= e.dialAt {
+			e.phase, e.dialAt = phaseDialing, now+dialEvery
+			e.emit(Connect{})
+		}
+	case phaseHello:
+		if now-e.helloSent >= helloTimeout {
+			if e.hellos >= hellosMax {
+				e.emit(Hangup{})
+				e.lost("timeout")
+				return
+			}
+			e.setLink(Offline, "timeout", "")
+			e.hello()
+		}
+	case phaseWaiting:
+		if now >= e.helloAt {
+			e.hello()
+		}
+	case phaseOpen:
+		e.openTimers(now)
+	}
+}
+
+func (e *Engine) openTimers(now time.Duration) {
+	if e.beatSent > 0 && now-e.beatSent >= beatTimeout {
+		// The hub is silent: whatever was sent may be lost.
+		e.setLink(Offline, "timeout", "")
+		e.hellos = 0
+		e.hello()
+		return
+	}
+	if now >= e.beatAt {
+		e.beat()
+	}
+	for _, id := range e.order {
+		if f := e.down[id]; f.behind() && f.busy == 0 && now-f.askedAt >= askEvery {
+			e.ask(f)
+		}
+	}
+}
+
+func (e *Engine) dialFailed(cause DialCause) {
+	e.phase = phaseDown
+	switch cause {
+	case CauseAuth, CauseHubError, CauseVersion:
+		e.dialAt = e.now.Mono + e.backoff(backoffMin)
+		e.setLink(Offline, string(cause), "")
+	default:
+		e.refusals = 0
+		e.setLink(Offline, string(cause), "")
+	}
+}
+
+// lost forgets the session. The next dial is due at once, if the last one is
+// long enough ago.
+func (e *Engine) lost(cause string) {
+	e.phase = phaseDown
+	e.up.forget()
+	for _, f := range e.down {
+		f.forget()
+	}
+	e.beatSent = 0
+	if cause == "" {
+		cause = "refused"
+	}
+	e.setLink(Offline, cause, "")
+}
+
+// backoff is full jitter over a doubling range that starts at least.
+func (e *Engine) backoff(least time.Duration) time.Duration {
+	top := min(backoffMax, max(backoffMin, least)<<min(e.refusals, 7))
+	e.refusals++
+	return least/2 + time.Duration(e.cfg.Rand.Int64N(int64(max(top-least/2, 1))))
+}
+
+func (e *Engine) hello() {
+	seq, hash, err := e.cfg.Outbox.Head()
+	if err != nil {
+		e.cfg.Log.Error("log cannot be read", "error", err)
+		return
+	}
+	e.phase = phaseHello
+	e.nonce, e.helloSent = e.cfg.Rand.Uint64(), e.now.Mono
+	e.hellos++
+	e.up.forget()
+	if e.link.State == Online {
+		e.setLink(Connecting, "", "")
+	}
+	m := &protocol.Hello{
+		Version: protocol.Version, Build: e.cfg.Build, Nonce: e.nonce, Store: e.cfg.Origin.Store, Agent: e.cfg.Origin.Agent, Inc: e.cfg.Origin.Inc,
+		BootID: e.cfg.BootID, LastSeq: seq, LastHash: hash, BaseSeq: 1, SafeSeen: e.up.safe,
+		Clock: protocol.Clock{WallMs: e.now.Wall.UnixMilli(), MonoMs: e.now.Mono.Milliseconds()}, DiskState: e.disk.State, DiskFree: e.disk.Free,
+	}
+	for _, id := range e.order {
+		f := e.down[id]
+		f.forget()
+		m.Feeds = append(m.Feeds, f.cursor.FeedPos)
+	}
+	e.emit(Send{m})
+}
+
+func (e *Engine) beat() {
+	seq, hash, err := e.cfg.Outbox.Head()
+	if err != nil {
+		e.cfg.Log.Error("log cannot be read", "error", err)
+		return
+	}
+	e.beatAt = e.now.Mono + beatEvery
+	e.beatSent = max(e.now.Mono, 1)
+	e.emit(Send{&protocol.Beat{Session: e.session, LastSeq: seq, LastHash: hash, ClockMs: e.now.Wall.UnixMilli(), Disk: e.disk.State}})
+}
+
+func (e *Engine) received(payload []byte) {
+	m, err := protocol.DecodeMessage(payload)
+	if err != nil {
+		e.cfg.Log.Warn("payload cannot be read", "error", err)
+		return
+	}
+	switch m := m.(type) {
+	case *protocol.Welcome:
+		e.welcome(m)
+	case *protocol.Fence:
+		e.fence(m)
+	case *protocol.Delta:
+		e.delta(m)
+	default:
+		if e.phase == phaseOpen {
+			e.inSession(m)
+		}
+	}
+}
+
+// inSession handles what belongs to the open session and ignores the rest.
+func (e *Engine) inSession(m protocol.Message) {
+	switch m := m.(type) {
+	case *protocol.Ack:
+		if m.Session == e.session && m.Inc == e.cfg.Origin.Inc {
+			e.heard = e.now.Mono
+			e.ack(m)
+		}
+	case *protocol.Nack:
+		if m.Session == e.session && m.Inc == e.cfg.Origin.Inc {
+			e.heard = e.now.Mono
+			e.up.goBack(m.Want)
+		}
+	case *protocol.Beat:
+		if m.Session == e.session {
+			e.heard, e.beatSent = e.now.Mono, 0
+			e.offsetMs = e.now.Wall.UnixMilli() - m.ClockMs
+			for _, p := range m.Feeds {
+				if f := e.down[p.Feed]; f != nil && p.Epoch == e.epoch {
+					f.head = max(f.head, p.Offset)
+				}
+			}
+		}
+	}
+}
+
+func (e *Engine) welcome(m *protocol.Welcome) {
+	if e.phase != phaseHello || m.Nonce != e.nonce {
+		return
+	}
+	last, _, err := e.cfg.Outbox.Head()
+	if err != nil {
+		e.cfg.Log.Error("log cannot be read", "error", err)
+		return
+	}
+	if m.CursorSeq > last {
+		e.refused(&protocol.Fence{Reason: protocol.DuplicateIdentity, RetryAfterMs: 60000, Message: "The hub holds events that this machine does not."})
+		return
+	}
+	e.phase, e.session, e.epoch, e.refusals = phaseOpen, m.Session, m.Epoch, 0
+	e.heard, e.beatSent, e.beatAt = e.now.Mono, 0, e.now.Mono+beatEvery
+	e.offsetMs = e.now.Wall.UnixMilli() - m.HubTimeMs
+	e.up.open(m, e.now.Mono)
+	e.setLink(Online, "", "")
+	for _, v := range m.Feeds {
+		e.verdict(v)
+	}
+}
+
+func (e *Engine) fence(m *protocol.Fence) {
+	switch {
+	case m.Session != (protocol.Session{}) && e.phase == phaseOpen && m.Session == e.session && m.Reason == protocol.Conflict:
+		// The hub was started anew or took us for gone.
+		e.hellos = 0
+		e.hello()
+	case m.Session != (protocol.Session{}) && e.phase == phaseOpen && m.Session == e.session,
+		m.Nonce != 0 && e.phase == phaseHello && m.Nonce == e.nonce:
+		e.refused(m)
+	}
+}
+
+// refused waits before the next Hello; the connection stays.
+func (e *Engine) refused(m *protocol.Fence) {
+	e.phase = phaseWaiting
+	e.up.forget()
+	e.beatSent = 0
+	least := time.Duration(m.RetryAfterMs) * time.Millisecond
+	wait := least/2 + time.Duration(e.cfg.Rand.Int64N(int64(max(least/2, time.Millisecond))))
+	if m.Action == protocol.FenceStop {
+		wait = 365 * 24 * time.Hour
+	}
+	e.helloAt = e.now.Mono + wait
+	switch m.Reason {
+	case protocol.UnknownStore:
+		e.setLink(Unprovisioned, string(m.Reason), m.Message)
+	case protocol.VersionRefused:
+		e.setLink(Offline, "version", m.Message)
+	default:
+		e.setLink(Fenced, string(m.Reason), m.Message)
+	}
+	e.cfg.Log.Warn("hub refuses this agent", "reason", m.Reason, "message", m.Message)
+}
+
+// Link is where the link stands.
+func (e *Engine) Link() LinkStatus { return e.link }
+
+// ClockOffset is how far this machine's clock is ahead of the hub's.
+func (e *Engine) ClockOffset() time.Duration { return time.Duration(e.offsetMs) * time.Millisecond }
+
+// Marks are the acknowledged and the safe number.
+func (e *Engine) Marks() (ack, safe protocol.Seq) { return e.up.acked, e.up.safe }

@@ -1,0 +1,368 @@
+package uplink
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+)
+
+// Options are what an uplink is made of.
+type Options struct {
+	Origin  protocol.Origin
+	Build   string
+	BootID  uint64
+	HubURL  string
+	MQTTURL string // overrides what the hub's /v1/connect says
+	Driver  ledger.Driver
+	Clock   func() Instant
+	// Applied is called after a Delta was committed, with that Delta.
+	Applied func(*protocol.Delta)
+	// Changed is called when Status would show something else. Neither
+	// callback may block for long.
+	Changed func()
+	Log     *slog.Logger
+}
+
+// Uplink runs the engine over a real connection. Nothing in it is ever waited
+// for by a till.
+type Uplink struct {
+	o        Options
+	engine   *Engine
+	inputs   chan any
+	appended chan struct{}
+	work     chan any
+	http     *http.Client
+	link     *Link
+
+	mu     sync.Mutex
+	status Status
+}
+
+// Status is what the uplink shows of itself.
+type Status struct {
+	Link        LinkStatus
+	Ack, Safe   protocol.Seq
+	Feeds       []FeedStatus
+	ClockOffset time.Duration
+}
+
+// linkUp carries a new connection from the dialing goroutine to the loop.
+type linkUp struct{ link *Link }
+
+// saveMarks asks the worker to remember the acknowledged and safe numbers.
+type saveMarks struct{ ack, safe protocol.Seq }
+
+// ConnectTimeout bounds one attempt to reach the hub, name lookup included.
+const connectTimeout = 8 * time.Second
+
+// NewUplink reads where an earlier run had come to.
+func NewUplink(ctx context.Context, o Options) (*Uplink, error) {
+	u := &Uplink{o: o, inputs: make(chan any, 64), appended: make(chan struct{}, 1), work: make(chan any, 64), http: newHTTPClient()}
+	c := Config{
+		Origin: o.Origin, Build: o.Build, BootID: o.BootID, Outbox: outbox{o.Driver, o.Origin}, Log: o.Log,
+		Rand: rand.New(rand.NewPCG(o.BootID, binary.BigEndian.Uint64(o.Origin.Inc[:]))),
+	}
+	err := o.Driver.View(ctx, func(r ledger.Reader) (err error) {
+		if c.Acked, c.Safe, err = readMarks(r); err != nil {
+			return err
+		}
+		c.Follow, err = followed(r, o.Origin.Store)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read uplink state: %w", err)
+	}
+	u.engine = New(c)
+	u.publish()
+	return u, nil
+}
+
+// outbox reads the agent's own stream.
+type outbox struct {
+	driver ledger.Driver
+	origin protocol.Origin
+}
+
+// readBytesMax is how much of the log is read at a time: about what compresses
+// into one frame.
+const readBytesMax = 512 << 10
+
+func (o outbox) Head() (seq protocol.Seq, hash protocol.Hash, err error) {
+	err = o.driver.View(context.Background(), func(r ledger.Reader) error {
+		s, err := ledger.ReadStream(r, o.origin)
+		seq, hash = s.Seq, ledger.StreamInfo{Origin: o.origin, Stream: s}.Head()
+		return err
+	})
+	return seq, hash, err
+}
+
+func (o outbox) Read(first protocol.Seq) (records []protocol.Record, prev protocol.Hash, err error) {
+	err = o.driver.View(context.Background(), func(r ledger.Reader) error {
+		records, prev, err = ledger.Records(r, o.origin, first, protocol.FrameEventsMax, readBytesMax)
+		return err
+	})
+	return records, prev, err
+}
+
+// followed lists the feeds that the agent of a store reads. The price feed is
+// known once the store record is here.
+func followed(r ledger.Reader, store protocol.StoreID) ([]ledger.Cursor, error) {
+	feeds := []protocol.FeedID{protocol.StoreFeed(store), protocol.FeedCatalog, protocol.PeerFeed(store)}
+	record, err := ledger.ReadStore(r, store)
+	if err != nil {
+		return nil, err
+	}
+	if record != nil {
+		feeds = append(feeds, protocol.PriceFeed(record.PriceZone))
+	}
+	list := make([]ledger.Cursor, 0, len(feeds))
+	for _, f := range feeds {
+		c, err := ledger.ReadCursor(r, f)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, c)
+	}
+	return list, nil
+}
+
+const marksNote = "marks"
+
+func readMarks(r ledger.Reader) (ack, safe protocol.Seq, err error) {
+	b, err := ledger.Note(r, marksNote)
+	if err != nil || len(b) != 16 {
+		return 0, 0, err
+	}
+	return protocol.Seq(binary.BigEndian.Uint64(b)), protocol.Seq(binary.BigEndian.Uint64(b[8:])), nil
+}
+
+// Appended tells that the log has grown. It never blocks.
+func (u *Uplink) Appended() {
+	select {
+	case u.appended <- struct{}{}:
+	default:
+	}
+}
+
+// SetDisk reports the state of the disk to the hub.
+func (u *Uplink) SetDisk(ctx context.Context, state string, free uint64) {
+	select {
+	case u.inputs <- Disk{State: state, Free: free}:
+	case <-ctx.Done():
+	}
+}
+
+// Status is safe for concurrent use.
+func (u *Uplink) Status() Status {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.status
+}
+
+// Run keeps the link until ctx ends. The only error is a database that failed.
+func (u *Uplink) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var workers sync.WaitGroup
+	failed := make(chan error, 1)
+	workers.Go(func() {
+		if err := u.worker(ctx); err != nil {
+			failed <- err
+		}
+	})
+	defer func() {
+		if u.link != nil {
+			u.link.Close()
+		}
+		cancel()
+		workers.Wait()
+	}()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var saved saveMarks
+	var savedAt time.Duration
+	for {
+		var in any
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return err
+		case in = <-u.inputs:
+		case <-u.appended:
+			in = Appended{}
+		case <-timer.C:
+			in = Tick{}
+		case m, ok := <-u.messages():
+			if !ok {
+				continue
+			}
+			in = Received{m.Payload}
+		case <-u.lost():
+			u.link.Close()
+			u.link, in = nil, Lost{}
+		}
+		if up, ok := in.(linkUp); ok {
+			u.link, in = up.link, Dialed{}
+		}
+		now := u.o.Clock()
+		for _, out := range u.engine.Step(now, in) {
+			u.do(ctx, out)
+		}
+		if ack, safe := u.engine.Marks(); (saved != saveMarks{ack, safe}) && now.Mono-savedAt > time.Second {
+			saved, savedAt = saveMarks{ack, safe}, now.Mono
+			u.work <- saved
+		}
+		u.publish()
+		timer.Reset(max(u.engine.Next()-u.o.Clock().Mono, time.Millisecond))
+	}
+}
+
+func (u *Uplink) messages() <-chan Message {
+	if u.link == nil {
+		return nil
+	}
+	return u.link.Messages()
+}
+
+func (u *Uplink) lost() <-chan struct{} {
+	if u.link == nil {
+		return nil
+	}
+	return u.link.Done()
+}
+
+// publish makes the engine's state readable for others.
+func (u *Uplink) publish() {
+	s := Status{Link: u.engine.Link(), Feeds: u.engine.Feeds(), ClockOffset: u.engine.ClockOffset()}
+	s.Ack, s.Safe = u.engine.Marks()
+	u.mu.Lock()
+	changed := u.status.Link != s.Link || u.status.Ack != s.Ack
+	u.status = s
+	u.mu.Unlock()
+	if changed {
+		u.o.Changed()
+	}
+}
+
+func (u *Uplink) do(ctx context.Context, out any) {
+	switch out := out.(type) {
+	case Connect:
+		go u.connect(ctx)
+	case Hangup:
+		if u.link != nil {
+			u.link.Close()
+			u.link = nil
+		}
+	case Send:
+		u.send(out.Message)
+	case Subscribe:
+		if link := u.link; link != nil {
+			go func() {
+				if err := link.Subscribe(protocol.TopicFeed(out.Feed)); err != nil {
+					u.o.Log.Warn("feed topic not subscribed", "feed", out.Feed, "error", err)
+				}
+			}()
+		}
+	case Apply, Fetch, Reset:
+		u.work <- out
+	}
+}
+
+func (u *Uplink) send(m protocol.Message) {
+	payload, err := protocol.EncodeMessage(m)
+	if err != nil {
+		u.o.Log.Error("message cannot be encoded", "error", err)
+		return
+	}
+	if u.link == nil {
+		return
+	}
+	if err := u.link.Send(protocol.TopicUp(u.o.Origin.Store, u.o.Origin.Agent), payload); err != nil {
+		u.o.Log.Debug("message not sent", "error", err)
+	}
+}
+
+// connect dials and reports back to the loop.
+func (u *Uplink) connect(ctx context.Context) {
+	dialing, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	link, err := u.dial(dialing)
+	var in any
+	if err == nil {
+		in = linkUp{link}
+	} else {
+		cause := CauseTimeout
+		var d *DialError
+		if errors.As(err, &d) {
+			cause = d.Cause
+		}
+		u.o.Log.Debug("hub not reached", "cause", cause, "error", err)
+		in = DialFailed{cause}
+	}
+	select {
+	case u.inputs <- in:
+	case <-ctx.Done():
+		if link != nil {
+			link.Close()
+		}
+	}
+}
+
+func (u *Uplink) dial(ctx context.Context) (*Link, error) {
+	broker := u.o.MQTTURL
+	if broker == "" {
+		var err error
+		if broker, err = u.askBroker(ctx); err != nil {
+			return nil, err
+		}
+	}
+	o := u.o.Origin
+	status := protocol.TopicStatus(o.Store, o.Agent)
+	topics := []string{protocol.TopicDown(o.Store, o.Agent), protocol.TopicHub}
+	for _, f := range u.Status().Feeds {
+		topics = append(topics, protocol.TopicFeed(f.Feed))
+	}
+	return Dial(ctx, LinkOptions{
+		URL: broker, ClientID: fmt.Sprintf("cp-%s-%016x", o.Agent, rand.Uint64()), Subscribe: topics,
+		Will:  Will{Topic: status, Payload: protocol.EncodeStatus(protocol.Status{BootID: u.o.BootID})},
+		Birth: protocol.EncodeStatus(protocol.Status{Online: true, BootID: u.o.BootID}),
+		Log:   u.o.Log,
+	})
+}
+
+// askBroker asks the hub for its broker's address.
+func (u *Uplink) askBroker(ctx context.Context) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.o.HubURL+"/v1/connect", nil)
+	if err != nil {
+		return "", &DialError{CauseHubError, err}
+	}
+	resp, err := u.http.Do(req)
+	if err != nil {
+		return "", &DialError{dialCause(ctx, err), err}
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		cause := CauseHubError
+		if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
+			cause = CauseAuth
+		}
+		return "", &DialError{cause, fmt.Errorf("hub answered %s", resp.Status)}
+	}
+	var answer struct {
+		MQTTURL string `json:"mqtt_url"`
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(nil, resp.Body, 64<<10)).Decode(&answer); err != nil {
+		return "", &DialError{CauseHubError, err}
+	}
+	return answer.MQTTURL, nil
+}

@@ -1,0 +1,103 @@
+package uplink
+
+import (
+	"time"
+
+	"counterpart/protocol"
+)
+
+// upload is the way up: go-back-N over the agent's own log. Nothing of it is
+// stored, because the hub's Welcome says where to go on.
+type upload struct {
+	acked, safe protocol.Seq
+	sent        protocol.Seq // the last event handed to the wire
+	flight      []protocol.Seq
+	window      int
+	progressAt  time.Duration
+	startAt     time.Duration
+}
+
+// forget drops what is on the way; it is read and sent again.
+func (u *upload) forget() {
+	u.sent, u.flight, u.window = u.acked, nil, 0
+}
+
+func (u *upload) open(m *protocol.Welcome, now time.Duration) {
+	u.acked, u.sent, u.flight = m.CursorSeq, m.CursorSeq, nil
+	u.safe = max(u.safe, m.Safe)
+	u.window = int(max(1, min(m.Window, 64)))
+	u.progressAt = now
+	u.startAt = now + time.Duration(m.StartAfterMs)*time.Millisecond
+}
+
+func (u *upload) goBack(want protocol.Seq) {
+	if want == 0 || want-1 < u.acked || want-1 > u.sent {
+		return
+	}
+	u.sent, u.flight = want-1, nil
+}
+
+// ack takes a cumulative acknowledgement.
+func (e *Engine) ack(m *protocol.Ack) {
+	u := &e.up
+	if m.Seq < u.acked || m.Seq > max(u.sent, u.acked) {
+		return
+	}
+	fresh := m.Seq - u.acked
+	u.acked, u.safe = m.Seq, max(u.safe, min(m.Safe, m.Seq))
+	if fresh > 0 {
+		u.progressAt = e.now.Mono
+	}
+	for len(u.flight) > 0 && u.flight[0] <= m.Seq {
+		u.flight = u.flight[1:]
+	}
+	u.window = int(max(1, min(m.Credit, 64)))
+	for _, p := range m.Feeds {
+		e.ownEvents(p, uint64(fresh))
+	}
+}
+
+// pump sends as much as the window allows. An idle agent sends a new event at
+// once; there is no batching timer.
+func (e *Engine) pump() {
+	u := &e.up
+	if e.phase != phaseOpen || e.now.Mono < u.startAt {
+		return
+	}
+	if len(u.flight) > 0 && e.now.Mono-u.progressAt >= ackTimeout {
+		u.sent, u.flight, u.progressAt = u.acked, nil, e.now.Mono
+	}
+	last, _, err := e.cfg.Outbox.Head()
+	if err != nil {
+		e.cfg.Log.Error("log cannot be read", "error", err)
+		return
+	}
+	for u.sent < last && len(u.flight) < u.window {
+		if err := e.sendBatch(); err != nil {
+			e.cfg.Log.Error("batch cannot be made", "first", u.sent+1, "error", err)
+			return
+		}
+	}
+}
+
+func (e *Engine) sendBatch() error {
+	u := &e.up
+	records, prev, err := e.cfg.Outbox.Read(u.sent + 1)
+	if err != nil || len(records) == 0 {
+		return err
+	}
+	frame, n, err := protocol.CutFrame(records)
+	if err != nil {
+		return err
+	}
+	if len(u.flight) == 0 {
+		u.progressAt = e.now.Mono
+	}
+	e.emit(Send{&protocol.Batch{
+		Session: e.session, Inc: e.cfg.Origin.Inc, FirstSeq: u.sent + 1, PrevHash: prev,
+		Count: uint32(n), Checksum: protocol.FrameChecksum(frame), Frame: frame,
+	}})
+	u.sent += protocol.Seq(n)
+	u.flight = append(u.flight, u.sent)
+	return nil
+}

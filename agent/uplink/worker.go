@@ -1,0 +1,110 @@
+package uplink
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+)
+
+// worker does what takes time on the way down, so that the way up never waits
+// for it. A feed that fails is reported to the engine, which asks again; only
+// a failed commit ends the worker.
+func (u *Uplink) worker(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case job := <-u.work:
+			var in Applied
+			switch job := job.(type) {
+			case saveMarks:
+				if err := u.saveMarks(ctx, job); err != nil && ctx.Err() == nil {
+					return fmt.Errorf("save marks: %w", err)
+				}
+				continue
+			case Apply:
+				in = u.apply(ctx, job)
+			case Fetch:
+				in = u.fetch(ctx, job.Feed)
+			case Reset:
+				in = u.moveCursor(ctx, ledger.Cursor{FeedPos: protocol.FeedPos{Feed: job.Feed, Epoch: job.Epoch}})
+			}
+			u.report(ctx, in)
+		}
+	}
+}
+
+func (u *Uplink) report(ctx context.Context, in any) {
+	select {
+	case u.inputs <- in:
+	case <-ctx.Done():
+	}
+}
+
+func (u *Uplink) saveMarks(ctx context.Context, m saveMarks) error {
+	b := binary.BigEndian.AppendUint64(nil, uint64(m.ack))
+	b = binary.BigEndian.AppendUint64(b, uint64(m.safe))
+	return u.o.Driver.Update(ctx, func(tx ledger.Tx) error { return ledger.SetNote(tx, b, marksNote) })
+}
+
+func (u *Uplink) apply(ctx context.Context, a Apply) Applied {
+	in := Applied{Feed: a.Delta.Feed}
+	in.Err = u.o.Driver.Update(ctx, func(tx ledger.Tx) error {
+		if a.Own != nil {
+			c, err := ledger.ReadCursor(tx, a.Own.Feed)
+			if err != nil {
+				return err
+			}
+			if c.Offset < a.Own.Offset {
+				c.FeedPos = *a.Own
+				if err := ledger.WriteCursor(tx, c); err != nil {
+					return err
+				}
+			}
+		}
+		var err error
+		in.Cursor, err = ledger.ApplyDelta(tx, a.Delta, a.Head)
+		return err
+	})
+	if in.Err == nil {
+		in.Err = u.committed(ctx, a.Delta)
+	}
+	return in
+}
+
+// committed tells others of a Delta, and the engine of feeds that a new store
+// record names.
+func (u *Uplink) committed(ctx context.Context, d *protocol.Delta) error {
+	if len(d.Rows) > 0 && d.Feed == protocol.StoreFeed(u.o.Origin.Store) {
+		var list []ledger.Cursor
+		err := u.o.Driver.View(ctx, func(r ledger.Reader) (err error) {
+			list, err = followed(r, u.o.Origin.Store)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		u.report(ctx, Follow{list})
+	}
+	if len(d.Rows) > 0 || len(d.Events) > 0 {
+		u.o.Applied(d)
+	}
+	return nil
+}
+
+func (u *Uplink) moveCursor(ctx context.Context, c ledger.Cursor) Applied {
+	in := Applied{Feed: c.Feed}
+	in.Err = u.o.Driver.Update(ctx, func(tx ledger.Tx) error {
+		old, err := ledger.ReadCursor(tx, c.Feed)
+		if err != nil {
+			return err
+		}
+		c.Tail = old.Tail
+		in.Cursor = c
+		return ledger.WriteCursor(tx, c)
+	})
+	return in
+}

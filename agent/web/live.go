@@ -1,0 +1,53 @@
+package web
+
+import (
+	"bytes"
+	"net/http"
+	"time"
+)
+
+// serveLive sends the page's moving parts at once and whenever they look
+// different. A busy till changes them many times a second, so changes are let
+// settle; ages move without any change, so they are rendered at each beat.
+func (s *site) serveLive(w http.ResponseWriter, r *http.Request) {
+	ctx := r.Context()
+	stream, err := OpenStream(w)
+	if err != nil {
+		return
+	}
+	beat := time.NewTicker(s.beat)
+	defer beat.Stop()
+	var last []byte
+	for {
+		// Asked for before the state is read, so that no change falls between.
+		changed := s.deps.Changed()
+		parts, err := s.render("live", s.live(ctx))
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			s.deps.Log.ErrorContext(ctx, "page not rendered", "template", "live", "error", err)
+			return
+		case bytes.Equal(parts, last):
+			err = stream.Beat()
+		default:
+			last, err = parts, stream.Send(Message{Name: "parts", Data: parts})
+		}
+		if err != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-beat.C:
+		case <-changed:
+			settled := time.NewTimer(s.settle)
+			select {
+			case <-ctx.Done():
+				settled.Stop()
+				return
+			case <-settled.C:
+			}
+		}
+	}
+}

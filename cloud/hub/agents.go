@@ -1,0 +1,120 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+)
+
+// agentRow is what the hub remembers of an agent between its sessions. It is
+// bookkeeping of the connection, not of the shop, and so not an event.
+type agentRow struct {
+	Agent    protocol.AgentID `json:"agent"`
+	Store    protocol.StoreID `json:"store"`
+	Inc      string           `json:"inc"` // the stream that it writes
+	Build    string           `json:"build"`
+	Protocol uint32           `json:"protocol"`
+	SeenMs   int64            `json:"seen_ms"`
+}
+
+// offlineAfter is how long an agent may be silent before it counts as offline:
+// two and a half beats.
+const offlineAfter = 25 * time.Second
+
+// Presence is what the hub knows of an agent's connection.
+type Presence struct {
+	Agent         protocol.AgentID
+	Store         protocol.StoreID
+	Build         string
+	Protocol      uint32
+	Link          string       // online, offline, never or fenced
+	LastSeen      time.Time    // zero: never
+	LastSeq       protocol.Seq // as the agent reported
+	ClockOffsetMs int64
+	Disk          string
+	// CaughtUpAt is when the hub's cursor last equalled what the agent
+	// reported; zero means not since the hub started.
+	CaughtUpAt time.Time
+}
+
+// presence lists every agent that ever said hello.
+func (h *Hub) presence() map[protocol.AgentID]Presence {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.mono()
+	all := make(map[protocol.AgentID]Presence, len(h.agents))
+	for id, row := range h.agents {
+		p := Presence{Agent: id, Store: row.Store, Build: row.Build, Protocol: row.Protocol, Link: "offline", LastSeen: time.UnixMilli(row.SeenMs).UTC(), Disk: "ok"}
+		if s := h.sessions[id]; s != nil {
+			p.LastSeen, p.LastSeq, p.ClockOffsetMs, p.Disk, p.CaughtUpAt = s.seenAt, s.lastSeq, s.clockOffsetMs, s.disk, s.caughtUpAt
+			switch {
+			case s.fenced:
+				p.Link = "fenced"
+			case s.online && now-s.seen <= offlineAfter:
+				p.Link = "online"
+			}
+		}
+		all[id] = p
+	}
+	return all
+}
+
+func (h *Hub) loadAgents(ctx context.Context) error {
+	return h.driver.View(ctx, func(r ledger.Reader) error {
+		return r.Scan(ledger.Notes, "agent\x00", "agent\x01", func(id string, v []byte) (bool, error) {
+			row := &agentRow{}
+			if err := json.Unmarshal(v, row); err != nil {
+				return false, fmt.Errorf("row %q: %w", id, err)
+			}
+			h.agents[row.Agent] = row
+			return true, nil
+		})
+	})
+}
+
+// register remembers an agent and, where the store has no primary yet, makes it
+// the primary. h.mu is not held.
+func (h *Hub) register(ctx context.Context, row agentRow) error {
+	h.mu.Lock()
+	old := h.agents[row.Agent]
+	h.mu.Unlock()
+	if old == nil || old.Inc != row.Inc || old.Build != row.Build || row.SeenMs-old.SeenMs > int64(time.Hour/time.Millisecond) {
+		b, err := json.Marshal(row)
+		if err != nil {
+			return err
+		}
+		err = h.driver.Update(ctx, func(tx ledger.Tx) error { return ledger.SetNote(tx, b, "agent", string(row.Agent)) })
+		if err != nil {
+			return err
+		}
+	}
+	h.mu.Lock()
+	h.agents[row.Agent] = &row
+	h.mu.Unlock()
+	return h.ensurePrimary(ctx, row)
+}
+
+func (h *Hub) ensurePrimary(ctx context.Context, row agentRow) error {
+	missing := false
+	err := h.view(ctx, func(r ledger.Reader) error {
+		st, err := ledger.ReadStore(r, row.Store)
+		missing = st != nil && st.Primary == ""
+		return err
+	})
+	if err != nil || !missing {
+		return err
+	}
+	_, err = h.act(ctx, protocol.ChainStore, func(tx ledger.Tx) (*protocol.Event, error) {
+		st, err := ledger.ReadStore(tx, row.Store)
+		if err != nil || st == nil || st.Primary != "" {
+			return nil, err
+		}
+		st.Primary = row.Agent
+		return &protocol.Event{Kind: protocol.KindCatalog, Catalog: &protocol.Catalog{Stores: []protocol.StoreRecord{*st}}}, nil
+	})
+	return err
+}

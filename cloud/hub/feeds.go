@@ -1,0 +1,226 @@
+package hub
+
+import (
+	"context"
+	"slices"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+)
+
+// follower is one session's place in a feed.
+type follower struct {
+	cursor uint64   // as the agent last stated it
+	sent   uint64   // up to where Deltas were sent
+	flight []uint64 // where the Deltas on the way end, oldest first
+	credit int      // how many may be on the way
+}
+
+const (
+	creditDefault = 4
+	// resyncBehind is how far a state feed's cursor may lag before a snapshot
+	// is the shorter way.
+	resyncBehind = 2000
+	// announceDeltasMax bounds what one commit broadcasts of a feed; whoever
+	// misses more asks for it.
+	announceDeltasMax = 8
+)
+
+// mayFollow tells whether an agent may read a feed.
+func mayFollow(o protocol.Origin, feed protocol.FeedID) bool {
+	f, err := protocol.ParseFeed(feed)
+	if err != nil {
+		return false
+	}
+	return feed == protocol.FeedCatalog || feed == protocol.StoreFeed(o.Store) || feed == protocol.PeerFeed(o.Store) || f.Zone != ""
+}
+
+// verdicts answers the cursors of a Hello.
+func (h *Hub) verdicts(ctx context.Context, s *session, feeds []protocol.FeedPos) ([]protocol.FeedVerdict, error) {
+	var list []protocol.FeedVerdict
+	err := h.view(ctx, func(r ledger.Reader) error {
+		list = list[:0]
+		for _, p := range feeds {
+			if !mayFollow(s.origin, p.Feed) {
+				continue
+			}
+			head, err := ledger.FeedHead(r, p.Feed)
+			if err != nil {
+				return err
+			}
+			v := protocol.FeedVerdict{Feed: p.Feed, Epoch: h.epoch, Head: head, Verdict: protocol.VerdictTail}
+			peer := p.Feed == protocol.PeerFeed(s.origin.Store)
+			stale := p.Offset > 0 && p.Epoch != h.epoch || p.Offset > head
+			if stale || !peer && head-min(p.Offset, head) > resyncBehind {
+				v.Verdict = protocol.VerdictResync
+			} else {
+				s.feeds[p.Feed] = &follower{cursor: p.Offset, sent: p.Offset, credit: creditDefault}
+			}
+			list = append(list, v)
+		}
+		return nil
+	})
+	return list, err
+}
+
+// dack takes a cursor and sends what follows it. The same cursor twice means
+// that what was sent did not arrive.
+func (h *Hub) dack(ctx context.Context, t protocol.Topic, m *protocol.Dack) error {
+	h.mu.Lock()
+	s, err := h.alive(t, m.Session)
+	if err != nil || !mayFollow(s.origin, m.Feed) || m.Epoch != h.epoch && m.Offset > 0 {
+		h.mu.Unlock()
+		h.rebuff(t, m.Session)
+		return nil
+	}
+	f := s.feeds[m.Feed]
+	if f == nil || f.cursor == m.Offset || m.Offset > f.sent {
+		f = &follower{sent: m.Offset}
+		s.feeds[m.Feed] = f
+	}
+	f.cursor, f.credit = m.Offset, int(max(1, min(m.Credit, 16)))
+	f.flight = slices.DeleteFunc(f.flight, func(upto uint64) bool { return upto <= m.Offset })
+	h.mu.Unlock()
+	return h.pump(ctx, s, m.Feed)
+}
+
+func (h *Hub) pumpAll(ctx context.Context, s *session) error {
+	h.mu.Lock()
+	feeds := make([]protocol.FeedID, 0, len(s.feeds))
+	for f := range s.feeds {
+		feeds = append(feeds, f)
+	}
+	h.mu.Unlock()
+	slices.Sort(feeds)
+	for _, f := range feeds {
+		if err := h.pump(ctx, s, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pump sends Deltas to one follower until its credit or the feed ends. It
+// always sends at least one answer, so that the agent learns the feed's head.
+func (h *Hub) pump(ctx context.Context, s *session, feed protocol.FeedID) error {
+	for first := true; ; first = false {
+		h.mu.Lock()
+		f := s.feeds[feed]
+		if f == nil || len(f.flight) >= f.credit {
+			h.mu.Unlock()
+			return nil
+		}
+		from := f.sent
+		h.mu.Unlock()
+		var d *protocol.Delta
+		err := h.view(ctx, func(r ledger.Reader) (err error) {
+			d, err = ledger.ReadDelta(r, feed, h.epoch, from)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if d.Upto == from && !first {
+			return nil
+		}
+		h.mu.Lock()
+		if s.feeds[feed] != f || f.sent != from {
+			h.mu.Unlock()
+			continue
+		}
+		f.sent = d.Upto
+		if d.Upto > from {
+			f.flight = append(f.flight, d.Upto)
+		}
+		h.mu.Unlock()
+		d.Session = s.id
+		h.post(s.down, d)
+	}
+}
+
+// heads reads the last offsets of feeds.
+func (h *Hub) heads(feeds []protocol.FeedID) ([]protocol.FeedPos, error) {
+	slices.Sort(feeds)
+	var list []protocol.FeedPos
+	err := h.view(context.Background(), func(r ledger.Reader) error {
+		list = list[:0]
+		for _, f := range feeds {
+			head, err := ledger.FeedHead(r, f)
+			if err != nil {
+				return err
+			}
+			list = append(list, protocol.FeedPos{Feed: f, Epoch: h.epoch, Offset: head})
+		}
+		return nil
+	})
+	return list, err
+}
+
+// announce broadcasts what a commit added to feeds that somebody follows.
+// Whoever misses a broadcast sees the gap, or the head in the next Beat, and
+// asks.
+func (h *Hub) announce(ctx context.Context, grown map[protocol.FeedID]uint64) error {
+	feeds := make([]protocol.FeedID, 0, len(grown))
+	for f := range grown {
+		feeds = append(feeds, f)
+	}
+	slices.Sort(feeds)
+	for _, feed := range feeds {
+		if err := h.announceFeed(ctx, feed, grown[feed]); err != nil {
+			return err
+		}
+	}
+	h.mu.Lock()
+	h.notify()
+	h.mu.Unlock()
+	return nil
+}
+
+func (h *Hub) announceFeed(ctx context.Context, feed protocol.FeedID, head uint64) error {
+	from, followed := h.broadcastFrom(feed)
+	if !followed {
+		return nil
+	}
+	for range announceDeltasMax {
+		if from >= head {
+			return nil
+		}
+		var d *protocol.Delta
+		err := h.view(ctx, func(r ledger.Reader) (err error) {
+			d, err = ledger.ReadDelta(r, feed, h.epoch, from)
+			return err
+		})
+		if err != nil || d.Upto == from {
+			return err
+		}
+		h.post(protocol.TopicFeed(feed), d)
+		h.mu.Lock()
+		h.announced[feed] = max(h.announced[feed], d.Upto)
+		for _, s := range h.sessions {
+			if f := s.feeds[feed]; f != nil && f.sent == d.After {
+				f.sent = d.Upto
+			}
+		}
+		h.mu.Unlock()
+		from = d.Upto
+	}
+	return nil
+}
+
+// broadcastFrom is the offset after which a broadcast starts, and whether
+// anybody listens: the least offset that a follower who keeps up was sent.
+func (h *Hub) broadcastFrom(feed protocol.FeedID) (uint64, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	followed := false
+	from := h.announced[feed]
+	for _, s := range h.sessions {
+		if f := s.feeds[feed]; f != nil && s.online {
+			if !followed && from == 0 {
+				from = f.sent
+			}
+			followed = true
+		}
+	}
+	return from, followed
+}

@@ -1,0 +1,198 @@
+// Package hub is the cloud side's core: it ingests what stores did, writes the
+// hub's own acts, keeps feeds going down, and answers what is where.
+//
+// The core holds no socket, clock or goroutine of its own. Its inputs are
+// Receive and the calls of the HTTP side; time, randomness and the way out are
+// given to it. Every change is an event that is folded, stored and put on its
+// feeds in one transaction, before anybody is told.
+package hub
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+)
+
+// Options are what a hub is made of.
+type Options struct {
+	Driver   ledger.Driver
+	Currency string // of items whose rows name none, ISO 4217
+	// Now is the wall clock, Mono the running time since the process started.
+	Now  func() time.Time
+	Mono func() time.Duration
+	// Random fills its argument with unpredictable bytes.
+	Random func([]byte)
+	// Send hands a payload to the broker. It may lose it and must not block
+	// for long.
+	Send func(topic string, payload []byte, retain bool)
+	Log  *slog.Logger
+}
+
+// Hub is safe for concurrent use.
+type Hub struct {
+	driver   ledger.Driver
+	currency string
+	now      func() time.Time
+	mono     func() time.Duration
+	random   func([]byte)
+	send     func(topic string, payload []byte, retain bool)
+	log      *slog.Logger
+	epoch    uint64
+	boot     uint32
+
+	mu        sync.Mutex
+	sessions  map[protocol.AgentID]*session
+	agents    map[protocol.AgentID]*agentRow
+	streams   map[protocol.StoreID]protocol.Inc // the hub's own, by store
+	announced map[protocol.FeedID]uint64
+	changed   chan struct{}
+	snapshots snapshotCache
+	helloMs   int64 // the second in which Hellos are being counted
+	hellos    int
+}
+
+// New opens the hub's core over a driver. The first start of a database makes
+// its epoch; every start counts one boot.
+func New(ctx context.Context, o Options) (*Hub, error) {
+	h := &Hub{
+		driver: o.Driver, currency: o.Currency, now: o.Now, mono: o.Mono, random: o.Random, send: o.Send, log: o.Log,
+		sessions:  map[protocol.AgentID]*session{},
+		agents:    map[protocol.AgentID]*agentRow{},
+		streams:   map[protocol.StoreID]protocol.Inc{},
+		announced: map[protocol.FeedID]uint64{},
+		changed:   make(chan struct{}),
+	}
+	err := o.Driver.Update(ctx, func(tx ledger.Tx) error {
+		var err error
+		if h.epoch, err = counter(tx, "epoch"); err != nil {
+			return err
+		}
+		boot, err := counter(tx, "boot")
+		if err != nil {
+			return err
+		}
+		h.epoch, h.boot = max(h.epoch, 1), uint32(boot+1)
+		if err := setCounter(tx, "epoch", h.epoch); err != nil {
+			return err
+		}
+		return setCounter(tx, "boot", boot+1)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open hub: %w", err)
+	}
+	return h, h.loadAgents(ctx)
+}
+
+func counter(r ledger.Reader, name string) (uint64, error) {
+	b, err := ledger.Note(r, name)
+	if err != nil || len(b) != 8 {
+		return 0, err
+	}
+	return binary.BigEndian.Uint64(b), nil
+}
+
+func setCounter(tx ledger.Tx, name string, v uint64) error {
+	return ledger.SetNote(tx, binary.BigEndian.AppendUint64(nil, v), name)
+}
+
+// Epoch names this life of the database; it grows when the database was
+// restored from an older copy.
+func (h *Hub) Epoch() uint64 { return h.epoch }
+
+func (h *Hub) view(ctx context.Context, fn func(ledger.Reader) error) error {
+	return h.driver.View(ctx, fn)
+}
+
+// act logs one event in the hub's own stream of a store in the transaction in
+// which build reads. build may run again; nil means that there is nothing to
+// do. What the event changed is announced after the commit.
+func (h *Hub) act(ctx context.Context, store protocol.StoreID, build func(tx ledger.Tx) (*protocol.Event, error)) (ledger.Result, error) {
+	inc, err := h.ownStream(ctx, store)
+	if err != nil {
+		return ledger.Result{}, err
+	}
+	origin := protocol.Origin{Store: store, Agent: protocol.HubAgent, Inc: inc}
+	var res ledger.Result
+	var grown map[protocol.FeedID]uint64
+	err = h.driver.Update(ctx, func(tx ledger.Tx) error {
+		res, grown = ledger.Result{}, map[protocol.FeedID]uint64{}
+		ev, err := build(tx)
+		if err != nil || ev == nil {
+			return err
+		}
+		ev.Boot = h.boot
+		clock := protocol.Clock{WallMs: h.now().UnixMilli(), MonoMs: h.mono().Milliseconds()}
+		if res, err = ledger.Log(tx, origin, clock, ev); err != nil {
+			return err
+		}
+		for feed, head := range res.Feeds {
+			grown[feed] = head
+		}
+		if store == protocol.ChainStore {
+			return nil
+		}
+		head, err := ledger.AppendPeer(tx, origin, res.Stream.Seq, 1)
+		grown[protocol.PeerFeed(store)] = head
+		return err
+	})
+	if err != nil {
+		return res, err
+	}
+	return res, h.announce(ctx, grown)
+}
+
+// ownStream is the hub's own open stream of a store; it is made on first use.
+func (h *Hub) ownStream(ctx context.Context, store protocol.StoreID) (protocol.Inc, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if inc, ok := h.streams[store]; ok {
+		return inc, nil
+	}
+	var inc protocol.Inc
+	h.random(inc[:])
+	err := h.driver.Update(ctx, func(tx ledger.Tx) error {
+		name := []string{"own-stream", string(store)}
+		b, err := ledger.Note(tx, name...)
+		if err != nil {
+			return err
+		}
+		if len(b) == len(inc) {
+			copy(inc[:], b)
+			return nil
+		}
+		return ledger.SetNote(tx, inc[:], name...)
+	})
+	if err == nil {
+		h.streams[store] = inc
+	}
+	return inc, err
+}
+
+// Changed returns a channel that is closed at the next change of anything that
+// the pages show.
+func (h *Hub) Changed() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.changed
+}
+
+// notify wakes whoever waits on Changed; h.mu is held.
+func (h *Hub) notify() {
+	close(h.changed)
+	h.changed = make(chan struct{})
+}
+
+func (h *Hub) post(topic string, m protocol.Message) {
+	payload, err := protocol.EncodeMessage(m)
+	if err != nil {
+		h.log.Error("message cannot be encoded", "topic", topic, "error", err)
+		return
+	}
+	h.send(topic, payload, false)
+}

@@ -1,0 +1,225 @@
+package hub
+
+import (
+	"context"
+	"errors"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+)
+
+// Inbound is a payload that came from the broker.
+type Inbound struct {
+	Topic   string
+	Payload []byte
+}
+
+// Receive takes payloads in the order in which they came. Batches that follow
+// each other are committed in one transaction and acknowledged after it. A
+// payload that cannot be read is dropped and logged: what it carried is sent
+// again. An error means that the database failed and the hub must stop.
+func (h *Hub) Receive(ctx context.Context, list []Inbound) error {
+	var run []*incoming
+	flush := func() error {
+		err := h.ingest(ctx, run)
+		run = run[:0]
+		return err
+	}
+	for _, in := range list {
+		t, err := protocol.ParseTopic(in.Topic)
+		if err != nil {
+			h.log.Warn("payload on a foreign topic", "topic", in.Topic, "error", err)
+			continue
+		}
+		if t.Leaf == protocol.LeafStatus {
+			h.status(t, in.Payload)
+			continue
+		}
+		m, err := protocol.DecodeMessage(in.Payload)
+		if err != nil {
+			h.log.Warn("payload cannot be read", "topic", in.Topic, "error", err)
+			continue
+		}
+		if b, ok := m.(*protocol.Batch); ok {
+			run = append(run, &incoming{topic: t, batch: b})
+			continue
+		}
+		if err := flush(); err != nil {
+			return err
+		}
+		if err := h.handle(ctx, t, m); err != nil {
+			return err
+		}
+	}
+	return flush()
+}
+
+func (h *Hub) handle(ctx context.Context, t protocol.Topic, m protocol.Message) error {
+	switch m := m.(type) {
+	case *protocol.Hello:
+		return h.hello(ctx, t, m)
+	case *protocol.Beat:
+		return h.beat(t, m)
+	case *protocol.Dack:
+		return h.dack(ctx, t, m)
+	}
+	return nil
+}
+
+// incoming is a batch on its way into the ledger.
+type incoming struct {
+	topic   protocol.Topic
+	batch   *protocol.Batch
+	session *session
+	records []protocol.Record
+	res     ledger.Result
+	offset  uint64 // of the store's event feed, after this batch
+	err     error  // why it was not applied
+}
+
+var errFrame = errors.New("the frame is damaged")
+
+// ingest commits a run of batches and answers each.
+func (h *Hub) ingest(ctx context.Context, run []*incoming) error {
+	ready := run[:0:0]
+	for _, in := range run {
+		if h.open(in) {
+			ready = append(ready, in)
+		}
+	}
+	if len(ready) == 0 {
+		return nil
+	}
+	err := h.driver.Update(ctx, func(tx ledger.Tx) error {
+		for _, in := range ready {
+			if err := in.apply(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	grown := map[protocol.FeedID]uint64{}
+	for i, in := range ready {
+		if in.err == nil && in.res.Applied > 0 && h.shared(in.session) {
+			grown[protocol.PeerFeed(in.session.origin.Store)] = in.offset
+		}
+		h.answer(in, lastOf(ready[i:], in))
+	}
+	return h.announce(ctx, grown)
+}
+
+// lastOf tells whether no later batch of the same session follows: one
+// cumulative acknowledgement is enough.
+func lastOf(rest []*incoming, in *incoming) bool {
+	for _, other := range rest[1:] {
+		if other.session == in.session && other.err == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// open checks a batch's session and frame.
+func (h *Hub) open(in *incoming) bool {
+	b := in.batch
+	h.mu.Lock()
+	s, err := h.alive(in.topic, b.Session)
+	h.mu.Unlock()
+	if err != nil || s.origin.Inc != b.Inc {
+		h.rebuff(in.topic, b.Session)
+		return false
+	}
+	in.session = s
+	if protocol.FrameChecksum(b.Frame) == b.Checksum {
+		in.records, err = protocol.DecodeFrame(b.Frame, b.Count)
+	} else {
+		err = errFrame
+	}
+	if err != nil {
+		h.log.Warn("frame refused", "agent", in.topic.Agent, "first", b.FirstSeq, "error", err)
+		h.post(s.down, &protocol.Nack{Session: s.id, Inc: b.Inc, Want: s.cursor + 1, Reason: "frame"})
+		return false
+	}
+	return true
+}
+
+// apply folds one batch; refusals are kept in in.err and do not hurt the other
+// batches of the transaction.
+func (in *incoming) apply(tx ledger.Tx) error {
+	in.err, in.res, in.offset = nil, ledger.Result{}, 0
+	o := in.session.origin
+	res, err := ledger.Apply(tx, ledger.Batch{Origin: o, First: in.batch.FirstSeq, Prev: in.batch.PrevHash, Records: in.records})
+	in.res = res
+	var gap *ledger.GapError
+	if errors.As(err, &gap) || errors.Is(err, ledger.ErrChain) {
+		in.err = err
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if res.Applied == 0 {
+		in.offset, err = ledger.FeedHead(tx, protocol.PeerFeed(o.Store))
+		return err
+	}
+	in.offset, err = ledger.AppendPeer(tx, o, res.Stream.Seq-protocol.Seq(res.Applied)+1, res.Applied)
+	return err
+}
+
+// shared tells whether anybody but the sender follows its store's events.
+func (h *Hub) shared(s *session) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.sharedLocked(s)
+}
+
+// answer acknowledges a batch after its commit, or says what is wanted.
+func (h *Hub) answer(in *incoming, last bool) {
+	s := in.session
+	if errors.Is(in.err, ledger.ErrChain) {
+		h.log.Warn("events of another history refused", "agent", in.topic.Agent, "first", in.batch.FirstSeq)
+		h.post(s.down, &protocol.Fence{Session: s.id, Reason: protocol.DuplicateIdentity, Action: protocol.FenceRetry, RetryAfterMs: uint32(retryRefused.Milliseconds()),
+			Message: "The hub holds other events under these numbers. The store sells on and keeps everything. Two machines may be using one identity: stop the copy."})
+		return
+	}
+	var gap *ledger.GapError
+	if errors.As(in.err, &gap) {
+		h.mu.Lock()
+		told := s.nackedWant == gap.Want
+		s.nackedWant = gap.Want
+		h.mu.Unlock()
+		if !told {
+			h.post(s.down, &protocol.Nack{Session: s.id, Inc: in.batch.Inc, Want: gap.Want, Reason: "gap"})
+		}
+		return
+	}
+	h.mu.Lock()
+	s.cursor, s.nackedWant = in.res.Stream.Seq, 0
+	s.lastSeq = max(s.lastSeq, s.cursor)
+	s.noteCaughtUp(s.seenAt)
+	follows := s.feeds[protocol.PeerFeed(s.origin.Store)]
+	if follows != nil && !h.sharedLocked(s) && in.res.Applied > 0 && follows.sent == in.offset-uint64(in.res.Applied) {
+		// The sender has these events; there is nothing to send it.
+		follows.sent = in.offset
+	}
+	h.mu.Unlock()
+	if !last {
+		return
+	}
+	ack := &protocol.Ack{Session: s.id, Inc: in.batch.Inc, Seq: in.res.Stream.Seq, Hash: in.res.Stream.Hash, Safe: in.res.Stream.Seq, Credit: windowBatches}
+	ack.Feeds = []protocol.FeedPos{{Feed: protocol.PeerFeed(s.origin.Store), Epoch: h.epoch, Offset: in.offset}}
+	h.post(s.down, ack)
+}
+
+func (h *Hub) sharedLocked(s *session) bool {
+	feed := protocol.PeerFeed(s.origin.Store)
+	for _, other := range h.sessions {
+		if other != s && other.online && other.feeds[feed] != nil {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,267 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+)
+
+// session is one agent's conversation. A new Hello replaces it, and messages
+// of a replaced session are answered with a fence and change nothing (I16).
+type session struct {
+	id            protocol.Session
+	origin        protocol.Origin
+	bootID        uint64
+	down          string // the agent's topic
+	online        bool
+	fenced        bool
+	seen          time.Duration // running time of the last sign of life
+	seenAt        time.Time
+	lastSeq       protocol.Seq
+	clockOffsetMs int64
+	disk          string
+	caughtUpAt    time.Time
+	cursor        protocol.Seq
+	nackedWant    protocol.Seq
+	feeds         map[protocol.FeedID]*follower
+	boots         []bootSeen
+}
+
+// bootSeen is a start of the agent's process and when it first said hello.
+type bootSeen struct {
+	id   uint64
+	seen time.Duration
+}
+
+const (
+	windowBatches      = 8
+	alternationsMax    = 3
+	alternationsWithin = 10 * time.Minute
+	retryUnknownStore  = 2 * time.Second
+	retryRefused       = 60 * time.Second
+	hellosPerSecond    = 200
+)
+
+// hello opens a session or refuses it with the reason.
+func (h *Hub) hello(ctx context.Context, t protocol.Topic, m *protocol.Hello) error {
+	origin := protocol.Origin{Store: m.Store, Agent: m.Agent, Inc: m.Inc}
+	stream, refusal, err := h.admit(ctx, t, m, origin)
+	if err != nil {
+		return err
+	}
+	if refusal != nil {
+		refusal.Nonce = m.Nonce
+		h.log.Warn("agent refused", "agent", t.Agent, "store", t.Store, "reason", refusal.Reason)
+		h.markFenced(t, m, refusal)
+		h.post(protocol.TopicDown(t.Store, t.Agent), refusal)
+		return nil
+	}
+	now := h.now()
+	row := agentRow{Agent: m.Agent, Store: m.Store, Inc: m.Inc.String(), Build: m.Build, Protocol: m.Version, SeenMs: now.UnixMilli()}
+	if err := h.register(ctx, row); err != nil {
+		return err
+	}
+	s := &session{
+		origin: origin, bootID: m.BootID, down: protocol.TopicDown(m.Store, m.Agent), online: true, seen: h.mono(), seenAt: now,
+		lastSeq: m.LastSeq, clockOffsetMs: m.Clock.WallMs - now.UnixMilli(), disk: m.DiskState, cursor: stream.Seq, feeds: map[protocol.FeedID]*follower{},
+	}
+	h.random(s.id[:])
+	verdicts, err := h.verdicts(ctx, s, m.Feeds)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	if old := h.sessions[m.Agent]; old != nil {
+		s.boots, s.caughtUpAt = old.boots, old.caughtUpAt
+	}
+	s.boots = appendBoot(s.boots, m.BootID, s.seen)
+	s.noteCaughtUp(now)
+	h.sessions[m.Agent] = s
+	startAfter := h.startAfter(now)
+	h.notify()
+	h.mu.Unlock()
+	h.post(s.down, &protocol.Welcome{
+		Nonce: m.Nonce, Epoch: h.epoch, Session: s.id, HubTimeMs: now.UnixMilli(), CursorSeq: stream.Seq, CursorHash: stream.Head(),
+		Safe: stream.Seq, Window: windowBatches, StartAfterMs: startAfter, Feeds: verdicts,
+	})
+	return h.pumpAll(ctx, s)
+}
+
+// admit decides whether a Hello may open a session.
+func (h *Hub) admit(ctx context.Context, t protocol.Topic, m *protocol.Hello, origin protocol.Origin) (ledger.StreamInfo, *protocol.Fence, error) {
+	info := ledger.StreamInfo{Origin: origin}
+	if m.Version < protocol.VersionMin || m.Version > protocol.Version {
+		return info, fence(protocol.VersionRefused, retryRefused, "This agent speaks protocol version %d, the hub %d to %d. The store sells on and nothing is lost. Update the agent or the hub.", m.Version, protocol.VersionMin, protocol.Version), nil
+	}
+	if m.Store != t.Store || m.Agent != t.Agent || m.Agent == protocol.HubAgent || m.Inc.IsZero() {
+		return info, fence(protocol.Forbidden, retryRefused, "The hello names another agent than its topic. Nothing was taken. Check the agent's configuration."), nil
+	}
+	var store *protocol.StoreRecord
+	var known []ledger.StreamInfo
+	err := h.view(ctx, func(r ledger.Reader) (err error) {
+		if store, err = ledger.ReadStore(r, m.Store); err != nil {
+			return err
+		}
+		known, err = ledger.Streams(r, m.Store, m.Agent)
+		return err
+	})
+	if err != nil {
+		return info, nil, err
+	}
+	if store == nil {
+		return info, fence(protocol.UnknownStore, retryUnknownStore, "The hub does not know store %s. Nothing is lost. Import the store at the hub, or correct --store.", m.Store), nil
+	}
+	h.mu.Lock()
+	row, old := h.agents[m.Agent], h.sessions[m.Agent]
+	alternating := old != nil && alternations(old.boots, m.BootID, h.mono()) >= alternationsMax
+	h.mu.Unlock()
+	if row != nil && (row.Store != m.Store || row.Inc != m.Inc.String()) || alternating {
+		return info, duplicate(m), nil
+	}
+	for _, k := range known {
+		if k.Origin.Inc == m.Inc {
+			info.Stream = k.Stream
+		}
+	}
+	if m.LastSeq < info.Seq || m.LastSeq == info.Seq && m.LastHash != info.Head() {
+		return info, duplicate(m), nil
+	}
+	return info, nil, nil
+}
+
+func fence(reason protocol.Code, retry time.Duration, format string, args ...any) *protocol.Fence {
+	return &protocol.Fence{Reason: reason, Message: fmt.Sprintf(format, args...), Action: protocol.FenceRetry, RetryAfterMs: uint32(retry.Milliseconds())}
+}
+
+func duplicate(m *protocol.Hello) *protocol.Fence {
+	return fence(protocol.DuplicateIdentity, retryRefused, "Agent %s of store %s is registered with other data than this machine holds. Both go on selling and keep what they sold. Stop the copy, or give this machine an agent name of its own.", m.Agent, m.Store)
+}
+
+// appendBoot notes which start of the process speaks, the latest last.
+func appendBoot(boots []bootSeen, id uint64, at time.Duration) []bootSeen {
+	if len(boots) > 0 && boots[len(boots)-1].id == id {
+		return boots
+	}
+	boots = append(boots, bootSeen{id, at})
+	if len(boots) > 2*alternationsMax+2 {
+		boots = boots[1:]
+	}
+	return boots
+}
+
+// alternations counts how often an earlier start of the process came back
+// lately: a machine that is started anew never does, two machines with one
+// identity do all the time.
+func alternations(boots []bootSeen, next uint64, now time.Duration) int {
+	n := 0
+	seen := map[uint64]bool{}
+	for _, b := range append(boots[:len(boots):len(boots)], bootSeen{next, now}) {
+		if now-b.seen > alternationsWithin {
+			continue
+		}
+		if seen[b.id] {
+			n++
+		}
+		seen[b.id] = true
+	}
+	if len(boots) > 0 && boots[len(boots)-1].id == next {
+		n--
+	}
+	return n
+}
+
+// markFenced shows a refused agent as fenced, unless another machine holds its
+// session.
+func (h *Hub) markFenced(t protocol.Topic, m *protocol.Hello, f *protocol.Fence) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s := h.sessions[t.Agent]; s != nil && s.bootID == m.BootID && f.Reason == protocol.DuplicateIdentity {
+		s.fenced = true
+		h.notify()
+	}
+}
+
+// startAfter spreads agents that all come back at once; h.mu is held.
+func (h *Hub) startAfter(now time.Time) uint32 {
+	if second := now.Unix(); second != h.helloMs {
+		h.helloMs, h.hellos = second, 0
+	}
+	h.hellos++
+	return uint32(max(0, h.hellos-hellosPerSecond)) * 1000 / hellosPerSecond
+}
+
+// noteCaughtUp remembers when the hub had all that the agent told of.
+func (s *session) noteCaughtUp(now time.Time) {
+	if s.cursor >= s.lastSeq {
+		s.caughtUpAt = now
+	}
+}
+
+var errStaleSession = errors.New("message of a session that is no longer open")
+
+// alive finds the session that a message belongs to and notes the sign of
+// life. h.mu is held.
+func (h *Hub) alive(t protocol.Topic, id protocol.Session) (*session, error) {
+	s := h.sessions[t.Agent]
+	if s == nil || s.id != id || s.origin.Store != t.Store {
+		return nil, errStaleSession
+	}
+	if !s.online {
+		s.online = true
+		h.notify()
+	}
+	s.seen, s.seenAt = h.mono(), h.now()
+	return s, nil
+}
+
+// rebuff tells an agent that its session is gone, so that it says hello.
+func (h *Hub) rebuff(t protocol.Topic, id protocol.Session) {
+	h.post(protocol.TopicDown(t.Store, t.Agent), &protocol.Fence{
+		Session: id, Reason: protocol.Conflict, Action: protocol.FenceRetry,
+		Message: "The hub no longer knows this session. Nothing is lost: the agent says hello and goes on.",
+	})
+}
+
+func (h *Hub) beat(t protocol.Topic, m *protocol.Beat) error {
+	h.mu.Lock()
+	s, err := h.alive(t, m.Session)
+	if err != nil {
+		h.mu.Unlock()
+		h.rebuff(t, m.Session)
+		return nil
+	}
+	s.lastSeq = max(s.lastSeq, m.LastSeq)
+	s.clockOffsetMs, s.disk = m.ClockMs-s.seenAt.UnixMilli(), m.Disk
+	s.noteCaughtUp(s.seenAt)
+	feeds := make([]protocol.FeedID, 0, len(s.feeds))
+	for f := range s.feeds {
+		feeds = append(feeds, f)
+	}
+	h.notify()
+	h.mu.Unlock()
+	heads, err := h.heads(feeds)
+	if err != nil {
+		return err
+	}
+	h.post(s.down, &protocol.Beat{Session: s.id, LastSeq: s.cursor, ClockMs: h.now().UnixMilli(), Feeds: heads})
+	return nil
+}
+
+// status takes the retained status of an agent's topic: its last will tells at
+// once that the connection is gone.
+func (h *Hub) status(t protocol.Topic, payload []byte) {
+	st, err := protocol.DecodeStatus(payload)
+	if err != nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s := h.sessions[t.Agent]; s != nil && s.bootID == st.BootID && s.online && !st.Online {
+		s.online = false
+		h.notify()
+	}
+}

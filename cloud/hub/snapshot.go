@@ -1,0 +1,104 @@
+package hub
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"sync"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// Snapshot is a state feed as a whole: one zstd stream of Deltas, each preceded
+// by its size as a varint, that together lead from offset 0 to Offset.
+type Snapshot struct {
+	Feed   protocol.FeedID
+	Epoch  uint64
+	Offset uint64
+	SHA256 string // of Body, in hex
+	Body   []byte
+}
+
+// snapshotsMax bounds how many snapshots are kept; the oldest goes first.
+const snapshotsMax = 16
+
+type snapshotCache struct {
+	mu   sync.Mutex
+	list []*Snapshot
+}
+
+// Snapshot returns the newest state of a feed. It is built once for each offset,
+// however many agents ask.
+func (h *Hub) Snapshot(ctx context.Context, feed protocol.FeedID) (*Snapshot, error) {
+	f, err := protocol.ParseFeed(feed)
+	if err != nil || feed == protocol.PeerFeed(f.Store) {
+		return nil, protocol.Refuse(protocol.NotFound, "There is no such snapshot. State feeds are catalog, price/{zone} and store/{id}.")
+	}
+	h.snapshots.mu.Lock()
+	defer h.snapshots.mu.Unlock()
+	var snap *Snapshot
+	err = h.view(ctx, func(r ledger.Reader) error {
+		head, err := ledger.FeedHead(r, feed)
+		if err != nil {
+			return err
+		}
+		for _, s := range h.snapshots.list {
+			if s.Feed == feed && s.Offset == head {
+				snap = s
+				return nil
+			}
+		}
+		snap, err = buildSnapshot(r, feed, h.epoch, head)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.snapshots.keep(snap)
+	return snap, nil
+}
+
+func (c *snapshotCache) keep(snap *Snapshot) {
+	kept := c.list[:0]
+	for _, s := range c.list {
+		if s.Feed != snap.Feed {
+			kept = append(kept, s)
+		}
+	}
+	c.list = append(kept, snap)
+	if len(c.list) > snapshotsMax {
+		c.list = c.list[1:]
+	}
+}
+
+func buildSnapshot(r ledger.Reader, feed protocol.FeedID, epoch, head uint64) (*Snapshot, error) {
+	var body bytes.Buffer
+	z, err := zstd.NewWriter(&body, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	for after := uint64(0); after < head; {
+		d, err := ledger.ReadDelta(r, feed, epoch, after)
+		if err != nil {
+			return nil, err
+		}
+		b, err := protocol.EncodeMessage(d)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := z.Write(append(binary.AppendUvarint(nil, uint64(len(b))), b...)); err != nil {
+			return nil, err
+		}
+		after = d.Upto
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(body.Bytes())
+	return &Snapshot{Feed: feed, Epoch: epoch, Offset: head, SHA256: hex.EncodeToString(sum[:]), Body: body.Bytes()}, nil
+}

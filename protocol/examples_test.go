@@ -1,0 +1,162 @@
+package protocol_test
+
+import "counterpart/protocol"
+
+var (
+	sampleInc     = protocol.Inc{0x9f, 0x3c, 0x01, 0xa7, 0x55, 0x10, 0xee, 0x42, 0x08, 0x6b, 0xd1, 0x90, 0x2e, 0x77, 0x4c, 0xb5}
+	sampleSession = protocol.Session{0x51, 0x0e, 0xc3, 0x88, 0x19, 0x64, 0xfa, 0x2d, 0xb7, 0x03, 0x9e, 0x71, 0xd5, 0x46, 0x8c, 0x1a}
+	sampleOrigin  = protocol.Origin{Store: "s1", Agent: "a1", Inc: sampleInc}
+)
+
+// examples are one value of each kind, every member of it set somewhere. Their
+// encodings are the golden files; a name says by its first word what it is.
+func examples() map[string]any {
+	all := map[string]any{
+		"item-full":    &exampleCatalog().Items[0],
+		"item-least":   &protocol.Item{SKU: "ҚАЛАМ 2"},
+		"prices-zone":  &exampleCatalog().Prices[0],
+		"taxes-zone":   &exampleCatalog().Taxes[0],
+		"store-record": &exampleCatalog().Stores[0],
+	}
+	for name, e := range exampleEvents() {
+		all["event-"+name] = e
+	}
+	for name, m := range exampleMessages() {
+		all["message-"+name] = m
+	}
+	return all
+}
+
+func exampleEvents() map[string]*protocol.Event {
+	return map[string]*protocol.Event{
+		"sale": exampleSale(),
+		"sale-external": {Kind: protocol.KindSale, Boot: 3, Sale: &protocol.Sale{
+			Type: "layaway", Till: "till_2", Series: "x", Number: 7, Lines: []protocol.SaleLine{{
+				Item: protocol.ItemRef{SKU: "?4711", Unit: "roll", GTIN: "04006381333931", Name: "Unbekannt"}, Code: "4711",
+				Quantity: 1000, UnitPrice: -50, Amount: -49, TaxCode: "?",
+			}},
+			Tenders: []protocol.Tender{{Type: "coupon", Amount: -49}},
+			Total:   -49, Warnings: []protocol.Warning{{Code: "unknown_code", Line: 1, Message: "The code 4711 is not in the list."}},
+			External: &protocol.External{
+				Source: "pos-x", ID: "W3-000482", ReceiptNo: "482", OccurredAt: "2026-11-21T10:02:11+00:00", BusinessDate: "2026-11-21", Total: -50,
+				Fiscal: &protocol.Fiscal{Device: "D1", Number: "77", Signature: "c2ln"},
+			},
+		}},
+		"return": {Kind: protocol.KindSale, Boot: 3, UTCOffsetMin: 240, Moves: []protocol.Move{
+			{SKU: "PEN-01", Delta: 1000}, {SKU: "PEN-01", State: protocol.Damaged, Delta: 1000},
+		}, Sale: &protocol.Sale{
+			Type: protocol.SaleReturn, Till: "1", Series: "1", Number: 319, Original: "a1-1-1-318", BusinessDate: "2026-11-21", Staff: "s7",
+			Currency: "GBP", PricesIncludeTax: true, Lines: []protocol.SaleLine{{
+				Item: protocol.ItemRef{SKU: "PEN-01", Unit: protocol.Each}, Quantity: -1000, UnitPrice: 250, Amount: -225, TaxCode: "STD",
+				Discounts: []protocol.Discount{{Type: "manual", Amount: -25}}, To: protocol.Damaged, OriginalLine: 1,
+			}},
+			Taxes:   []protocol.TaxAmount{{Code: "STD", Rate: 200_000, Net: -187, Tax: -38}},
+			Tenders: []protocol.Tender{{Type: protocol.Cash, Amount: -225}}, Total: -225, Reason: "unwanted",
+		}},
+		"receipt": {Kind: protocol.KindMovement, Boot: 3, Moves: []protocol.Move{{SKU: "PEN-01", Delta: 12_000}, {SKU: "PEN-01", State: protocol.Incoming, Delta: -12_000}},
+			Movement: &protocol.Movement{
+				Type: protocol.TransferIn, Reference: "ASN-77", Reason: "refill", Staff: "s7", ToStore: "s1", TransferID: "t-9",
+				Lines: []protocol.MovementLine{{Item: protocol.ItemRef{SKU: "PEN-01", Unit: protocol.Each}, Quantity: 12_000}},
+			}},
+		"count": {Kind: protocol.KindMovement, Boot: 3, Moves: []protocol.Move{{SKU: "PEN-01", Delta: -2000}, {SKU: "OLIVES", Delta: 350}},
+			Movement: &protocol.Movement{
+				Type: protocol.Count, Staff: "s7", Load: "load-4", LoadRows: 2, Seen: []protocol.StreamPos{{Inc: sampleInc, Seq: 1042}, {Inc: protocol.Inc{1}}},
+				Lines: []protocol.MovementLine{
+					{Item: protocol.ItemRef{SKU: "PEN-01", Unit: protocol.Each}, Quantity: 29_000, Book: 31_000},
+					{Item: protocol.ItemRef{SKU: "OLIVES", Unit: protocol.Kg}, Quantity: 1350, Book: 1000},
+				},
+			}},
+		"count_seen": {Kind: protocol.KindCountSeen, Boot: 9, CountSeen: &protocol.CountSeen{
+			Count: protocol.EventID{Inc: sampleInc, Seq: 1043}, SKUs: []protocol.SKU{"PEN-01", "OLIVES"},
+		}},
+		"stock_load": {Kind: protocol.KindStockLoad, StockLoad: &protocol.StockLoad{
+			ID: "load-4", First: 10_000, Total: 10_002, Rows: []protocol.StockRow{{SKU: "PEN-01", OnHand: 29_000}, {SKU: "OLIVES"}},
+		}},
+		"catalog": {Kind: protocol.KindCatalog, Catalog: exampleCatalog()},
+		"reissue": {Kind: protocol.KindReissue, Boot: 1, Reissue: &protocol.Reissue{
+			ID:     protocol.EventID{Inc: sampleInc, Seq: 1042},
+			Record: protocol.Record{Clock: protocol.Clock{WallMs: 1_795_252_932_000, MonoMs: 4_211_000}, Body: []byte{0x12, 0x01, 'k'}},
+		}},
+		"later": {Kind: "order.received", Boot: 3, Moves: []protocol.Move{{SKU: "PEN-01", State: protocol.Committed, Delta: 1000}}},
+	}
+}
+
+func exampleSale() *protocol.Event {
+	pen, olives, bag := protocol.ItemRef{SKU: "PEN-01", Unit: protocol.Each}, protocol.ItemRef{SKU: "OLIVES", Unit: protocol.Kg}, protocol.ItemRef{SKU: "BAG"}
+	return &protocol.Event{
+		Kind: protocol.KindSale, Boot: 3, UTCOffsetMin: -210,
+		Moves:       []protocol.Move{{SKU: "PEN-01", Delta: -3000}, {SKU: "OLIVES", Delta: -450}},
+		Idempotency: &protocol.Idempotency{Route: "POST /v1/sales", Key: "5f0c6a1e-till1-318", Body: 0x8899aabbccddeeff},
+		Sale: &protocol.Sale{
+			Type: protocol.SaleSale, Till: "1", Series: "1", Number: 318, BusinessDate: "2026-11-21", Staff: "s7", Member: "m-20", Currency: "GBP", PricesIncludeTax: true,
+			Lines: []protocol.SaleLine{
+				{Item: pen, Quantity: 2000, UnitPrice: 250, Amount: 450, TaxCode: "STD", Discounts: []protocol.Discount{{Type: "manual", ID: "d1", Reason: "damaged box", Amount: 50}}},
+				{Item: olives, Code: "2112345004501", Quantity: 450, UnitPrice: 1199, Amount: 540, TaxCode: "ZERO"},
+				{Item: pen, Code: "14006381333938", Quantity: 1000, UnitPrice: 250, Amount: 249, TaxCode: "STD"},
+				{Item: bag, Quantity: 1000, UnitPrice: 10, Amount: 10, TaxCode: "EXEMPT", Unstocked: true},
+			},
+			Taxes:    []protocol.TaxAmount{{Code: "STD", Rate: 200_000, Net: 582, Tax: 117}, {Code: "ZERO", Net: 540}},
+			Tenders:  []protocol.Tender{{Type: protocol.Card, Amount: 1000, Ref: "T-0451"}, {Type: protocol.Cash, Amount: 500}},
+			Rounding: 1, Total: 1250, Change: 250, PointsEarned: 12, Training: true,
+			Warnings: []protocol.Warning{{Code: "below_zero", Line: 1, Message: "The book shows −1 on hand."}},
+		},
+	}
+}
+
+func exampleCatalog() *protocol.Catalog {
+	price, lat, lon := protocol.Money(0), 40.4093, 49.8671
+	return &protocol.Catalog{
+		Items: []protocol.Item{{
+			SKU: "PEN-01", GTIN: "04006381333931", Codes: []protocol.ItemCode{{Code: "14006381333938", Multiplier: 12_000}}, Name: "Pen", Brand: "Stabilo",
+			Category: "stationery", Unit: protocol.Each, Price: &price, Currency: "GBP", TaxCode: "STD", Stocked: true, Blocked: true, MinAge: 18,
+			Parent: "PEN", Attributes: []protocol.Attribute{{Name: "colour", Value: "blue"}}, Source: "erp",
+		}},
+		Prices: []protocol.PriceList{{Zone: "uk", SKU: "PEN-01", Prices: []protocol.Price{
+			{Amount: 250, Currency: "GBP", From: "2026-01-01", To: "2026-12-01T00:00:00Z"}, {Amount: 275, Currency: "GBP", From: "2026-12-01"},
+		}}},
+		Taxes: []protocol.TaxList{{Zone: "uk", Code: "STD", Name: "Standard", PricesIncludeTax: true, Rates: []protocol.TaxRate{{Rate: 200_000, From: "2011-01-04"}}}},
+		Stores: []protocol.StoreRecord{{
+			ID: "s1", Name: "Bakı, Nizami", Lat: &lat, Lon: &lon, Timezone: "Asia/Baku", Country: "AZ", City: "Bakı", Currency: "AZN", PriceZone: "az",
+			LegalName: "Nizami MMC", TaxID: "1234567890", Address: "Nizami 1", CashRounding: 5, OpeningHours: "Mo-Su 09:00-22:00", Fiscal: "az", Primary: "a1", Source: "erp",
+		}},
+	}
+}
+
+func exampleMessages() map[string]protocol.Message {
+	hash := sampleOrigin.Genesis()
+	feeds := []protocol.FeedPos{{Feed: protocol.FeedCatalog, Epoch: 1, Offset: 90}, {Feed: protocol.PeerFeed("s1"), Epoch: 1}}
+	return map[string]protocol.Message{
+		"hello": &protocol.Hello{
+			Version: 1, Build: "1.0.0", Nonce: 0x1122334455667788, Capabilities: []string{"snapshot"}, Store: "s1", Agent: "a1", Inc: sampleInc,
+			Parent: &protocol.StreamPos{Inc: protocol.Inc{1}, Seq: 40}, BootID: 77, LastSeq: 1042, LastHash: hash, BaseSeq: 3, SafeSeen: 1000, Feeds: feeds,
+			Clock: protocol.Clock{WallMs: 1_795_252_932_000, MonoMs: 4_211_000}, DiskState: "ok", DiskFree: 1 << 34,
+		},
+		"welcome": &protocol.Welcome{
+			Nonce: 0x1122334455667788, Epoch: 1, Session: sampleSession, HubTimeMs: 1_795_252_932_120, CursorSeq: 1040, CursorHash: hash, Safe: 1000,
+			Window: 8, StartAfterMs: 1500, Feeds: []protocol.FeedVerdict{
+				{Feed: protocol.FeedCatalog, Epoch: 1, Head: 95, Verdict: protocol.VerdictTail}, {Feed: protocol.PriceFeed("uk"), Epoch: 1, Head: 8, Verdict: protocol.VerdictResync},
+			},
+		},
+		"batch": &protocol.Batch{
+			Session: sampleSession, Inc: sampleInc, FirstSeq: 1041, PrevHash: hash, Count: 2, Checksum: protocol.FrameChecksum([]byte("frame")), Frame: []byte("frame"),
+		},
+		"ack":   &protocol.Ack{Session: sampleSession, Inc: sampleInc, Seq: 1042, Hash: hash, Safe: 1040, Credit: 7, Feeds: feeds},
+		"nack":  &protocol.Nack{Session: sampleSession, Inc: sampleInc, Want: 1041, Reason: "gap"},
+		"beat":  &protocol.Beat{Session: sampleSession, LastSeq: 1042, LastHash: hash, ClockMs: 1_795_252_942_000, Disk: "ok", Feeds: feeds},
+		"fence": &protocol.Fence{Session: sampleSession, Nonce: 5, Reason: protocol.DuplicateIdentity, Message: "Two machines use this identity.", Action: protocol.FenceStop, RetryAfterMs: 60_000},
+		"fork":  &protocol.Fork{OldInc: protocol.Inc{1}, OldSeq: 40, OldHash: hash, NewInc: sampleInc, Cause: "restore"},
+		"delta-rows": &protocol.Delta{
+			Session: sampleSession, Feed: protocol.FeedCatalog, Epoch: 1, After: 90, Upto: 95,
+			Rows: []protocol.FeedRow{{Offset: 93, Key: "PEN-01", Value: []byte{0x0a, 0x01, 'A'}}, {Offset: 95, Key: "PEN-02"}},
+		},
+		"delta-events": &protocol.Delta{Feed: protocol.PeerFeed("s1"), Epoch: 1, After: 4, Upto: 6, Events: []protocol.PeerEvents{
+			{Origin: sampleOrigin, FirstSeq: 1041, PrevHash: hash, Count: 2, Frame: []byte("frame")},
+			{Origin: protocol.Origin{Agent: protocol.HubAgent, Inc: protocol.Inc{2}}, FirstSeq: 1, Count: 1, Frame: []byte("frame")},
+		}},
+		"dack":       &protocol.Dack{Session: sampleSession, Feed: protocol.PriceFeed("uk"), Epoch: 1, Offset: 8, Credit: 4},
+		"cmd":        &protocol.Cmd{Session: sampleSession, ID: "c-1", Kind: "recount", Body: []byte{1, 2, 3}},
+		"digest":     &protocol.Digest{Session: sampleSession, Inc: sampleInc, Seq: 1042, Kind: "levels", Buckets: []byte{4, 5, 6}},
+		"diff":       &protocol.Diff{Session: sampleSession, Kind: "levels", Buckets: []uint32{3, 250}},
+		"checkpoint": &protocol.Checkpoint{Session: sampleSession, Inc: sampleInc, Seq: 900, Hash: hash, State: []byte{7, 8, 9}},
+	}
+}

@@ -1,0 +1,260 @@
+package protocol_test
+
+import (
+	"pgregory.net/rapid"
+
+	"counterpart/protocol"
+)
+
+// The generators make every valid event, row and message, so that a property
+// which holds for what they make holds on the wire.
+
+var (
+	genText   = rapid.StringN(0, 12, 64)
+	genID     = rapid.StringMatching(`[A-Za-z0-9_-]{1,12}`)
+	genTill   = rapid.StringMatching(`[A-Za-z0-9_]{1,16}`)
+	genWord   = rapid.StringMatching(`[a-z][a-z_.]{0,11}`)
+	genDate   = rapid.SampledFrom([]string{"", "2026-11-21", "2028-02-29", "0001-01-01", "9999-12-31"})
+	genCoin   = rapid.SampledFrom([]string{"", "GBP", "AZN", "IRR"})
+	genGTIN   = rapid.SampledFrom([]string{"", "04006381333931", "00000000000000"})
+	genSKU    = rapid.Custom(func(t *rapid.T) protocol.SKU { return protocol.SKU(rapid.StringMatching(`[A-C ə-]{1,3}`).Draw(t, "sku")) })
+	genAmount = rapid.OneOf(rapid.Int64Range(-5000, 5000), rapid.Int64Range(-protocol.AmountMax, protocol.AmountMax))
+	genCount  = rapid.Int64Range(0, protocol.AmountMax)
+	genState  = rapid.Custom(func(t *rapid.T) protocol.State {
+		return protocol.State(rapid.Uint8Range(0, uint8(protocol.StateCount)-1).Draw(t, "state"))
+	})
+	genInc = rapid.Custom(func(t *rapid.T) (inc protocol.Inc) {
+		copy(inc[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "inc"))
+		inc[0] |= 1
+		return inc
+	})
+	genHash = rapid.Custom(func(t *rapid.T) (hash protocol.Hash) {
+		if rapid.Bool().Draw(t, "zero") {
+			return hash
+		}
+		copy(hash[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "hash"))
+		return hash
+	})
+	genSession = rapid.Custom(func(t *rapid.T) (session protocol.Session) {
+		if rapid.Bool().Draw(t, "zero") {
+			return session
+		}
+		copy(session[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "session"))
+		return session
+	})
+	genSeq     = rapid.Custom(func(t *rapid.T) protocol.Seq { return protocol.Seq(rapid.Uint64Min(1).Draw(t, "seq")) })
+	genEventID = rapid.Custom(func(t *rapid.T) protocol.EventID {
+		return protocol.EventID{Inc: genInc.Draw(t, "inc"), Seq: genSeq.Draw(t, "seq")}
+	})
+	genBytes = rapid.Custom(func(t *rapid.T) []byte { return rapid.SliceOfN(rapid.Byte(), 1, 40).Draw(t, "bytes") })
+	genClock = rapid.Custom(func(t *rapid.T) protocol.Clock {
+		return protocol.Clock{WallMs: rapid.Int64().Draw(t, "wall"), MonoMs: rapid.Int64().Draw(t, "mono")}
+	})
+	genRecord = rapid.Custom(func(t *rapid.T) protocol.Record {
+		return protocol.Record{Clock: genClock.Draw(t, "clock"), Body: genBytes.Draw(t, "body")}
+	})
+)
+
+// few draws up to n entries; an empty list is nil, as decoding makes it.
+func few[T any](t *rapid.T, what string, g *rapid.Generator[T], n int) []T {
+	drawn := rapid.SliceOfN(g, 0, n).Draw(t, what)
+	if len(drawn) == 0 {
+		return nil
+	}
+	return drawn
+}
+
+// word draws a known word or one of a later version.
+func word[W ~string](t *rapid.T, what string, known ...W) W {
+	if k := rapid.IntRange(0, len(known)).Draw(t, what); k < len(known) {
+		return known[k]
+	}
+	return W(genWord.Draw(t, what))
+}
+
+// orNone draws a value or its default.
+func orNone[T any](t *rapid.T, what string, g *rapid.Generator[T]) (v T) {
+	if rapid.Bool().Draw(t, what+"?") {
+		return g.Draw(t, what)
+	}
+	return v
+}
+
+// pointer draws a pointer to a value, or nil.
+func pointer[T any](t *rapid.T, what string, g *rapid.Generator[T]) *T {
+	return rapid.Ptr(g, true).Draw(t, what)
+}
+
+func money(t *rapid.T, what string) protocol.Money {
+	return protocol.Money(orNone(t, what, genAmount))
+}
+func quantity(t *rapid.T, what string) protocol.Quantity {
+	return protocol.Quantity(orNone(t, what, genAmount))
+}
+func text(t *rapid.T, what string) string { return orNone(t, what, genText) }
+
+var genItemRef = rapid.Custom(func(t *rapid.T) protocol.ItemRef {
+	return protocol.ItemRef{
+		SKU: genSKU.Draw(t, "sku"), Unit: word(t, "unit", "", protocol.Each, protocol.Kg, protocol.Metre),
+		GTIN: orNone(t, "gtin", genGTIN), Name: text(t, "name"),
+	}
+})
+
+var genMove = rapid.Custom(func(t *rapid.T) protocol.Move {
+	return protocol.Move{SKU: genSKU.Draw(t, "sku"), State: orNone(t, "state", genState), Delta: quantity(t, "delta")}
+})
+
+var genSaleLine = rapid.Custom(func(t *rapid.T) protocol.SaleLine {
+	return protocol.SaleLine{
+		Item: genItemRef.Draw(t, "item"), Code: text(t, "code"), Quantity: quantity(t, "qty"),
+		UnitPrice: money(t, "price"), Amount: money(t, "amount"), TaxCode: word(t, "tax", "", "STD", "ZERO"),
+		To: orNone(t, "to", genState), OriginalLine: orNone(t, "original", rapid.Uint32()),
+		Unstocked: rapid.Bool().Draw(t, "unstocked"),
+		Discounts: few(t, "discounts", rapid.Custom(func(t *rapid.T) protocol.Discount {
+			return protocol.Discount{Type: text(t, "type"), ID: text(t, "id"), Reason: text(t, "reason"), Amount: money(t, "off")}
+		}), 2),
+	}
+})
+
+var genSale = rapid.Custom(func(t *rapid.T) protocol.Sale {
+	return protocol.Sale{
+		Type: word(t, "type", protocol.SaleSale, protocol.SaleReturn, protocol.SaleVoid),
+		Till: protocol.TillID(genTill.Draw(t, "till")), Series: genTill.Draw(t, "series"), Number: rapid.Uint64Min(1).Draw(t, "number"),
+		Original: protocol.ReceiptNo(text(t, "original")), BusinessDate: genDate.Draw(t, "date"),
+		Staff: protocol.StaffID(orNone(t, "staff", genID)), Member: protocol.MemberID(orNone(t, "member", genID)),
+		Currency: genCoin.Draw(t, "currency"), PricesIncludeTax: rapid.Bool().Draw(t, "included"),
+		Lines: few(t, "lines", genSaleLine, 24),
+		Taxes: few(t, "taxes", rapid.Custom(func(t *rapid.T) protocol.TaxAmount {
+			return protocol.TaxAmount{Code: word(t, "code", "STD", "ZERO"), Rate: protocol.RatePPM(genAmount.Draw(t, "rate")), Net: money(t, "net"), Tax: money(t, "tax")}
+		}), 3),
+		Tenders: few(t, "tenders", rapid.Custom(func(t *rapid.T) protocol.Tender {
+			return protocol.Tender{Type: word(t, "type", protocol.Cash, protocol.OtherPay), Amount: money(t, "amount"), Ref: text(t, "ref")}
+		}), 3),
+		Rounding: money(t, "rounding"), Total: money(t, "total"), Change: money(t, "change"),
+		PointsEarned: orNone(t, "points", genAmount), Training: rapid.Bool().Draw(t, "training"), Reason: text(t, "reason"),
+		External: pointer(t, "external", rapid.Custom(func(t *rapid.T) protocol.External {
+			return protocol.External{
+				Source: text(t, "source"), ID: text(t, "id"), ReceiptNo: text(t, "receipt"), OccurredAt: text(t, "at"),
+				BusinessDate: text(t, "date"), Total: money(t, "total"),
+				Fiscal: pointer(t, "fiscal", rapid.Custom(func(t *rapid.T) protocol.Fiscal {
+					return protocol.Fiscal{Device: text(t, "device"), Number: text(t, "number"), Signature: text(t, "signature")}
+				})),
+			}
+		})),
+		Warnings: few(t, "warnings", rapid.Custom(func(t *rapid.T) protocol.Warning {
+			return protocol.Warning{Code: text(t, "code"), Line: rapid.Uint32().Draw(t, "line"), Message: text(t, "message")}
+		}), 2),
+	}
+})
+
+var genStreamPos = rapid.Custom(func(t *rapid.T) protocol.StreamPos {
+	return protocol.StreamPos{Inc: genInc.Draw(t, "inc"), Seq: protocol.Seq(rapid.Uint64().Draw(t, "seq"))}
+})
+
+var genMovement = rapid.Custom(func(t *rapid.T) protocol.Movement {
+	return protocol.Movement{
+		Type:      word(t, "type", protocol.Receipt, protocol.Count, protocol.TransferIn),
+		Reference: text(t, "reference"), Reason: text(t, "reason"), Staff: protocol.StaffID(orNone(t, "staff", genID)),
+		ToStore: protocol.StoreID(orNone(t, "to", genID)), TransferID: text(t, "transfer"),
+		Lines: few(t, "lines", rapid.Custom(func(t *rapid.T) protocol.MovementLine {
+			return protocol.MovementLine{
+				Item: genItemRef.Draw(t, "item"), Quantity: quantity(t, "qty"), State: orNone(t, "state", genState), Book: quantity(t, "book"),
+			}
+		}), 24),
+		Seen: few(t, "seen", genStreamPos, 3), Load: text(t, "load"), LoadRows: orNone(t, "rows", genCount),
+	}
+})
+
+var genItem = rapid.Custom(func(t *rapid.T) protocol.Item {
+	price := rapid.Custom(func(t *rapid.T) protocol.Money { return money(t, "price") })
+	return protocol.Item{
+		SKU: genSKU.Draw(t, "sku"), GTIN: genGTIN.Draw(t, "gtin"), Name: text(t, "name"), Brand: text(t, "brand"),
+		Category: text(t, "category"), Unit: word(t, "unit", "", protocol.Each, protocol.Litre), Price: pointer(t, "price", price),
+		Currency: genCoin.Draw(t, "currency"), TaxCode: text(t, "tax"), Stocked: rapid.Bool().Draw(t, "stocked"),
+		Blocked: rapid.Bool().Draw(t, "blocked"), MinAge: orNone(t, "age", rapid.Uint32()), Parent: orNone(t, "parent", genSKU),
+		Source: text(t, "source"),
+		Codes: few(t, "codes", rapid.Custom(func(t *rapid.T) protocol.ItemCode {
+			return protocol.ItemCode{Code: text(t, "code"), Multiplier: quantity(t, "multiplier")}
+		}), 3),
+		Attributes: few(t, "attributes", rapid.Custom(func(t *rapid.T) protocol.Attribute {
+			return protocol.Attribute{Name: text(t, "name"), Value: text(t, "value")}
+		}), 2),
+	}
+})
+
+var genPriceList = rapid.Custom(func(t *rapid.T) protocol.PriceList {
+	return protocol.PriceList{
+		Zone: protocol.ZoneID(genID.Draw(t, "zone")), SKU: genSKU.Draw(t, "sku"),
+		Prices: few(t, "prices", rapid.Custom(func(t *rapid.T) protocol.Price {
+			return protocol.Price{Amount: money(t, "amount"), Currency: genCoin.Draw(t, "currency"), From: text(t, "from"), To: text(t, "to")}
+		}), 3),
+	}
+})
+
+var genTaxList = rapid.Custom(func(t *rapid.T) protocol.TaxList {
+	return protocol.TaxList{
+		Zone: protocol.ZoneID(genID.Draw(t, "zone")), Code: genWord.Draw(t, "code"), Name: text(t, "name"),
+		PricesIncludeTax: rapid.Bool().Draw(t, "included"),
+		Rates: few(t, "rates", rapid.Custom(func(t *rapid.T) protocol.TaxRate {
+			return protocol.TaxRate{Rate: protocol.RatePPM(genAmount.Draw(t, "rate")), From: text(t, "from")}
+		}), 3),
+	}
+})
+
+var genStoreRecord = rapid.Custom(func(t *rapid.T) protocol.StoreRecord {
+	return protocol.StoreRecord{
+		ID: protocol.StoreID(genID.Draw(t, "id")), Name: text(t, "name"),
+		Lat: pointer(t, "lat", rapid.Float64Range(-90, 90)), Lon: pointer(t, "lon", rapid.Float64Range(-180, 180)),
+		Timezone: text(t, "zone"), Country: text(t, "country"), City: text(t, "city"), Currency: genCoin.Draw(t, "currency"),
+		PriceZone: protocol.ZoneID(orNone(t, "prices", genID)), LegalName: text(t, "legal"), TaxID: text(t, "tax"), Address: text(t, "address"),
+		CashRounding: money(t, "rounding"), OpeningHours: text(t, "hours"), Fiscal: text(t, "fiscal"),
+		Primary: protocol.AgentID(orNone(t, "primary", genID)), Source: text(t, "source"),
+	}
+})
+
+var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
+	e := &protocol.Event{
+		Boot: rapid.Uint32().Draw(t, "boot"), UTCOffsetMin: rapid.Int32Range(-1440, 1440).Draw(t, "offset"),
+		Moves: few(t, "moves", genMove, 24),
+		Idempotency: pointer(t, "idempotency", rapid.Custom(func(t *rapid.T) protocol.Idempotency {
+			return protocol.Idempotency{Route: text(t, "route"), Key: rapid.StringMatching(`[!-~]{1,40}`).Draw(t, "key"), Body: rapid.Uint64().Draw(t, "body")}
+		})),
+	}
+	switch rapid.IntRange(0, 6).Draw(t, "kind") {
+	case 0:
+		e.Kind = protocol.Kind("later." + genWord.Draw(t, "kind"))
+	case 1:
+		sale := genSale.Draw(t, "sale")
+		e.Kind, e.Sale = protocol.KindSale, &sale
+	case 2:
+		movement := genMovement.Draw(t, "movement")
+		e.Kind, e.Movement = protocol.KindMovement, &movement
+	case 3:
+		e.Kind, e.CountSeen = protocol.KindCountSeen, &protocol.CountSeen{Count: genEventID.Draw(t, "count"), SKUs: few(t, "skus", genSKU, 3)}
+	case 4:
+		e.Kind, e.StockLoad = protocol.KindStockLoad, &protocol.StockLoad{
+			ID: text(t, "load"), First: genCount.Draw(t, "first"), Total: genCount.Draw(t, "total"),
+			Rows: few(t, "rows", rapid.Custom(func(t *rapid.T) protocol.StockRow {
+				return protocol.StockRow{SKU: genSKU.Draw(t, "sku"), OnHand: quantity(t, "hand")}
+			}), 3),
+		}
+	case 5:
+		e.Kind, e.Catalog = protocol.KindCatalog, &protocol.Catalog{
+			Items: few(t, "items", genItem, 2), Prices: few(t, "prices", genPriceList, 2),
+			Taxes: few(t, "taxes", genTaxList, 2), Stores: few(t, "stores", genStoreRecord, 2),
+		}
+	case 6:
+		e.Kind, e.Reissue, e.Moves = protocol.KindReissue, &protocol.Reissue{ID: genEventID.Draw(t, "id"), Record: genRecord.Draw(t, "record")}, nil
+	}
+	return e
+})
+
+var genFeedID = rapid.Custom(func(t *rapid.T) protocol.FeedID {
+	return rapid.SampledFrom([]protocol.FeedID{
+		protocol.FeedCatalog, protocol.PriceFeed("eu"), protocol.StoreFeed("s1"), protocol.PeerFeed("s1"), "member/7",
+	}).Draw(t, "feed")
+})
+
+var genFeedPos = rapid.Custom(func(t *rapid.T) protocol.FeedPos {
+	return protocol.FeedPos{Feed: genFeedID.Draw(t, "feed"), Epoch: rapid.Uint64().Draw(t, "epoch"), Offset: rapid.Uint64().Draw(t, "offset")}
+})

@@ -1,0 +1,160 @@
+package protocol_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"counterpart/protocol"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+const goldenDir = "testdata/v1"
+
+// decodeGolden reads a golden file by the first word of its name.
+func decodeGolden(name string, b []byte) (any, error) {
+	switch kind, _, _ := strings.Cut(name, "-"); kind {
+	case "event":
+		return protocol.DecodeEvent(b)
+	case "message":
+		return protocol.DecodeMessage(b)
+	case "item":
+		return protocol.DecodeItem(b)
+	case "prices":
+		return protocol.DecodePriceList(b)
+	case "taxes":
+		return protocol.DecodeTaxList(b)
+	case "store":
+		return protocol.DecodeStoreRecord(b)
+	default:
+		return nil, fmt.Errorf("no decoder reads %s", kind)
+	}
+}
+
+func encodeGolden(v any) ([]byte, error) {
+	switch v := v.(type) {
+	case *protocol.Event:
+		return protocol.EncodeEvent(v)
+	case protocol.Message:
+		return protocol.EncodeMessage(v)
+	case *protocol.Item:
+		return protocol.EncodeItem(v)
+	case *protocol.PriceList:
+		return protocol.EncodePriceList(v)
+	case *protocol.TaxList:
+		return protocol.EncodeTaxList(v)
+	case *protocol.StoreRecord:
+		return protocol.EncodeStoreRecord(v)
+	default:
+		return nil, fmt.Errorf("no encoder writes %T", v)
+	}
+}
+
+// golden compares got with a golden file, or writes it.
+func golden(t *testing.T, path string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s: got\n%swant\n%s", path, printable(got), printable(want))
+	}
+}
+
+func printable(b []byte) string {
+	if bytes.ContainsFunc(b, func(r rune) bool { return r < ' ' && r != '\n' }) {
+		return hex.Dump(b)
+	}
+	return string(b)
+}
+
+// Today's encoder writes the golden bytes.
+func TestGoldenEncode(t *testing.T) {
+	kinds, messages := map[protocol.Kind]bool{}, map[reflect.Type]bool{}
+	for name, v := range examples() {
+		b, err := encodeGolden(v)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		golden(t, filepath.Join(goldenDir, name+".bin"), b)
+		switch v := v.(type) {
+		case *protocol.Event:
+			kinds[v.Kind] = true
+		case protocol.Message:
+			messages[reflect.TypeOf(v)] = true
+		}
+	}
+	for _, kind := range []protocol.Kind{
+		protocol.KindSale, protocol.KindMovement, protocol.KindCountSeen, protocol.KindStockLoad, protocol.KindCatalog, protocol.KindReissue,
+	} {
+		if !kinds[kind] {
+			t.Errorf("no example is a %s", kind)
+		}
+	}
+	if len(messages) != 14 {
+		t.Errorf("the examples are %d of 14 types of messages", len(messages))
+	}
+}
+
+// Every golden file that was ever written decodes for ever, to the same value.
+func TestGoldenDecode(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join(goldenDir, "*.bin"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no golden files: %v", err)
+	}
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := decodeGolden(strings.TrimSuffix(filepath.Base(path), ".bin"), b)
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		golden(t, strings.TrimSuffix(path, ".bin")+".txt", []byte(dump(v)))
+	}
+}
+
+// The chain is what another client must reproduce to the byte; docs/PROTOCOL.md
+// quotes this file.
+func TestGoldenChain(t *testing.T) {
+	origin := protocol.Origin{Store: "s1", Agent: "a1", Inc: sampleInc}
+	head := origin.Genesis()
+	var b strings.Builder
+	fmt.Fprintf(&b, "store %s\nagent %s\ninc %s\nhash 0 %s\n", origin.Store, origin.Agent, origin.Inc, head)
+	for i, r := range []protocol.Record{
+		{Clock: protocol.Clock{WallMs: 1_795_252_932_000, MonoMs: 4_211_000}, Body: encoded(t, &protocol.Event{
+			Kind: protocol.KindMovement, Boot: 3, Moves: []protocol.Move{{SKU: "PEN-01", Delta: 12_000}},
+			Movement: &protocol.Movement{Type: protocol.Receipt, Lines: []protocol.MovementLine{{Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: 12_000}}},
+		})},
+		{Clock: protocol.Clock{WallMs: -1, MonoMs: 4_212_500}, Body: encoded(t, &protocol.Event{Kind: "later"})},
+	} {
+		head = head.Next(r)
+		fmt.Fprintf(&b, "record %d %x\nhash %d %s\n", i+1, r.AppendTo(nil), i+1, head)
+	}
+	golden(t, filepath.Join(goldenDir, "chain.txt"), []byte(b.String()))
+}
+
+func encoded(t *testing.T, e *protocol.Event) []byte {
+	t.Helper()
+	body, err := protocol.EncodeEvent(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
