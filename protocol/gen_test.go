@@ -10,14 +10,16 @@ import (
 // which holds for what they make holds on the wire.
 
 var (
-	genText   = rapid.StringN(0, 12, 64)
-	genID     = rapid.StringMatching(`[A-Za-z0-9_-]{1,12}`)
-	genTill   = rapid.StringMatching(`[A-Za-z0-9_]{1,16}`)
-	genWord   = rapid.StringMatching(`[a-z][a-z_.]{0,11}`)
-	genDate   = rapid.SampledFrom([]string{"", "2026-11-21", "2028-02-29", "0001-01-01", "9999-12-31"})
-	genCoin   = rapid.SampledFrom([]string{"", "GBP", "AZN", "IRR"})
-	genGTIN   = rapid.SampledFrom([]string{"", "04006381333931", "00000000000000"})
-	genSKU    = rapid.Custom(func(t *rapid.T) protocol.SKU { return protocol.SKU(rapid.StringMatching(`[A-C ə-]{1,3}`).Draw(t, "sku")) })
+	genText = rapid.StringN(0, 12, 64)
+	genID   = rapid.StringMatching(`[A-Za-z0-9_-]{1,12}`)
+	genTill = rapid.StringMatching(`[A-Za-z0-9_]{1,16}`)
+	genWord = rapid.StringMatching(`[a-z][a-z_.]{0,11}`)
+	genDate = rapid.SampledFrom([]string{"", "2026-11-21", "2028-02-29", "0001-01-01", "9999-12-31"})
+	genCoin = rapid.SampledFrom([]string{"", "GBP", "AZN", "IRR"})
+	genGTIN = rapid.SampledFrom([]string{"", "04006381333931", "00000000000000"})
+	genSKU  = rapid.Custom(func(t *rapid.T) protocol.SKU {
+		return protocol.SKU(rapid.StringMatching(`[A-C ə-]{1,3}`).Draw(t, "sku"))
+	})
 	genAmount = rapid.OneOf(rapid.Int64Range(-5000, 5000), rapid.Int64Range(-protocol.AmountMax, protocol.AmountMax))
 	genCount  = rapid.Int64Range(0, protocol.AmountMax)
 	genState  = rapid.Custom(func(t *rapid.T) protocol.State {

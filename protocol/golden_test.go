@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -20,7 +21,13 @@ const goldenDir = "testdata/v1"
 
 // decodeGolden reads a golden file by the first word of its name.
 func decodeGolden(name string, b []byte) (any, error) {
-	switch kind, _, _ := strings.Cut(name, "-"); kind {
+	switch kind, rest, _ := strings.Cut(name, "-"); kind {
+	case "frame": // followed by the number of its records
+		count, err := strconv.ParseUint(rest, 10, 32)
+		if err != nil {
+			return nil, err
+		}
+		return protocol.DecodeFrame(b, uint32(count))
 	case "event":
 		return protocol.DecodeEvent(b)
 	case "message":
@@ -107,6 +114,29 @@ func TestGoldenEncode(t *testing.T) {
 	}
 	if len(messages) != 14 {
 		t.Errorf("the examples are %d of 14 types of messages", len(messages))
+	}
+}
+
+// A frame is the same records whichever release of the compressor packed it, so
+// its bytes are not compared.
+func TestGoldenFrame(t *testing.T) {
+	path := filepath.Join(goldenDir, "frame-3.bin")
+	records := newDay(1).records(3)
+	if *update {
+		frame, err := protocol.EncodeFrame(records)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, frame, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	frame, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := protocol.DecodeFrame(frame, 3); err != nil || !reflect.DeepEqual(got, records) {
+		t.Errorf("got\n%swant\n%s(%v)", dump(got), dump(records), err)
 	}
 }
 

@@ -198,7 +198,10 @@ func TestDecodeInBoundedMemory(t *testing.T) {
 		},
 		"items": func() error { _, err := protocol.DecodeEvent([]byte(skus)); return err },
 		"rows":  func() error { _, err := protocol.DecodeMessage([]byte(bytesField(9, rows))); return err },
-		"codes": func() error { _, err := protocol.DecodeItem([]byte(strings.Repeat(bytesField(3, ""), 400_000))); return err },
+		"codes": func() error {
+			_, err := protocol.DecodeItem([]byte(strings.Repeat(bytesField(3, ""), 400_000)))
+			return err
+		},
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

@@ -10,8 +10,12 @@ import (
 	"unicode/utf8"
 )
 
-// echoBytesMax bounds what an error repeats of a request.
-const echoBytesMax = 64
+// These bound what an error repeats of a request: the bytes of a name or value,
+// and the steps of the pointer to it.
+const (
+	echoBytesMax = 64
+	pathStepsMax = 32
+)
 
 // DecodeJSON reads one JSON document into the value that into points to, and
 // refuses everything that two readers could take differently: members that
@@ -440,11 +444,11 @@ func (w *jsonWalk) refuse(e *Error) *Error {
 	if len(w.path) == 0 {
 		return e
 	}
-	pointer := ""
-	for _, step := range w.path {
-		pointer += "/" + strings.ReplaceAll(strings.ReplaceAll(clip(step), "~", "~0"), "/", "~1")
+	var pointer strings.Builder
+	for _, step := range w.path[:min(len(w.path), pathStepsMax)] {
+		pointer.WriteString("/" + strings.ReplaceAll(strings.ReplaceAll(clip(step), "~", "~0"), "/", "~1"))
 	}
-	e = e.With("field", w.name()).With("path", pointer)
+	e = e.With("field", w.name()).With("path", pointer.String())
 	if line := w.line(); line > 0 {
 		e = e.With("line", line)
 	}

@@ -76,6 +76,7 @@ func TestDecodeJSONRefuses(t *testing.T) {
 		"trailing":             {`{} {}`, protocol.BadJSON, map[string]any{"position": int64(4)}},
 		"not UTF-8":            {"{\"name\":\"\xff\"}", protocol.BadJSON, map[string]any{"position": 10}},
 		"half a character":     {`{"name":"\ud83dx"}`, protocol.BadJSON, map[string]any{"position": 10}},
+		"two first halves":     {`{"name":"\ud83d\ud83d"}`, protocol.BadJSON, nil},
 		"other half":           {`{"name":"\ude00"}`, protocol.BadJSON, nil},
 		"unknown":              {`{"nme":1}`, protocol.UnknownField, map[string]any{"field": "nme", "path": "/nme"}},
 		"unknown by case":      {`{"Name":"x"}`, protocol.UnknownField, map[string]any{"field": "Name"}},

@@ -70,6 +70,8 @@ func describeLink(s Status) (c chip, detail string) {
 	case s.Link == linkOnline && s.Pending > 0:
 		return chip{"sending", "Sending", strconv.FormatUint(s.Pending, 10) + "…"},
 			"The hub has confirmed everything before. The rest is on its way and safe on this machine."
+	case s.Link == linkOnline && s.DeadLetters > 0:
+		return chip{"trouble", "Not sent:", attention(s.DeadLetters)}, "The hub has confirmed everything else. Call support."
 	case s.Link == linkOnline:
 		return chip{"ok", "Online", ""}, "The hub has confirmed everything that was sold here."
 	case s.Link == linkUnprovisioned:
@@ -108,6 +110,13 @@ func waiting(pending uint64) string {
 	return strconv.FormatUint(pending, 10) + " waiting to send"
 }
 
+func attention(n uint64) string {
+	if n == 1 {
+		return "1 needs attention"
+	}
+	return strconv.FormatUint(n, 10) + " need attention"
+}
+
 // describeNotices lists what needs a person.
 func describeNotices(s Status) []notice {
 	var list []notice
@@ -119,12 +128,8 @@ func describeNotices(s Status) []notice {
 	case "low":
 		list = append(list, notice{"trouble", "Disk space is low. Sales continue. Free space on this machine today.", false})
 	}
-	if n := s.DeadLetters; n > 0 {
-		needs := " need attention"
-		if n == 1 {
-			needs = " needs attention"
-		}
-		list = append(list, notice{"trouble", "Not sent: " + strconv.FormatUint(n, 10) + needs + ". Everything else goes on. Call support.", false})
+	if s.DeadLetters > 0 && (s.Link != linkOnline || s.Pending > 0) {
+		list = append(list, notice{"trouble", "Not sent: " + attention(s.DeadLetters) + ". Everything else goes on. Call support.", false})
 	}
 	off := time.Duration(s.ClockOffsetMs) * time.Millisecond
 	if off < 0 {

@@ -9,6 +9,7 @@ import (
 
 	"counterpart/protocol"
 	"counterpart/protocol/sale"
+	"counterpart/protocol/stock"
 )
 
 // What one page shows at most.
@@ -115,8 +116,8 @@ func (s *site) find(ctx context.Context, query string) findView {
 		return v
 	}
 	shown := min(len(items), hitsMax)
-	for _, item := range items[:shown] {
-		v.Hits = append(v.Hits, viewItem(item))
+	for i := range shown {
+		v.Hits = append(v.Hits, viewItem(&items[i]))
 	}
 	switch {
 	case len(items) == 0:
@@ -131,17 +132,17 @@ func (s *site) find(ctx context.Context, query string) findView {
 	return v
 }
 
-func viewItem(item Item) hitView {
+func viewItem(item *stock.ItemDocument) hitView {
 	v := hitView{
-		Name: inert(item.Name), SKU: inert(string(item.SKU)), GTIN: item.GTIN,
+		Name: inert(orEmpty(item.Name)), SKU: inert(string(item.SKU)), GTIN: orEmpty(item.GTIN),
 		OnHand: formatQuantity(item.OnHand, item.Unit), Blocked: item.Blocked,
 		None: item.Stocked && item.OnHand <= 0, Note: "on hand",
 	}
 	if v.Name == "" {
 		v.Name = v.SKU
 	}
-	if item.Price != nil {
-		v.Price = formatMoney(*item.Price, item.Currency)
+	if item.PriceMinor != nil {
+		v.Price = formatMoney(*item.PriceMinor, orEmpty(item.Currency))
 	}
 	switch {
 	case !item.Stocked:
@@ -150,6 +151,13 @@ func viewItem(item Item) hitView {
 		v.Note = "on hand by the book"
 	}
 	return v
+}
+
+func orEmpty(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 func viewSale(d *sale.Document, today string) saleView {
@@ -186,9 +194,9 @@ func viewSale(d *sale.Document, today string) saleView {
 
 // lineName is one line in a few words, such as "2 × Pen".
 func lineName(l *sale.DocumentLine) string {
-	name := string(l.SKU)
-	if l.Name != nil && *l.Name != "" {
-		name = *l.Name
+	name := orEmpty(l.Name)
+	if name == "" {
+		name = string(l.SKU)
 	}
 	qty := l.Qty
 	if qty < 0 {

@@ -22,6 +22,7 @@ import (
 
 	"counterpart/protocol"
 	"counterpart/protocol/sale"
+	"counterpart/protocol/stock"
 )
 
 // Deps is what the page shows.
@@ -29,7 +30,7 @@ type Deps struct {
 	Status    func(context.Context) Status
 	LastSales func(ctx context.Context, n int) ([]sale.Document, error)
 	// Items finds items by a part of the name or by a scanned code.
-	Items func(ctx context.Context, q string, limit int) ([]Item, error)
+	Items func(ctx context.Context, q string, limit int) ([]stock.ItemDocument, error)
 	// Changed returns a channel that is closed at the next change of anything
 	// that the page shows.
 	Changed func() <-chan struct{}
@@ -55,19 +56,6 @@ type Status struct {
 	DeadLetters     uint64
 	Disk            string
 	ClockOffsetMs   int64
-}
-
-// Item is one hit of a search.
-type Item struct {
-	SKU      protocol.SKU
-	GTIN     string
-	Name     string
-	Unit     protocol.Unit
-	Price    *protocol.Money
-	Currency string
-	OnHand   protocol.Quantity
-	Stocked  bool
-	Blocked  bool
 }
 
 // The addresses that New answers. Whoever mounts it lists them as its own.

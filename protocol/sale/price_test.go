@@ -247,6 +247,14 @@ func TestMoves(t *testing.T) {
 	}
 }
 
+func TestMovesOfNothing(t *testing.T) {
+	r := sale.Request{Lines: []sale.Line{line("PEN-01", "1"), line("PEN-01", "-1")}, External: external(0)}
+	_, moves, err := sale.Build(terms(), r, []sale.Resolved{of(pen, 5), of(pen, 5)})
+	if err != nil || len(moves) != 0 {
+		t.Errorf("moves are %v (%v)", moves, err)
+	}
+}
+
 func external(total protocol.Money) *sale.External {
 	return &sale.External{Source: "pos-x", ID: "W3-000482", ReceiptNo: "482", OccurredAt: "2026-11-20T10:02:11+00:00",
 		BusinessDate: "2026-11-20", TotalMinor: &total, Fiscal: &sale.Fiscal{Device: "D1", Number: "77", Signature: "…"}}

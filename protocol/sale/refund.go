@@ -220,7 +220,6 @@ func (b *refund) returnTaxes(s *protocol.Sale) error {
 			if !ok {
 				continue
 			}
-			delete(back, row.Code) // a second row of one code has been counted with the first
 			tax, ok := b.taxBack(row, -sum)
 			if !ok {
 				return errTax()

@@ -150,6 +150,30 @@ func TestReturnKeepsOldRates(t *testing.T) {
 	}
 }
 
+// TestReturnOfAllReturnsTheTax holds that what was stored stands, also where
+// another version had come to another tax.
+func TestReturnOfAllReturnsTheTax(t *testing.T) {
+	original := sold(t, nil)
+	original.Sale.Taxes[0] = row("STD", 200_000, 451, 99)
+	for _, step := range []struct {
+		line uint32
+		tax  protocol.Money
+	}{{1, -75}, {2, -24}} {
+		r := returning(450, back(step.line, "2"))
+		if step.line == 2 {
+			r = returning(100, back(2, "1"))
+		}
+		s, _, err := sale.BuildReturn(terms(), r, original, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Taxes[0].Tax != step.tax {
+			t.Errorf("line %d gives back a tax of %d, want %d", step.line, s.Taxes[0].Tax, step.tax)
+		}
+		original.Returned = []protocol.Quantity{2000}
+	}
+}
+
 func TestExternalReturn(t *testing.T) {
 	coded := func(quantity string, amount protocol.Money) sale.ReturnLine {
 		return sale.ReturnLine{Code: "PEN-01", Qty: qty(quantity), AmountMinor: &amount}

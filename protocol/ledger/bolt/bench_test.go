@@ -143,7 +143,7 @@ func BenchmarkOpen(b *testing.B) {
 	}
 	b.Run("Bare", func(b *testing.B) {
 		for range b.N {
-			bare, err := bbolt.Open(path, 0o600, nil)
+			bare, err := bbolt.Open(path, 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType})
 			if err != nil {
 				b.Fatal(err)
 			}

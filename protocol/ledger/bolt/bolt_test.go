@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -70,8 +71,8 @@ func rowsOf(ctx context.Context, db *bolt.DB) (count int, err error) {
 	err = db.View(ctx, func(r ledger.Reader) error {
 		count = 0
 		return r.Scan(ledger.Events, "", "", func(id string, value []byte) (bool, error) {
-			var i int
-			if _, err := fmt.Sscanf(id, "%d", &i); err != nil || bytes.Count(value, []byte{byte(i)}) != len(value) {
+			i, err := strconv.Atoi(id)
+			if err != nil || bytes.Count(value, []byte{byte(i)}) != len(value) {
 				return false, fmt.Errorf("row %q is not what was written", id)
 			}
 			count++

@@ -1,0 +1,241 @@
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"counterpart/agent/api"
+	"counterpart/agent/till"
+	"counterpart/agent/uplink"
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+	"counterpart/protocol/ledger/bolt"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Agent is one in-store machine's service.
+type Agent struct {
+	cfg     Config
+	build   string
+	log     *slog.Logger
+	db      *bolt.DB
+	origin  protocol.Origin
+	started time.Time
+	till    *till.Till
+	uplink  *uplink.Uplink
+	changes *changes
+	fed     chan struct{} // rows or events came down
+	counts  chan *protocol.Delta
+	disk    diskMonitor
+}
+
+const (
+	databaseBytesMax = 16 << 30
+	shutdownTimeout  = 3 * time.Second
+	countsWaiting    = 256
+)
+
+// New opens the agent's database. Nothing listens or dials yet.
+func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Agent, error) {
+	patterns, err := cfg.Check()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	db, err := bolt.Open(DatabasePath(cfg.Data), bolt.Options{Kind: "agent", Owner: cfg.Store + "/" + cfg.Agent, SizeMax: databaseBytesMax, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	a := &Agent{cfg: cfg, build: build, log: log, db: db, started: time.Now(), changes: newChanges(), fed: make(chan struct{}, 1), counts: make(chan *protocol.Delta, countsWaiting)}
+	a.disk = diskMonitor{dir: cfg.Data, db: db}
+	id, inc, err := start(ctx, db)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	a.origin = protocol.Origin{Store: protocol.StoreID(cfg.Store), Agent: protocol.AgentID(cfg.Agent), Inc: inc}
+	a.till = till.New(till.Options{
+		Driver: db, Origin: a.origin, Series: id.Series, Boot: id.Boot, Patterns: patterns,
+		Now: a.now, Mono: func() int64 { return time.Since(a.started).Milliseconds() }, Appended: a.appended, Log: log,
+	})
+	a.uplink, err = uplink.NewUplink(ctx, uplink.Options{
+		Origin: a.origin, Build: build, BootID: bootID(), HubURL: cfg.Hub, MQTTURL: cfg.MQTT, Driver: db,
+		Clock: a.clock, Applied: a.applied, Changed: a.changes.Notify, Log: log,
+	})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return a, nil
+}
+
+func bootID() uint64 {
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		panic(err) // crypto/rand does not fail on supported systems
+	}
+	return binary.BigEndian.Uint64(b[:])
+}
+
+func (a *Agent) clock() uplink.Instant {
+	now := time.Now()
+	return uplink.Instant{Mono: now.Sub(a.started), Wall: now}
+}
+
+// clockTolerance is how far the machine's clock may be off before the hub's
+// time is preferred for dates.
+const clockTolerance = 30 * time.Second
+
+// now is the wall clock, corrected by the hub's where it was heard since the
+// start and is far off.
+func (a *Agent) now() time.Time {
+	now := time.Now()
+	if off := a.uplink.Status().ClockOffset; off.Abs() > clockTolerance {
+		return now.Add(-off)
+	}
+	return now
+}
+
+func (a *Agent) appended() {
+	a.uplink.Appended()
+	a.changes.Notify()
+}
+
+// applied is told of each Delta that came down and was committed.
+func (a *Agent) applied(d *protocol.Delta) {
+	if len(d.Events) > 0 {
+		select {
+		case a.counts <- d:
+		default:
+			// Siblings' counts in it are found again when they are looked
+			// for from the start of the process.
+			a.log.Warn("too many deltas wait for their counts")
+		}
+	}
+	select {
+	case a.fed <- struct{}{}:
+	default:
+	}
+	a.changes.Notify()
+}
+
+// Run serves until ctx ends. ready is told the address of the local API. An
+// error means that the process must end and be started again by its service.
+func (a *Agent) Run(ctx context.Context, ready func(address string)) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Listen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen on %s: %w. Choose another address with --listen, or stop what uses this one", a.cfg.Listen, err), a.db.Close())
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	server := &http.Server{
+		Handler: api.New(a.deps()), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		BaseContext: func(net.Listener) context.Context { return ctx }, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	g.Go(func() error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("local API: %w", err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		if err := server.Shutdown(stop); err != nil {
+			return server.Close()
+		}
+		return nil
+	})
+	g.Go(func() error { return a.uplink.Run(ctx) })
+	g.Go(func() error { return a.upkeep(ctx) })
+	g.Go(func() error { return a.follow(ctx) })
+	g.Go(func() error {
+		select {
+		case <-a.db.Failed():
+			return errors.New("the database could not be written; the process stops so that it is opened and checked anew")
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	ready(listener.Addr().String())
+	return errors.Join(g.Wait(), a.db.Close())
+}
+
+// follow does the agent's part of what came down: stock loads that this store's
+// primary applies, and counts of siblings.
+func (a *Agent) follow(ctx context.Context) error {
+	for {
+		if err := a.till.ApplyLoads(ctx); err != nil && ctx.Err() == nil {
+			a.log.Error("stock load not applied", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-a.fed:
+		case d := <-a.counts:
+			if err := a.till.SeeCounts(ctx, d); err != nil && ctx.Err() == nil {
+				a.log.Error("count of a sibling not noted", "error", err)
+			}
+		}
+	}
+}
+
+// Times of upkeep.
+const (
+	upkeepEvery   = 30 * time.Second
+	keepAfterSafe = 14 * 24 * time.Hour
+	trimStep      = 500
+)
+
+// upkeep watches the disk and trims what is long safe at the hub.
+func (a *Agent) upkeep(ctx context.Context) error {
+	ticker := time.NewTicker(upkeepEvery)
+	defer ticker.Stop()
+	for {
+		d := a.disk.read()
+		a.uplink.SetDisk(ctx, d.State, uint64(max(d.FreeBytes, 0)))
+		if err := a.trim(ctx); err != nil && ctx.Err() == nil {
+			a.log.Error("log not trimmed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// trim deletes own events that the hub has safely (I7) and that are older than
+// two weeks, a step at a time.
+func (a *Agent) trim(ctx context.Context) error {
+	safe := a.uplink.Status().Safe
+	before := time.Now().Add(-keepAfterSafe).UnixMilli()
+	var below protocol.Seq
+	err := a.db.View(ctx, func(r ledger.Reader) error {
+		n := 0
+		return ledger.ScanEvents(r, a.origin.Inc, 1, func(seq protocol.Seq, _ protocol.Hash, rec protocol.Record) (bool, error) {
+			if seq >= safe || rec.WallMs >= before || n >= trimStep {
+				return false, nil
+			}
+			n++
+			below = seq
+			return true, nil
+		})
+	})
+	if err != nil || below == 0 {
+		return err
+	}
+	return a.db.Update(ctx, func(tx ledger.Tx) error {
+		_, err := ledger.TrimEvents(tx, a.origin.Inc, below, trimStep)
+		return err
+	})
+}

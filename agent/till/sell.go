@@ -1,0 +1,263 @@
+package till
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"time"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+	"counterpart/protocol/sale"
+	"counterpart/protocol/stock"
+)
+
+// tillDefault is the till of a request that names none.
+const tillDefault protocol.TillID = "1"
+
+// warnBelowZero is the code of the warning that the book fell below zero.
+const warnBelowZero = "below_zero"
+
+// Sell records a sale and answers with its document: 201, or 200 and the first
+// document where another POS reports a sale again.
+func (t *Till) Sell(ctx context.Context, c protocol.Call, r sale.Request) (protocol.Answer, error) {
+	return t.do(ctx, c, func(a *act) (protocol.Answer, error) { return a.sell(r) })
+}
+
+func (a *act) sell(r sale.Request) (protocol.Answer, error) {
+	if err := r.Validate(); err != nil {
+		return protocol.Answer{}, err
+	}
+	if first, ok, err := a.reported(r.External, protocol.SaleSale); err != nil || ok {
+		return first, err
+	}
+	codes := make([]string, len(r.Lines))
+	priced := make([]bool, len(r.Lines))
+	for i, l := range r.Lines {
+		codes[i], priced[i] = l.Code, l.UnitPriceMinor != nil || l.AmountMinor != nil
+	}
+	moment := a.moment(r.External)
+	lines, err := a.resolveForSale(codes, priced, r.External != nil, moment, "Nothing was sold.")
+	if err != nil {
+		return protocol.Answer{}, err
+	}
+	terms, err := a.terms(protocol.TillID(r.Till), r.Training, moment, lines)
+	if err != nil {
+		return protocol.Answer{}, err
+	}
+	s, moves, err := sale.Build(terms, r, lines)
+	if err != nil {
+		return protocol.Answer{}, err
+	}
+	return a.logSale(s, moves, lines)
+}
+
+// moment is the time whose prices, rates and business date apply: now, or
+// when another POS made its receipt.
+func (a *act) moment(x *sale.External) time.Time {
+	if x == nil {
+		return a.now
+	}
+	if at, err := time.Parse(time.RFC3339, x.OccurredAt); err == nil {
+		return at
+	}
+	if day, err := time.ParseInLocation(time.DateOnly, x.BusinessDate, a.shop.loc); err == nil {
+		return day.Add(12 * time.Hour)
+	}
+	return a.now
+}
+
+// reported finds the document of a sale or return that another POS has
+// reported before. One id for two different kinds is refused, since taking
+// the second for a repeat would lose it in silence.
+func (a *act) reported(x *sale.External, kind protocol.SaleType) (protocol.Answer, bool, error) {
+	if x == nil {
+		return protocol.Answer{}, false, nil
+	}
+	ids, err := ledger.ExternalEvents(a.tx, x.Source, x.ID)
+	if err != nil || len(ids) == 0 {
+		return protocol.Answer{}, false, err
+	}
+	for _, id := range ids {
+		e, ok, err := readLogged(a.tx, id)
+		if err != nil {
+			return protocol.Answer{}, false, err
+		}
+		if !ok || e.event.Sale == nil {
+			continue
+		}
+		if e.event.Sale.Type != kind {
+			return protocol.Answer{}, false, protocol.Refuse(protocol.Conflict, "The id "+x.ID+" of "+x.Source+" was recorded before as a "+string(e.event.Sale.Type)+
+				". What was recorded then stands; nothing was recorded now. Send it with an id of its own.")
+		}
+		doc, err := a.saleDocument(a.tx, e)
+		if err != nil {
+			return protocol.Answer{}, false, err
+		}
+		answer, err := answerJSON(http.StatusOK, doc)
+		return answer, true, err
+	}
+	return protocol.Answer{}, false, protocol.Refuse(protocol.Conflict, "The id "+x.ID+" of "+x.Source+
+		" was recorded before, and its document is no longer on this machine. What was recorded then stands; nothing was recorded now. Look it up at head office.")
+}
+
+// resolveForSale finds out what sale.Build needs to know of each code. What
+// another POS has sold already is never refused.
+func (a *act) resolveForSale(codes []string, priced []bool, external bool, at time.Time, nothing string) ([]sale.Resolved, error) {
+	v := resolver{r: a.tx, patterns: a.o.Patterns, nothing: nothing}
+	all, err := v.resolve(codes)
+	if err != nil {
+		return nil, err
+	}
+	lines := make([]sale.Resolved, len(all))
+	var skus []protocol.SKU
+	for i := range all {
+		f := &all[i]
+		switch {
+		case external:
+		case f.err != nil:
+			return nil, f.err.With("line", i+1)
+		case f.ask && f.Item != nil && !priced[i]:
+			return nil, protocol.Refuse(protocol.PriceMissing, "The price in barcode "+codes[i]+" ("+f.Item.Name+") cannot be read. "+nothing+
+				" Enter the price that is printed on the label.").With("line", i+1).With("value", codes[i])
+		}
+		lines[i] = f.Resolved
+		if f.Item != nil {
+			skus = append(skus, f.SKU)
+		}
+	}
+	if len(skus) == 0 {
+		return lines, nil
+	}
+	lists, err := ledger.ReadPrices(a.tx, a.shop.zone, skus)
+	if err != nil {
+		return nil, err
+	}
+	n := 0
+	for i := range lines {
+		if lines[i].Item == nil {
+			continue
+		}
+		if !all[i].ask {
+			lines[i].Price = a.shop.priceInForce(lines[i].Item, lists[n], at)
+		}
+		n++
+	}
+	return lines, nil
+}
+
+// terms are the store's terms for a receipt at a time. A zone's taxes are all
+// inclusive or all exclusive; should they differ, the first tax on the receipt
+// decides for all of it.
+func (a *act) terms(till protocol.TillID, training bool, at time.Time, lines []sale.Resolved) (sale.Terms, error) {
+	if till == "" {
+		till = tillDefault
+	}
+	series := a.o.Series
+	if training {
+		series = "T" + series
+	}
+	stream, err := ledger.ReadStream(a.tx, a.o.Origin)
+	if err != nil {
+		return sale.Terms{}, err
+	}
+	lists, err := ledger.Taxes(a.tx, a.shop.zone)
+	if err != nil {
+		return sale.Terms{}, err
+	}
+	find := func(code string) *protocol.TaxList {
+		for _, l := range lists {
+			if l.Code == code {
+				return l
+			}
+		}
+		return nil
+	}
+	t := sale.Terms{
+		Agent: a.o.Origin.Agent, Till: till, Series: series, Number: stream.LastReceipt(till, series) + 1,
+		BusinessDate: a.shop.businessDate(at), Currency: a.shop.record.Currency, CashRounding: a.shop.record.CashRounding,
+		Rate: func(code string) (protocol.RatePPM, bool) {
+			if l := find(code); l != nil {
+				return a.shop.rateInForce(l, at)
+			}
+			return 0, false
+		},
+	}
+	if len(lists) > 0 {
+		t.PricesIncludeTax = lists[0].PricesIncludeTax
+	}
+	for _, l := range lines {
+		if l.Item == nil {
+			continue
+		}
+		if list := find(l.Item.TaxCode); list != nil {
+			t.PricesIncludeTax = list.PricesIncludeTax
+			break
+		}
+	}
+	return t, nil
+}
+
+// logSale logs a receipt, with the warnings that the book gives, and answers
+// with its document.
+func (a *act) logSale(s *protocol.Sale, moves []protocol.Move, lines []sale.Resolved) (protocol.Answer, error) {
+	if err := a.warnBelowZero(s, moves); err != nil {
+		return protocol.Answer{}, err
+	}
+	if err := a.log(&protocol.Event{Kind: protocol.KindSale, Moves: moves, Sale: s}); err != nil {
+		return protocol.Answer{}, err
+	}
+	doc := sale.NewDocument(sale.Meta{
+		EventID: a.logged, Inc: a.logged.Inc, Seq: a.logged.Seq, Store: a.o.Origin.Store, Agent: a.o.Origin.Agent,
+		At: a.shop.display(a.now), Item: itemsOf(lines),
+	}, s)
+	return answerJSON(http.StatusCreated, doc)
+}
+
+// itemsOf names the items of resolved lines.
+func itemsOf(lines []sale.Resolved) func(protocol.SKU) (name, gtin string, ok bool) {
+	return func(sku protocol.SKU) (string, string, bool) {
+		for i := range lines {
+			if it := lines[i].Item; it != nil && it.SKU == sku {
+				return it.Name, it.GTIN, true
+			}
+		}
+		return "", "", false
+	}
+}
+
+// warnBelowZero adds a warning to each line whose item the receipt takes below
+// zero, or further below. They are part of the event, so that the document is
+// the same later.
+func (a *act) warnBelowZero(s *protocol.Sale, moves []protocol.Move) error {
+	var skus []protocol.SKU
+	var deltas []protocol.Quantity
+	for _, m := range moves {
+		if m.State == protocol.OnHand && m.Delta < 0 {
+			skus, deltas = append(skus, m.SKU), append(deltas, m.Delta)
+		}
+	}
+	if len(skus) == 0 {
+		return nil
+	}
+	levels, err := ledger.ReadLevels(a.tx, a.o.Origin.Store, skus)
+	if err != nil {
+		return err
+	}
+	for i, l := range s.Lines {
+		n := slices.Index(skus, l.Item.SKU)
+		if n < 0 || l.Unstocked || l.Quantity <= 0 {
+			continue
+		}
+		if after := levels[n].OnHand() + deltas[n]; after < 0 {
+			s.Warnings = append(s.Warnings, protocol.Warning{Code: warnBelowZero, Line: uint32(i + 1), Message: stock.BelowZero(after)})
+		}
+	}
+	return nil
+}
+
+func answerJSON(status int, doc any) (protocol.Answer, error) {
+	body, err := json.Marshal(doc)
+	return protocol.Answer{Status: status, Body: body}, err
+}

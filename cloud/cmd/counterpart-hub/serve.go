@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"counterpart/cloud"
+)
+
+type serveCommand struct {
+	Data        string `help:"Folder for the hub's database." placeholder:"DIR"`
+	Listen      string `help:"Address of the HTTP API (default ${listen})." placeholder:"HOST:PORT"`
+	MQTT        string `name:"mqtt" help:"Address of the embedded broker (default ${mqtt})." placeholder:"HOST:PORT"`
+	Database    string `help:"bolt, or postgres://…" placeholder:"URL"`
+	Broker      string `help:"embedded, or mqtt://… or mqtts://…" placeholder:"URL"`
+	SecondCopy  string `help:"File that follows every commit." placeholder:"FILE"`
+	Currency    string `help:"Currency of rows that name none (default ${currency})." placeholder:"ISO"`
+	Config      string `help:"File with one JSON object of these names." placeholder:"FILE"`
+	InsecureDev bool   `help:"Plain text on loopback, for trying out on one machine."`
+	Debug       bool   `help:"Log everything."`
+}
+
+// Run serves until the process is told to stop.
+func (c *serveCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
+	cfg, err := c.configure()
+	if err == nil {
+		err = cfg.Check()
+	}
+	if err != nil {
+		return errors.Join(errUsage, err)
+	}
+	hub, err := cloud.New(ctx, cfg, version, log)
+	if err != nil {
+		return err
+	}
+	return hub.Run(ctx, func(http, mqtt string) {
+		line := "ready http=" + http
+		if mqtt != "" {
+			line += " mqtt=" + mqtt
+		}
+		if _, err := fmt.Fprintln(out, line); err != nil {
+			log.Warn("addresses not printed", "error", err)
+		}
+		log.Info("hub ready", "http", http, "mqtt", mqtt)
+	})
+}
+
+// configure lays flags and environment, which kong has joined, over the file,
+// and the file over the defaults.
+func (c *serveCommand) configure() (cloud.Config, error) {
+	cfg := cloud.Defaults()
+	if c.Config != "" {
+		b, err := os.ReadFile(c.Config)
+		if err != nil {
+			return cfg, err
+		}
+		d := json.NewDecoder(bytes.NewReader(b))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&cfg); err != nil {
+			return cfg, fmt.Errorf("%s: %w. It holds one JSON object with the names of the flags", c.Config, err)
+		}
+	}
+	for _, f := range []struct {
+		to   *string
+		from string
+	}{
+		{&cfg.Data, c.Data}, {&cfg.Listen, c.Listen}, {&cfg.MQTT, c.MQTT}, {&cfg.Database, c.Database},
+		{&cfg.Broker, c.Broker}, {&cfg.SecondCopy, c.SecondCopy}, {&cfg.Currency, c.Currency},
+	} {
+		if f.from != "" {
+			*f.to = f.from
+		}
+	}
+	cfg.InsecureDev = cfg.InsecureDev || c.InsecureDev
+	return cfg, nil
+}

@@ -1,0 +1,188 @@
+package hub
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math"
+	"slices"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+	"counterpart/protocol/stock"
+)
+
+// safetyStock is what is kept back from online in every store: one unit.
+const safetyStock protocol.Quantity = 1000
+
+// fewAtMost is what counts as limited availability.
+const fewAtMost protocol.Quantity = 2000
+
+// AvailabilityQuery asks where an item is: in one store, or in the stores near
+// a place.
+type AvailabilityQuery struct {
+	Code     string
+	Store    protocol.StoreID // empty: near Lat, Lon
+	Lat, Lon float64
+	RadiusKm float64
+	Limit    int
+}
+
+// AvailabilityDocument says where an item is.
+type AvailabilityDocument struct {
+	SKU     protocol.SKU         `json:"sku"`
+	GTIN    *string              `json:"gtin"`
+	Name    string               `json:"name"`
+	Unit    protocol.Unit        `json:"unit"`
+	Results []AvailabilityResult `json:"results"`
+}
+
+// AvailabilityResult says what online may promise of an item from one store.
+type AvailabilityResult struct {
+	Store        protocol.StoreID  `json:"store"`
+	Name         string            `json:"name"`
+	DistanceKm   *float64          `json:"distance_km"`
+	PriceMinor   *protocol.Money   `json:"price_minor"`
+	Currency     string            `json:"currency"`
+	Promisable   protocol.Quantity `json:"promisable"`
+	Availability string            `json:"availability"`
+	Link         string            `json:"link"`
+	AsOf         *string           `json:"as_of"`
+	AgeS         *int64            `json:"age_s"`
+	Freshness    string            `json:"freshness"`
+}
+
+// Availability answers where an item is, the nearest store first. Stores that
+// have none are listed as well.
+func (h *Hub) Availability(ctx context.Context, q AvailabilityQuery) (AvailabilityDocument, error) {
+	c := h.connections()
+	doc := AvailabilityDocument{Results: []AvailabilityResult{}}
+	err := h.view(ctx, func(r ledger.Reader) error {
+		item, err := namedByCode(r, q.Code)
+		if err != nil {
+			return err
+		}
+		doc.SKU, doc.GTIN, doc.Name, doc.Unit = item.SKU, orNull(item.GTIN), item.Name, item.Unit
+		places, err := places(r, q)
+		if err != nil {
+			return err
+		}
+		for _, p := range places {
+			result, err := c.availability(r, item, p)
+			if err != nil {
+				return err
+			}
+			doc.Results = append(doc.Results, result)
+		}
+		return nil
+	})
+	return doc, err
+}
+
+// namedByCode is the item that a code of a request names.
+func namedByCode(r ledger.Reader, code string) (*protocol.Item, error) {
+	o, ok, err := owner(r, code)
+	if errors.Is(err, errAmbiguous) {
+		return nil, protocol.Refuse(protocol.Conflict, "More than one item carries code "+clip(code)+". Ask for the item by its SKU.").With("value", clip(code))
+	}
+	if err != nil {
+		return nil, err
+	}
+	var item *protocol.Item
+	if ok {
+		if item, err = ledger.ReadItem(r, o.SKU); err != nil {
+			return nil, err
+		}
+	}
+	if item == nil {
+		return nil, protocol.Refuse(protocol.UnknownCode, "No item has code "+clip(code)+". Check it, or import the item first.").With("value", clip(code))
+	}
+	return item, nil
+}
+
+// place is a store with its distance from where somebody asks.
+type place struct {
+	store    protocol.StoreRecord
+	distance *float64
+}
+
+func places(r ledger.Reader, q AvailabilityQuery) ([]place, error) {
+	if q.Store != "" {
+		if err := knownStore(r, q.Store); err != nil {
+			return nil, err
+		}
+		record, err := ledger.ReadStore(r, q.Store)
+		if err != nil {
+			return nil, err
+		}
+		return []place{{store: *record}}, nil
+	}
+	var list []place
+	err := ledger.ScanStores(r, func(s *protocol.StoreRecord) (bool, error) {
+		if s.Lat == nil || s.Lon == nil {
+			return true, nil
+		}
+		if km := distanceKm(q.Lat, q.Lon, *s.Lat, *s.Lon); km <= q.RadiusKm {
+			list = append(list, place{store: *s, distance: &km})
+		}
+		return true, nil
+	})
+	slices.SortStableFunc(list, func(a, b place) int {
+		return cmp.Or(cmp.Compare(*a.distance, *b.distance), cmp.Compare(a.store.ID, b.store.ID))
+	})
+	return list[:min(len(list), q.Limit)], err
+}
+
+// earthRadiusKm is the mean radius of the earth.
+const earthRadiusKm = 6371.0088
+
+// distanceKm is the way over a sphere between two places (haversine), to a
+// metre.
+func distanceKm(lat1, lon1, lat2, lon2 float64) float64 {
+	const radian = math.Pi / 180
+	dLat, dLon := (lat2-lat1)*radian/2, (lon2-lon1)*radian/2
+	a := math.Sin(dLat)*math.Sin(dLat) + math.Cos(lat1*radian)*math.Cos(lat2*radian)*math.Sin(dLon)*math.Sin(dLon)
+	return math.Round(2*earthRadiusKm*math.Asin(math.Sqrt(min(1, a)))*1000) / 1000
+}
+
+func (c *connections) availability(r ledger.Reader, item *protocol.Item, p place) (AvailabilityResult, error) {
+	result := AvailabilityResult{Store: p.store.ID, Name: p.store.Name, DistanceKm: p.distance, Currency: p.store.Currency}
+	level, err := ledger.ReadLevel(r, p.store.ID, item.SKU)
+	if err != nil {
+		return result, err
+	}
+	prices, err := ledger.ReadPrices(r, zoneOf(&p.store), []protocol.SKU{item.SKU})
+	if err != nil {
+		return result, err
+	}
+	streams, err := ledger.Streams(r, p.store.ID, "")
+	if err != nil {
+		return result, err
+	}
+	state := c.store(&p.store, streams)
+	result.PriceMinor = priceAt(&p.store, item, prices[0], c.now)
+	result.Promisable = promisable(level, item)
+	result.Availability = availabilityWord(result.Promisable)
+	result.Link, result.AsOf = state.link, timeText(state.asOf)
+	result.AgeS, result.Freshness = c.freshness(state.asOf)
+	return result, nil
+}
+
+// promisable is what online may still promise: nothing of an item that is
+// blocked from sale.
+func promisable(level *stock.Level, item *protocol.Item) protocol.Quantity {
+	if item != nil && item.Blocked {
+		return 0
+	}
+	return level.Promisable(safetyStock)
+}
+
+func availabilityWord(q protocol.Quantity) string {
+	switch {
+	case q <= 0:
+		return "out_of_stock"
+	case q <= fewAtMost:
+		return "limited_availability"
+	}
+	return "in_stock"
+}

@@ -1,0 +1,108 @@
+package hub
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+	"time"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+)
+
+// ExceptionDocument is a broken rule that a person resolves.
+type ExceptionDocument struct {
+	ID       string   `json:"id"`
+	Kind     string   `json:"kind"`
+	Store    *string  `json:"store"`
+	Refs     []string `json:"refs"`
+	OpenedAt *string  `json:"opened_at"`
+	Assignee *string  `json:"assignee"`
+	State    string   `json:"state"`
+	Detail   string   `json:"detail"`
+}
+
+// exceptionOpen is the state of every exception: nothing resolves one yet.
+const exceptionOpen = "open"
+
+// exceptionDetails say what happened, what is safe and what to do.
+var exceptionDetails = map[string]string{
+	ledger.ExceptionOverReturn:    "More came back on this receipt than was sold on it. Both sides are recorded. Check the returns against the goods.",
+	ledger.ExceptionVoidTwice:     "This receipt was voided more than once. Each void is recorded. Check what was paid back.",
+	ledger.ExceptionVoidAndReturn: "This receipt was voided, and goods of it were returned as well. Both are recorded. Check what was paid back.",
+	ledger.ExceptionReceiptTwice:  "Two receipts bear this number. Both are recorded. Check whether two machines ran under one name.",
+	ledger.ExceptionExternalTwice: "One sale of another till was recorded more than once. Each record counts. Void what is too much.",
+	ledger.ExceptionEventTwice:    "One event came with two contents. Both are recorded. Check whether a machine was copied or restored.",
+}
+
+// Exceptions lists the broken rules in the order of their ids. An empty state
+// means every state.
+func (h *Hub) Exceptions(ctx context.Context, state string, p Page) (List[ExceptionDocument], error) {
+	var rows []ExceptionDocument
+	err := h.view(ctx, func(r ledger.Reader) error {
+		all, err := ledger.Exceptions(r)
+		if err != nil || state != "" && state != exceptionOpen {
+			return err
+		}
+		ids := make(map[string]*ledger.Exception, len(all))
+		order := make([]string, 0, len(all))
+		for i := range all {
+			id := exceptionID(&all[i])
+			ids[id] = &all[i]
+			if id > p.After {
+				order = append(order, id)
+			}
+		}
+		slices.Sort(order)
+		for _, id := range order[:min(len(order), p.Limit+1)] {
+			doc, err := exceptionDocument(r, id, ids[id])
+			if err != nil {
+				return err
+			}
+			rows = append(rows, doc)
+		}
+		return nil
+	})
+	return cut(p, rows, func(e *ExceptionDocument) string { return e.ID }), err
+}
+
+// exceptionID names an exception by what it is about, so that every replica
+// gives it the same name.
+func exceptionID(e *ledger.Exception) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{string(e.Store), e.Kind, e.Subject}, "\x00")))
+	return "x-" + hex.EncodeToString(sum[:8])
+}
+
+// exceptionDocument shows an exception. It was opened by the last of its events,
+// as far as their clocks can be believed.
+func exceptionDocument(r ledger.Reader, id string, e *ledger.Exception) (ExceptionDocument, error) {
+	doc := ExceptionDocument{ID: id, Kind: e.Kind, Store: orNull(e.Store), Refs: []string{e.Subject}, State: exceptionOpen, Detail: exceptionDetails[e.Kind]}
+	var last int64
+	for _, event := range e.Events {
+		doc.Refs = append(doc.Refs, event.String())
+		record, ok, err := ledger.ReadEvent(r, event)
+		if err != nil {
+			return doc, err
+		}
+		if ok {
+			last = max(last, record.WallMs)
+		}
+	}
+	if last > 0 {
+		doc.OpenedAt = timeText(time.UnixMilli(last).UTC())
+	}
+	if doc.Detail == "" {
+		doc.Detail = "A rule was broken. Everything is recorded. Check the events that are named."
+	}
+	return doc, nil
+}
+
+// Ready tells whether the hub can read its database.
+func (h *Hub) Ready(ctx context.Context) error {
+	return h.view(ctx, func(r ledger.Reader) error {
+		_, err := ledger.FeedHead(r, protocol.FeedCatalog)
+		return err
+	})
+}

@@ -1,0 +1,143 @@
+package hub
+
+import (
+	"time"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+)
+
+// The states of a connection.
+const (
+	linkOnline  = "online"
+	linkOffline = "offline"
+	linkNever   = "never"
+	linkFenced  = "fenced"
+)
+
+// The ages of what the hub knows of a store.
+const (
+	freshLive   = "live"
+	freshRecent = "recent"
+	freshStale  = "stale"
+	freshNever  = "never"
+
+	liveWithin   = 15 * time.Second
+	recentWithin = 15 * time.Minute
+)
+
+// connections is what is known of agents at one moment.
+type connections struct {
+	now     time.Time
+	agents  map[protocol.AgentID]Presence
+	writing map[protocol.AgentID]string // the stream that each agent writes
+}
+
+func (h *Hub) connections() connections {
+	c := connections{now: h.now(), agents: h.presence(), writing: map[protocol.AgentID]string{}}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id, row := range h.agents {
+		c.writing[id] = row.Inc
+	}
+	return c
+}
+
+// storeState is what is known of a store's connection.
+type storeState struct {
+	link     string
+	lastSeen time.Time // zero: never
+	waiting  uint64
+	asOf     time.Time // the hub had everything then; zero: never
+}
+
+// store puts together the agents of a store. streams are those of the store.
+func (c *connections) store(record *protocol.StoreRecord, streams []ledger.StreamInfo) storeState {
+	state := storeState{link: linkNever}
+	best := 0
+	rank := map[string]int{linkNever: 0, linkOffline: 1, linkFenced: 2, linkOnline: 3}
+	for id, p := range c.agents {
+		if p.Store != record.ID {
+			continue
+		}
+		if p.LastSeen.After(state.lastSeen) {
+			state.lastSeen = p.LastSeen
+		}
+		if rank[p.Link] > best {
+			best, state.link = rank[p.Link], p.Link
+		}
+		state.waiting += c.pending(id, streams)
+	}
+	if p, ok := c.agents[record.Primary]; ok && p.Store == record.ID {
+		state.link = p.Link
+	}
+	state.asOf = c.asOf(streams)
+	return state
+}
+
+// pending is how many events of an agent the hub does not have yet, as far as
+// the agent told: 0 where it told nothing since the hub started.
+func (c *connections) pending(agent protocol.AgentID, streams []ledger.StreamInfo) uint64 {
+	told := c.agents[agent].LastSeq
+	for _, s := range streams {
+		if s.Origin.Agent == agent && s.Origin.Inc.String() == c.writing[agent] {
+			return uint64(told - min(told, s.Seq))
+		}
+	}
+	return uint64(told)
+}
+
+// asOf is the moment up to which the hub had everything of every open stream: a
+// dark till does not hide behind a live one.
+func (c *connections) asOf(streams []ledger.StreamInfo) (at time.Time) {
+	for _, s := range streams {
+		if s.Origin.Agent == protocol.HubAgent || s.Closed {
+			continue
+		}
+		caught := c.agents[s.Origin.Agent].CaughtUpAt
+		if caught.IsZero() {
+			return time.Time{}
+		}
+		if at.IsZero() || caught.Before(at) {
+			at = caught
+		}
+	}
+	return at
+}
+
+// freshness is how old what was known at a moment is, in seconds and in a word.
+func (c *connections) freshness(at time.Time) (ageS *int64, word string) {
+	if at.IsZero() {
+		return nil, freshNever
+	}
+	age := max(0, c.now.Sub(at))
+	seconds := int64(age / time.Second)
+	switch {
+	case age <= liveWithin:
+		return &seconds, freshLive
+	case age <= recentWithin:
+		return &seconds, freshRecent
+	}
+	return &seconds, freshStale
+}
+
+// offsetLayout is RFC 3339 with a numeric offset, also in UTC.
+const offsetLayout = "2006-01-02T15:04:05-07:00"
+
+// timeText writes a moment, null where there is none.
+func timeText(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	s := t.Format(offsetLayout)
+	return &s
+}
+
+// orNull is null for empty text.
+func orNull[T ~string](s T) *string {
+	if s == "" {
+		return nil
+	}
+	text := string(s)
+	return &text
+}

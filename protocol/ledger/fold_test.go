@@ -1,0 +1,13 @@
+package ledger_test
+
+import (
+	"testing"
+
+	"counterpart/protocol/ledger"
+	"counterpart/protocol/ledger/ledgertest"
+)
+
+func inMemory(*testing.T) ledger.Driver { return ledger.NewMemory() }
+
+func TestI3_I8_FoldInMemory(t *testing.T)    { ledgertest.TestFold(t, inMemory) }
+func TestI4_I5_RefusalInMemory(t *testing.T) { ledgertest.TestRefusal(t, inMemory) }

@@ -1,0 +1,234 @@
+package ledgertest
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+)
+
+// history is a set of streams of one store as a seed makes them: what two
+// agents, a fork of the first, and the hub might have logged.
+type history struct {
+	rnd     *rand.Rand
+	streams []*stream
+	sold    []protocol.Sale // receipts that exist somewhere, with their agents
+	agents  []protocol.AgentID
+}
+
+// stream is one log.
+type stream struct {
+	origin  protocol.Origin
+	records []protocol.Record
+	receipt uint64
+}
+
+// hashBefore is the chain's head before the event at index i.
+func (s *stream) hashBefore(i int) protocol.Hash {
+	h := s.origin.Genesis()
+	for _, r := range s.records[:i] {
+		h = h.Next(r)
+	}
+	return h
+}
+
+const store = protocol.StoreID("s1")
+
+// newHistory makes the history of a seed: four streams with about 10 to 60
+// events together, which refer to each other as real ones do and break rules
+// as real ones might.
+func newHistory(seed uint64) *history {
+	h := &history{rnd: rand.New(rand.NewPCG(seed, 0x636f756e746572))}
+	for i, agent := range []protocol.AgentID{"a1", "a2", "a1", protocol.HubAgent} {
+		s := &stream{origin: protocol.Origin{Store: store, Agent: agent}}
+		s.origin.Inc[0] = byte(i + 1)
+		for j := 1; j < len(s.origin.Inc); j++ {
+			s.origin.Inc[j] = byte(h.rnd.Uint32())
+		}
+		h.streams = append(h.streams, s)
+	}
+	for range 10 + h.rnd.IntN(50) {
+		h.step()
+	}
+	return h
+}
+
+func (h *history) step() {
+	switch h.rnd.IntN(12) {
+	case 0, 1, 2, 3:
+		h.sale(h.till())
+	case 4, 5:
+		h.reversal(h.till())
+	case 6:
+		h.movement(h.till())
+	case 7:
+		h.count(h.till())
+	case 8:
+		h.reissue()
+	case 9:
+		h.unknown(h.till())
+	case 10:
+		h.hub()
+	case 11:
+		h.poison(h.till())
+	}
+}
+
+// till is one of the streams that store machines write.
+func (h *history) till() *stream { return h.streams[h.rnd.IntN(3)] }
+
+func (h *history) sku() protocol.SKU { return protocol.SKU(fmt.Sprintf("SKU %d", h.rnd.IntN(4))) }
+
+func (h *history) quantity() protocol.Quantity { return protocol.Quantity(1+h.rnd.IntN(5)) * 500 }
+
+func (h *history) log(s *stream, ev *protocol.Event) {
+	body, err := protocol.EncodeEvent(ev)
+	if err != nil {
+		panic(fmt.Sprintf("history: %v", err))
+	}
+	s.records = append(s.records, protocol.Record{Clock: protocol.Clock{WallMs: int64(len(s.records)), MonoMs: 7}, Body: body})
+}
+
+func (h *history) sale(s *stream) {
+	s.receipt++
+	sale := protocol.Sale{Type: protocol.SaleSale, Till: "1", Series: fmt.Sprint(s.origin.Inc[0]), Number: s.receipt, BusinessDate: "2026-11-21", Currency: "GBP"}
+	ev := &protocol.Event{Kind: protocol.KindSale, Sale: &sale}
+	for range 1 + h.rnd.IntN(3) {
+		l := protocol.SaleLine{Item: protocol.ItemRef{SKU: h.sku()}, Quantity: h.quantity(), UnitPrice: 100, Amount: 100}
+		sale.Lines = append(sale.Lines, l)
+		ev.Moves = append(ev.Moves, protocol.Move{SKU: l.Item.SKU, State: protocol.OnHand, Delta: -l.Quantity})
+	}
+	if h.rnd.IntN(4) == 0 {
+		sale.External = &protocol.External{Source: "pos-x", ID: fmt.Sprint(h.rnd.IntN(3))}
+	}
+	h.log(s, ev)
+	h.sold, h.agents = append(h.sold, sale), append(h.agents, s.origin.Agent)
+}
+
+// reversal returns or voids some receipt, whether or not enough is left of it
+// and whichever stream sold it.
+func (h *history) reversal(s *stream) {
+	if len(h.sold) == 0 {
+		return
+	}
+	i := h.rnd.IntN(len(h.sold))
+	original, line := h.sold[i], 0
+	s.receipt++
+	sale := protocol.Sale{
+		Type: protocol.SaleReturn, Till: "1", Series: fmt.Sprint(s.origin.Inc[0]), Number: s.receipt, BusinessDate: "2026-11-21", Currency: "GBP",
+		Original: original.ReceiptNo(h.agents[i]),
+	}
+	if h.rnd.IntN(3) == 0 {
+		sale.Type = protocol.SaleVoid
+	}
+	line = h.rnd.IntN(len(original.Lines))
+	q := h.quantity()
+	sale.Lines = []protocol.SaleLine{{Item: original.Lines[line].Item, Quantity: -q, UnitPrice: 100, Amount: -100, OriginalLine: uint32(line + 1)}}
+	h.log(s, &protocol.Event{Kind: protocol.KindSale, Sale: &sale, Moves: []protocol.Move{{SKU: original.Lines[line].Item.SKU, State: protocol.OnHand, Delta: q}}})
+}
+
+func (h *history) movement(s *stream) {
+	sku, q, state := h.sku(), h.quantity(), protocol.State(h.rnd.IntN(int(protocol.StateCount)))
+	h.log(s, &protocol.Event{
+		Kind:     protocol.KindMovement,
+		Movement: &protocol.Movement{Type: protocol.Adjustment, Reason: "found", Lines: []protocol.MovementLine{{Item: protocol.ItemRef{SKU: sku}, Quantity: q, State: state}}},
+		Moves:    []protocol.Move{{SKU: sku, State: state, Delta: q}},
+	})
+}
+
+// count counts an item with a random view of the other streams, and one of
+// them may notice that it was not seen.
+func (h *history) count(s *stream) {
+	sku := h.sku()
+	m := &protocol.Movement{Type: protocol.Count, Lines: []protocol.MovementLine{{Item: protocol.ItemRef{SKU: sku}, Quantity: 3000, Book: 1000}}}
+	for _, other := range h.streams[:3] {
+		if other != s && len(other.records) > 0 {
+			m.Seen = append(m.Seen, protocol.StreamPos{Inc: other.origin.Inc, Seq: protocol.Seq(1 + h.rnd.IntN(len(other.records)))})
+		}
+	}
+	if h.rnd.IntN(3) == 0 {
+		m.Load, m.LoadRows = "l-1", int64(h.rnd.IntN(5))
+	}
+	h.log(s, &protocol.Event{Kind: protocol.KindMovement, Movement: m, Moves: []protocol.Move{{SKU: sku, State: protocol.OnHand, Delta: 2000}}})
+	other := h.till()
+	if other != s && h.rnd.IntN(2) == 0 {
+		id := protocol.EventID{Inc: s.origin.Inc, Seq: protocol.Seq(len(s.records))}
+		h.log(other, &protocol.Event{Kind: protocol.KindCountSeen, CountSeen: &protocol.CountSeen{Count: id, SKUs: []protocol.SKU{sku}}})
+	}
+}
+
+// reissue logs an event of the first agent's first stream again under its
+// fork, sometimes with another body.
+func (h *history) reissue() {
+	parent, fork := h.streams[0], h.streams[2]
+	if len(parent.records) == 0 {
+		return
+	}
+	i := h.rnd.IntN(len(parent.records))
+	rec := parent.records[i]
+	if h.rnd.IntN(8) == 0 {
+		rec.WallMs++
+	}
+	h.log(fork, &protocol.Event{Kind: protocol.KindReissue, Reissue: &protocol.Reissue{
+		ID: protocol.EventID{Inc: parent.origin.Inc, Seq: protocol.Seq(i + 1)}, Record: rec,
+	}})
+}
+
+func (h *history) unknown(s *stream) {
+	h.log(s, &protocol.Event{Kind: "loyalty_of_a_later_version", Moves: []protocol.Move{{SKU: h.sku(), State: protocol.Staged, Delta: h.quantity()}}})
+}
+
+func (h *history) hub() {
+	load := &protocol.StockLoad{ID: "l-1", First: int64(h.rnd.IntN(3)), Total: 6}
+	for range 1 + h.rnd.IntN(3) {
+		load.Rows = append(load.Rows, protocol.StockRow{SKU: h.sku(), OnHand: h.quantity()})
+	}
+	h.log(h.streams[3], &protocol.Event{Kind: protocol.KindStockLoad, StockLoad: load})
+}
+
+func (h *history) poison(s *stream) {
+	junk := make([]byte, 1+h.rnd.IntN(40))
+	for i := range junk {
+		junk[i] = byte(h.rnd.Uint32())
+	}
+	s.records = append(s.records, protocol.Record{Body: junk})
+}
+
+// inOrder is the plainest delivery: stream after stream, each at once.
+func (h *history) inOrder() []ledger.Batch {
+	var list []ledger.Batch
+	for _, s := range h.streams {
+		if len(s.records) > 0 {
+			list = append(list, ledger.Batch{Origin: s.origin, First: 1, Prev: s.origin.Genesis(), Records: s.records})
+		}
+	}
+	return list
+}
+
+// shuffled is a delivery as a bad network makes it: streams interleaved, cut
+// into batches anywhere, with parts sent again.
+func (h *history) shuffled() []ledger.Batch {
+	var list []ledger.Batch
+	next := make([]int, len(h.streams))
+	for {
+		var open []int
+		for i, s := range h.streams {
+			if next[i] < len(s.records) {
+				open = append(open, i)
+			}
+		}
+		if len(open) == 0 {
+			return list
+		}
+		i := open[h.rnd.IntN(len(open))]
+		s := h.streams[i]
+		from := next[i] - h.rnd.IntN(next[i]+1)*h.rnd.IntN(2)
+		to := next[i] + 1 + h.rnd.IntN(len(s.records)-next[i])
+		if h.rnd.IntN(5) == 0 {
+			to = max(from+1, next[i]) // nothing new at all
+		}
+		list = append(list, ledger.Batch{Origin: s.origin, First: protocol.Seq(from + 1), Prev: s.hashBefore(from), Records: s.records[from:to]})
+		next[i] = max(next[i], to)
+	}
+}
