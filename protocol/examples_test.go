@@ -53,19 +53,23 @@ func exampleEvents() map[string]*protocol.Event {
 			Taxes:   []protocol.TaxAmount{{Code: "STD", Rate: 200_000, Net: -187, Tax: -38}},
 			Tenders: []protocol.Tender{{Type: protocol.Cash, Amount: -225}}, Total: -225, Reason: "unwanted",
 		}},
-		"receipt": {Kind: protocol.KindMovement, Boot: 3, Moves: []protocol.Move{{SKU: "PEN-01", Delta: 12_000}, {SKU: "PEN-01", State: protocol.Incoming, Delta: -12_000}},
+		"receipt": {
+			Kind: protocol.KindMovement, Boot: 3, Moves: []protocol.Move{{SKU: "PEN-01", Delta: 12_000}, {SKU: "PEN-01", State: protocol.Incoming, Delta: -12_000}},
 			Movement: &protocol.Movement{
 				Type: protocol.TransferIn, Reference: "ASN-77", Reason: "refill", Staff: "s7", ToStore: "s1", TransferID: "t-9",
 				Lines: []protocol.MovementLine{{Item: protocol.ItemRef{SKU: "PEN-01", Unit: protocol.Each}, Quantity: 12_000}},
-			}},
-		"count": {Kind: protocol.KindMovement, Boot: 3, Moves: []protocol.Move{{SKU: "PEN-01", Delta: -2000}, {SKU: "OLIVES", Delta: 350}},
+			},
+		},
+		"count": {
+			Kind: protocol.KindMovement, Boot: 3, Moves: []protocol.Move{{SKU: "PEN-01", Delta: -2000}, {SKU: "OLIVES", Delta: 350}},
 			Movement: &protocol.Movement{
 				Type: protocol.Count, Staff: "s7", Load: "load-4", LoadRows: 2, Seen: []protocol.StreamPos{{Inc: sampleInc, Seq: 1042}, {Inc: protocol.Inc{1}}},
 				Lines: []protocol.MovementLine{
 					{Item: protocol.ItemRef{SKU: "PEN-01", Unit: protocol.Each}, Quantity: 29_000, Book: 31_000},
 					{Item: protocol.ItemRef{SKU: "OLIVES", Unit: protocol.Kg}, Quantity: 1350, Book: 1000},
 				},
-			}},
+			},
+		},
 		"count_seen": {Kind: protocol.KindCountSeen, Boot: 9, CountSeen: &protocol.CountSeen{
 			Count: protocol.EventID{Inc: sampleInc, Seq: 1043}, SKUs: []protocol.SKU{"PEN-01", "OLIVES"},
 		}},

@@ -173,6 +173,11 @@ func DecodeFrame(frame []byte, count uint32) ([]Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unpack a frame: %w", err)
 	}
+	return unpackRecords(b, int(count))
+}
+
+// unpackRecords reads the message Frame. The bodies alias b.
+func unpackRecords(b []byte, count int) ([]Record, error) {
 	records := make([]Record, count)
 	walls, drifts, bodies := 0, 0, 0
 	for len(b) > 0 {
@@ -195,18 +200,18 @@ func DecodeFrame(frame []byte, count uint32) ([]Record, error) {
 		value, _ = protowire.ConsumeBytes(value)
 		switch number {
 		case frameWall:
-			walls += unpackColumn(value, func(i int, v int64) { records[i].WallMs = v }, int(count))
+			walls += unpackColumn(value, func(i int, v int64) { records[i].WallMs = v }, count)
 		case frameDrift:
-			drifts += unpackColumn(value, func(i int, v int64) { records[i].MonoMs = v }, int(count))
+			drifts += unpackColumn(value, func(i int, v int64) { records[i].MonoMs = v }, count)
 		case frameBodies:
-			if bodies == int(count) || RecordHeaderBytes+len(value) > EventBytesMax {
+			if bodies == count || RecordHeaderBytes+len(value) > EventBytesMax {
 				return nil, errFrame
 			}
 			records[bodies].Body = value[:len(value):len(value)]
 			bodies++
 		}
 	}
-	if walls != int(count) || drifts != int(count) || bodies != int(count) {
+	if walls != count || drifts != count || bodies != count {
 		return nil, fmt.Errorf("%w: it does not hold %d events", errFrame, count)
 	}
 	for i := range records {

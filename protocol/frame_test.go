@@ -210,7 +210,7 @@ func TestFrameConcurrently(t *testing.T) {
 	var group sync.WaitGroup
 	for i := range 8 {
 		group.Go(func() {
-			for k := range 50 {
+			for k := range 8 {
 				records := newDay(uint64(i)).records(1 + k)
 				frame, err := protocol.EncodeFrame(records)
 				if err != nil {

@@ -90,6 +90,7 @@ func pointer[T any](t *rapid.T, what string, g *rapid.Generator[T]) *T {
 func money(t *rapid.T, what string) protocol.Money {
 	return protocol.Money(orNone(t, what, genAmount))
 }
+
 func quantity(t *rapid.T, what string) protocol.Quantity {
 	return protocol.Quantity(orNone(t, what, genAmount))
 }

@@ -3,6 +3,7 @@ package protocol_test
 import (
 	"errors"
 	"runtime"
+	"sort"
 	"strings"
 	"testing"
 
@@ -160,13 +161,14 @@ func TestLargestEventCanBeReissued(t *testing.T) {
 	e := newDay(1).sale(3)
 	longEvent(e)
 	var body []byte
-	for cut := protocol.TextBytesMax; ; cut-- {
-		e.Sale.Warnings[16].Message, e.Sale.Warnings[15].Message = "", strings.Repeat("w", cut)
-		var err error
-		if body, err = protocol.EncodeEvent(e); err == nil {
-			break
+	sort.Search(protocol.TextBytesMax, func(less int) bool {
+		e.Sale.Warnings[16].Message, e.Sale.Warnings[15].Message = "", strings.Repeat("w", protocol.TextBytesMax-less)
+		encoded, err := protocol.EncodeEvent(e)
+		if err == nil && len(encoded) > len(body) {
+			body = encoded
 		}
-	}
+		return err == nil
+	})
 	reissue := &protocol.Event{Kind: protocol.KindReissue, Boot: 1<<32 - 1, UTCOffsetMin: -1440, Reissue: &protocol.Reissue{
 		ID:     protocol.EventID{Inc: protocol.Inc{1}, Seq: 1<<64 - 1},
 		Record: protocol.Record{Clock: protocol.Clock{WallMs: -1 << 63, MonoMs: -1 << 63}, Body: body},

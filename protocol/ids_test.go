@@ -73,8 +73,12 @@ func TestReceiptNo(t *testing.T) {
 func TestGenesisDiffers(t *testing.T) {
 	seen := map[protocol.Hash]protocol.Origin{}
 	for _, o := range []protocol.Origin{
-		sampleOrigin, {Store: "s1", Agent: "a1"}, {Store: "s1", Agent: "a2", Inc: sampleInc}, {Store: "s2", Agent: "a1", Inc: sampleInc},
-		{Agent: protocol.HubAgent, Inc: sampleInc}, {Store: protocol.StoreID(protocol.HubAgent), Inc: sampleInc},
+		sampleOrigin,
+		{Store: "s1", Agent: "a1"},
+		{Store: "s1", Agent: "a2", Inc: sampleInc},
+		{Store: "s2", Agent: "a1", Inc: sampleInc},
+		{Agent: protocol.HubAgent, Inc: sampleInc},
+		{Store: protocol.StoreID(protocol.HubAgent), Inc: sampleInc},
 	} {
 		if other, ok := seen[o.Genesis()]; ok {
 			t.Errorf("%v and %v begin alike", o, other)

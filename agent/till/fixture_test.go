@@ -265,7 +265,7 @@ func request[T any](t testing.TB, body string) T {
 	return r
 }
 
-func document[T any](t testing.TB, a protocol.Answer) T {
+func document[T any](t failer, a protocol.Answer) T {
 	t.Helper()
 	var d T
 	if err := json.Unmarshal(a.Body, &d); err != nil {
@@ -317,10 +317,38 @@ func (s *shopTest) receive(code string, n int) {
 }
 
 // wantCode fails unless err has the code.
-func wantCode(t testing.TB, err error, code protocol.Code) *protocol.Error {
+func wantCode(t failer, err error, code protocol.Code) *protocol.Error {
 	t.Helper()
 	if protocol.CodeOf(err) != code {
 		t.Fatalf("error %v, want code %q", err, code)
 	}
 	return protocol.AsError(err)
+}
+
+// stockUp fills the catalogue with n items.
+func (s *shopTest) stockUp(n int) {
+	s.t.Helper()
+	for first := 0; first < n; first += 1000 {
+		c := &protocol.Catalog{}
+		for i := first; i < min(n, first+1000); i++ {
+			price := protocol.Money(100 + i%1000)
+			c.Items = append(c.Items, protocol.Item{
+				SKU: protocol.SKU(fmt.Sprintf("SKU-%06d", i)), GTIN: benchGTIN(i), Name: fmt.Sprintf("Item Nº %d of the ləziz kind", i), Brand: fmt.Sprintf("Brand %d", i%97),
+				Category: "things", Unit: protocol.Each, Price: &price, Currency: "GBP", TaxCode: "STD", Stocked: true,
+			})
+		}
+		s.hubLogs(chainOrigin, &protocol.Event{Kind: protocol.KindCatalog, Catalog: c})
+	}
+	s.tails(protocol.FeedCatalog)
+}
+
+// benchGTIN is the i-th of a row of sound GTIN-13 in canonical form.
+func benchGTIN(i int) string {
+	return "0" + withCheckDigit(fmt.Sprintf("590%09d0", i))
+}
+
+// failer is what ends a test, or one draw of a property test.
+type failer interface {
+	Helper()
+	Fatalf(format string, args ...any)
 }

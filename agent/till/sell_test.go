@@ -113,7 +113,7 @@ func TestCodes(t *testing.T) {
 		{"2999999999997", protocol.UnknownCode, "Nothing was sold"}, // restricted, and of no pattern
 		{"EURO", protocol.PriceMissing, "no price"},
 		{"2121034000003", protocol.PriceMissing, "printed on the label"}, // a weight of nothing
-		{"2221034912345", protocol.PriceMissing, "printed on the label"}, // a wrong verifier
+		{"2221034812345", protocol.PriceMissing, "printed on the label"}, // a wrong verifier
 	} {
 		if c.want != protocol.BadCheckDigit {
 			c.code = withCheckDigit(c.code)
@@ -124,7 +124,7 @@ func TestCodes(t *testing.T) {
 			t.Errorf("%s: %v %q", c.code, e.Members, e.Message)
 		}
 	}
-	priced := s.sell(`{"lines":[{"code":"2221034912345","qty":1,"unit_price_minor":100}],"tenders":[{"type":"card","amount_minor":100}]}`)
+	priced := s.sell(`{"lines":[{"code":"` + withCheckDigit("2221034812345") + `","qty":1,"unit_price_minor":100}],"tenders":[{"type":"card","amount_minor":100}]}`)
 	if priced.Lines[0].SKU != "21034" {
 		t.Errorf("priced by hand: %+v", priced.Lines[0])
 	}

@@ -76,7 +76,7 @@ func NewUplink(ctx context.Context, o Options) (*Uplink, error) {
 		if c.Acked, c.Safe, err = readMarks(r); err != nil {
 			return err
 		}
-		c.Follow, err = followed(r, o.Origin.Store)
+		c.Follow, err = Followed(r, o.Origin.Store)
 		return err
 	})
 	if err != nil {
@@ -86,6 +86,9 @@ func NewUplink(ctx context.Context, o Options) (*Uplink, error) {
 	u.publish()
 	return u, nil
 }
+
+// NewOutbox reads an agent's own stream from its database.
+func NewOutbox(d ledger.Driver, o protocol.Origin) Outbox { return outbox{d, o} }
 
 // outbox reads the agent's own stream.
 type outbox struct {
@@ -114,9 +117,9 @@ func (o outbox) Read(first protocol.Seq) (records []protocol.Record, prev protoc
 	return records, prev, err
 }
 
-// followed lists the feeds that the agent of a store reads. The price feed is
+// Followed lists the feeds that the agent of a store reads. The price feed is
 // known once the store record is here.
-func followed(r ledger.Reader, store protocol.StoreID) ([]ledger.Cursor, error) {
+func Followed(r ledger.Reader, store protocol.StoreID) ([]ledger.Cursor, error) {
 	feeds := []protocol.FeedID{protocol.StoreFeed(store), protocol.FeedCatalog, protocol.PeerFeed(store)}
 	record, err := ledger.ReadStore(r, store)
 	if err != nil {

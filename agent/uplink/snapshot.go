@@ -51,7 +51,7 @@ func (u *Uplink) fetch(ctx context.Context, feed protocol.FeedID) Applied {
 		in.Err = fmt.Errorf("snapshot of %s: %w", feed, err)
 		return in
 	}
-	return u.moveCursor(ctx, ledger.Cursor{FeedPos: pos})
+	return MoveCursor(ctx, u.o.Driver, ledger.Cursor{FeedPos: pos})
 }
 
 func (u *Uplink) download(ctx context.Context, feed protocol.FeedID) ([]byte, protocol.FeedPos, error) {
@@ -93,6 +93,18 @@ func (u *Uplink) download(ctx context.Context, feed protocol.FeedID) ([]byte, pr
 
 // load applies a snapshot's Deltas, one transaction each.
 func (u *Uplink) load(ctx context.Context, feed protocol.FeedID, body []byte) error {
+	return EachDelta(body, feed, func(d *protocol.Delta) error {
+		err := u.o.Driver.Update(ctx, func(tx ledger.Tx) error { return ledger.ApplyRows(tx, feed, d.Rows) })
+		if err != nil {
+			return err
+		}
+		return u.committed(ctx, d)
+	})
+}
+
+// EachDelta reads a snapshot: a zstd stream of Deltas, each preceded by its
+// size as a varint.
+func EachDelta(body []byte, feed protocol.FeedID, fn func(*protocol.Delta) error) error {
 	z, err := zstd.NewReader(bytes.NewReader(body), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(snapshotMemoryMax))
 	if err != nil {
 		return err
@@ -122,11 +134,7 @@ func (u *Uplink) load(ctx context.Context, feed protocol.FeedID, body []byte) er
 		if !ok || d.Feed != feed {
 			return errors.New("it holds something else than the feed")
 		}
-		err = u.o.Driver.Update(ctx, func(tx ledger.Tx) error { return ledger.ApplyRows(tx, feed, d.Rows) })
-		if err != nil {
-			return err
-		}
-		if err := u.committed(ctx, d); err != nil {
+		if err := fn(d); err != nil {
 			return err
 		}
 	}

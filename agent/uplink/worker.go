@@ -30,7 +30,7 @@ func (u *Uplink) worker(ctx context.Context) error {
 			case Fetch:
 				in = u.fetch(ctx, job.Feed)
 			case Reset:
-				in = u.moveCursor(ctx, ledger.Cursor{FeedPos: protocol.FeedPos{Feed: job.Feed, Epoch: job.Epoch}})
+				in = MoveCursor(ctx, u.o.Driver, ledger.Cursor{FeedPos: protocol.FeedPos{Feed: job.Feed, Epoch: job.Epoch}})
 			}
 			u.report(ctx, in)
 		}
@@ -51,8 +51,17 @@ func (u *Uplink) saveMarks(ctx context.Context, m saveMarks) error {
 }
 
 func (u *Uplink) apply(ctx context.Context, a Apply) Applied {
+	in := ApplyDelta(ctx, u.o.Driver, a)
+	if in.Err == nil {
+		in.Err = u.committed(ctx, a.Delta)
+	}
+	return in
+}
+
+// ApplyDelta carries out an Apply.
+func ApplyDelta(ctx context.Context, d ledger.Driver, a Apply) Applied {
 	in := Applied{Feed: a.Delta.Feed}
-	in.Err = u.o.Driver.Update(ctx, func(tx ledger.Tx) error {
+	in.Err = d.Update(ctx, func(tx ledger.Tx) error {
 		if a.Own != nil {
 			c, err := ledger.ReadCursor(tx, a.Own.Feed)
 			if err != nil {
@@ -69,9 +78,6 @@ func (u *Uplink) apply(ctx context.Context, a Apply) Applied {
 		in.Cursor, err = ledger.ApplyDelta(tx, a.Delta, a.Head)
 		return err
 	})
-	if in.Err == nil {
-		in.Err = u.committed(ctx, a.Delta)
-	}
 	return in
 }
 
@@ -81,7 +87,7 @@ func (u *Uplink) committed(ctx context.Context, d *protocol.Delta) error {
 	if len(d.Rows) > 0 && d.Feed == protocol.StoreFeed(u.o.Origin.Store) {
 		var list []ledger.Cursor
 		err := u.o.Driver.View(ctx, func(r ledger.Reader) (err error) {
-			list, err = followed(r, u.o.Origin.Store)
+			list, err = Followed(r, u.o.Origin.Store)
 			return err
 		})
 		if err != nil {
@@ -95,9 +101,11 @@ func (u *Uplink) committed(ctx context.Context, d *protocol.Delta) error {
 	return nil
 }
 
-func (u *Uplink) moveCursor(ctx context.Context, c ledger.Cursor) Applied {
+// MoveCursor carries out a Reset, and ends a Fetch: the cursor goes where it is
+// told, and a tail that was reached once stays reached.
+func MoveCursor(ctx context.Context, d ledger.Driver, c ledger.Cursor) Applied {
 	in := Applied{Feed: c.Feed}
-	in.Err = u.o.Driver.Update(ctx, func(tx ledger.Tx) error {
+	in.Err = d.Update(ctx, func(tx ledger.Tx) error {
 		old, err := ledger.ReadCursor(tx, c.Feed)
 		if err != nil {
 			return err

@@ -248,5 +248,5 @@ func longDate(date string) string {
 	if err != nil {
 		return ""
 	}
-	return day.Format("Monday 2 January 2006")
+	return day.Format("Mon 2 Jan 2006")
 }

@@ -35,7 +35,7 @@ func (h *Hub) parseItem(c *cells) itemPatch {
 	p := itemPatch{
 		sku: c.sku("sku").value, gtin: c.gtin("gtin"),
 		name: c.text("name", textBytesMax), brand: c.text("brand", textBytesMax), category: c.text("category", textBytesMax),
-		unit: c.word("unit", string(protocol.Each), func(s string) bool { return protocol.ValidUnit(protocol.Unit(s)) }, "has to be each, kg, l or m"),
+		unit:  c.word("unit", string(protocol.Each), func(s string) bool { return protocol.ValidUnit(protocol.Unit(s)) }, "has to be each, kg, l or m"),
 		price: c.money("price_minor"), currency: c.currency("currency", h.currency),
 		taxCode: c.text("tax_code", wordBytesMax), source: c.text("source", textBytesMax),
 		stocked: c.boolean("stocked", true), blocked: c.boolean("blocked", false),

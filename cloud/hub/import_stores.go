@@ -48,7 +48,9 @@ func (h *Hub) parseStore(c *cells) storePatch {
 	return p
 }
 
-func validAgent(s string) bool { return protocol.ValidID(s) && protocol.AgentID(s) != protocol.HubAgent }
+func validAgent(s string) bool {
+	return protocol.ValidID(s) && protocol.AgentID(s) != protocol.HubAgent
+}
 
 // validTimezone tells whether s is in the time zone database. What only means
 // the zone of this machine is not.

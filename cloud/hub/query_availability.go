@@ -12,9 +12,6 @@ import (
 	"counterpart/protocol/stock"
 )
 
-// safetyStock is what is kept back from online in every store: one unit.
-const safetyStock protocol.Quantity = 1000
-
 // fewAtMost is what counts as limited availability.
 const fewAtMost protocol.Quantity = 2000
 
@@ -174,7 +171,7 @@ func promisable(level *stock.Level, item *protocol.Item) protocol.Quantity {
 	if item != nil && item.Blocked {
 		return 0
 	}
-	return level.Promisable(safetyStock)
+	return level.Promisable(stock.SafetyStockDefault)
 }
 
 func availabilityWord(q protocol.Quantity) string {

@@ -6,9 +6,10 @@ import (
 	"counterpart/protocol"
 )
 
-// priceInForce finds the price of a zone at a moment: of those in force, the
-// one that came into force last. Dates mean midnight at the store.
-func priceInForce(list *protocol.PriceList, now time.Time, place *time.Location) *protocol.Price {
+// priceInForce finds the price of a zone at a moment: of those in force, in the
+// store's currency, the one that came into force last. Dates mean midnight at
+// the store.
+func priceInForce(list *protocol.PriceList, currency string, now time.Time, place *time.Location) *protocol.Price {
 	if list == nil {
 		return nil
 	}
@@ -17,15 +18,13 @@ func priceInForce(list *protocol.PriceList, now time.Time, place *time.Location)
 	for i := range list.Prices {
 		p := &list.Prices[i]
 		from, ok := momentOf(p.From, place)
-		if !ok || now.Before(from) {
+		if !ok || p.Currency != currency || now.Before(from) || found != nil && from.Before(since) {
 			continue
 		}
 		if to, ok := momentOf(p.To, place); ok && !now.Before(to) {
 			continue
 		}
-		if found == nil || !from.Before(since) {
-			found, since = p, from
-		}
+		found, since = p, from
 	}
 	return found
 }
@@ -47,7 +46,7 @@ func priceAt(store *protocol.StoreRecord, item *protocol.Item, list *protocol.Pr
 	if err != nil {
 		place = time.UTC
 	}
-	if p := priceInForce(list, now, place); p != nil && p.Currency == store.Currency {
+	if p := priceInForce(list, store.Currency, now, place); p != nil {
 		amount := p.Amount
 		return &amount
 	}

@@ -9,25 +9,11 @@ import (
 )
 
 // LevelDocument is the level of an item in a store, with what online may still
-// promise of it.
+// promise of it. As long as nothing is known of the store, as_of is null.
 type LevelDocument struct {
-	Store            protocol.StoreID  `json:"store"`
-	SKU              protocol.SKU      `json:"sku"`
-	GTIN             *string           `json:"gtin"`
-	Name             *string           `json:"name"`
-	Unit             protocol.Unit     `json:"unit"`
-	OnHand           protocol.Quantity `json:"on_hand"`
-	Committed        protocol.Quantity `json:"committed"`
-	Staged           protocol.Quantity `json:"staged"`
-	Damaged          protocol.Quantity `json:"damaged"`
-	QualityControl   protocol.Quantity `json:"quality_control"`
-	SafetyStock      protocol.Quantity `json:"safety_stock"`
-	Incoming         protocol.Quantity `json:"incoming"`
-	Available        protocol.Quantity `json:"available"`
-	Allotment        protocol.Quantity `json:"allotment"`
-	Promisable       protocol.Quantity `json:"promisable"`
-	RecountSuggested bool              `json:"recount_suggested"`
-	AsOf             *string           `json:"as_of"`
+	stock.Document
+	Promisable protocol.Quantity `json:"promisable"`
+	AsOf       *string           `json:"as_of"`
 }
 
 // scanPage is how many rows are read in one view while a listing is sent.
@@ -71,25 +57,10 @@ func (h *Hub) Stock(ctx context.Context, store protocol.StoreID, each func(any) 
 			return err
 		})
 		for i := 0; i < len(page) && err == nil; i++ {
-			doc := levelDocument(store, page[i].sku, &page[i].level, items[i])
-			doc.AsOf = asOf
-			err = each(doc)
+			level, item := &page[i].level, items[i]
+			meta := stock.Meta{Store: store, SKU: skus[i], Item: item, SafetyStock: stock.SafetyStockDefault}
+			err = each(LevelDocument{Document: stock.NewDocument(meta, level), Promisable: promisable(level, item), AsOf: asOf})
 		}
 	}
 	return err
-}
-
-func levelDocument(store protocol.StoreID, sku protocol.SKU, level *stock.Level, item *protocol.Item) LevelDocument {
-	doc := LevelDocument{
-		Store: store, SKU: sku, Unit: protocol.Each,
-		OnHand: level.OnHand(), Committed: level.Quantity(protocol.Committed), Staged: level.Quantity(protocol.Staged),
-		Damaged: level.Quantity(protocol.Damaged), QualityControl: level.Quantity(protocol.QualityControl),
-		Incoming: level.Quantity(protocol.Incoming), SafetyStock: safetyStock,
-		Available: level.Available(safetyStock), Allotment: level.Allotment(safetyStock), Promisable: promisable(level, item),
-		RecountSuggested: level.RecountSuggested(),
-	}
-	if item != nil {
-		doc.GTIN, doc.Name, doc.Unit = orNull(item.GTIN), orNull(item.Name), item.Unit
-	}
-	return doc
 }

@@ -110,6 +110,22 @@ func (p *Process) ID() int {
 func (p *Process) Restart(ctx context.Context) error {
 	p.turn.Lock()
 	defer p.turn.Unlock()
+	return p.restart(ctx)
+}
+
+// Crash kills the process and starts it again at once. Whoever else wants to
+// start or end it waits.
+func (p *Process) Crash(ctx context.Context) error {
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	if err := p.end(os.Kill); err != nil {
+		return err
+	}
+	return p.restart(ctx)
+}
+
+// restart is Restart; turn is held.
+func (p *Process) restart(ctx context.Context) error {
 	r, err := p.launch()
 	if err != nil {
 		return fmt.Errorf("start %s: %w", p.spec.Name, err)

@@ -29,8 +29,6 @@ func BenchmarkAgainstBare(b *testing.B) {
 	b.Run("Writer8/Update", func(b *testing.B) { against(b, 8, (*bbolt.DB).Update) })
 }
 
-const turn = 200
-
 func against(b *testing.B, writers int, update func(*bbolt.DB, func(*bbolt.Tx) error) error) {
 	db := open(b, filepath.Join(b.TempDir(), "store.db"), bolt.Options{Kind: "agent"})
 	ledgertest.Fill(b, db)
@@ -43,6 +41,7 @@ func against(b *testing.B, writers int, update func(*bbolt.DB, func(*bbolt.Tx) e
 	theirs := func(rows []ledger.Row) error {
 		return update(bare, func(tx *bbolt.Tx) error { return putBare(tx, rows) })
 	}
+	turn := 25 * writers
 	var spentOurs, spentTheirs time.Duration
 	b.ResetTimer()
 	for done := 0; done < b.N; done += turn {

@@ -21,17 +21,17 @@ type history struct {
 type stream struct {
 	origin  protocol.Origin
 	records []protocol.Record
+	hashes  []protocol.Hash // hashes[i] is the chain's head before event i
 	receipt uint64
 }
 
-// hashBefore is the chain's head before the event at index i.
-func (s *stream) hashBefore(i int) protocol.Hash {
-	h := s.origin.Genesis()
-	for _, r := range s.records[:i] {
-		h = h.Next(r)
-	}
-	return h
+func (s *stream) add(r protocol.Record) {
+	s.records = append(s.records, r)
+	s.hashes = append(s.hashes, s.hashes[len(s.hashes)-1].Next(r))
 }
+
+// hashBefore is the chain's head before the event at index i.
+func (s *stream) hashBefore(i int) protocol.Hash { return s.hashes[i] }
 
 const store = protocol.StoreID("s1")
 
@@ -46,6 +46,7 @@ func newHistory(seed uint64) *history {
 		for j := 1; j < len(s.origin.Inc); j++ {
 			s.origin.Inc[j] = byte(h.rnd.Uint32())
 		}
+		s.hashes = []protocol.Hash{s.origin.Genesis()}
 		h.streams = append(h.streams, s)
 	}
 	for range 10 + h.rnd.IntN(50) {
@@ -87,7 +88,7 @@ func (h *history) log(s *stream, ev *protocol.Event) {
 	if err != nil {
 		panic(fmt.Sprintf("history: %v", err))
 	}
-	s.records = append(s.records, protocol.Record{Clock: protocol.Clock{WallMs: int64(len(s.records)), MonoMs: 7}, Body: body})
+	s.add(protocol.Record{Clock: protocol.Clock{WallMs: int64(len(s.records)), MonoMs: 7}, Body: body})
 }
 
 func (h *history) sale(s *stream) {
@@ -192,7 +193,7 @@ func (h *history) poison(s *stream) {
 	for i := range junk {
 		junk[i] = byte(h.rnd.Uint32())
 	}
-	s.records = append(s.records, protocol.Record{Body: junk})
+	s.add(protocol.Record{Body: junk})
 }
 
 // inOrder is the plainest delivery: stream after stream, each at once.

@@ -1,0 +1,126 @@
+package till_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"counterpart/protocol"
+)
+
+func (s *shopTest) search(q string, limit int) string {
+	s.t.Helper()
+	var skus []string
+	after := ""
+	for page := 0; ; page++ {
+		docs, next, err := s.till.Items(context.Background(), q, limit, after)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if len(docs) > limit || next != nil && len(docs) != limit {
+			s.t.Fatalf("%q: a page of %d, limit %d, next %v", q, len(docs), limit, next)
+		}
+		for _, d := range docs {
+			skus = append(skus, string(d.SKU))
+		}
+		if next == nil {
+			return strings.Join(skus, " ")
+		}
+		after = *next
+	}
+}
+
+// TestItems checks what is found, in which order, page by page.
+func TestItems(t *testing.T) {
+	s := memory(t)
+	s.receive("CUP", 3)
+	for _, c := range []struct{ q, want string }{
+		{"", "21034 CUP EURO GIFT-WRAP PEN-01 PERSIAN TEA TWIN-1 TWIN-2"},
+		{"  ", "21034 CUP EURO GIFT-WRAP PEN-01 PERSIAN TEA TWIN-1 TWIN-2"},
+		{"pen", "PEN-01"},
+		{"4006381333931", "PEN-01"},
+		{"BOX-A", "PEN-01"},
+		{"CUP", "CUP"},
+		{"twin", "TWIN-1 TWIN-2"},
+		{"two TWIN", "TWIN-2"},
+		{"TWIN-2", "TWIN-2"},
+		{"nothing of the kind", ""},
+		{"azercay", "TEA"}, {"AZƏRÇAY", "TEA"}, {"çay iri", "TEA"}, {"ÇAY ırı", "TEA"}, {"CAY", "TEA"},
+		{"کیک", "PERSIAN"}, {"كيك 12", "PERSIAN"}, {"۱۲", "PERSIAN"}, {"١٢", "PERSIAN"},
+	} {
+		for _, limit := range []int{1, 2, 100} {
+			got := s.search(c.q, limit)
+			if got != c.want {
+				t.Errorf("%q by %d: found %q, want %q", c.q, limit, got, c.want)
+			}
+		}
+	}
+	docs, _, err := s.till.Items(context.Background(), "CUP", 10, "")
+	if err != nil || len(docs) != 1 {
+		t.Fatal(docs, err)
+	}
+	if d := docs[0]; *d.PriceMinor != 999 || *d.Currency != "GBP" || d.OnHand != 3000 || *d.GTIN != "05000112637922" || d.Brand != nil || d.MinAge != nil || d.Attributes == nil || d.Codes == nil {
+		t.Errorf("item %+v", d)
+	}
+	docs, _, err = s.till.Items(context.Background(), "EURO", 10, "")
+	if err != nil || docs[0].PriceMinor != nil {
+		t.Errorf("a price in another currency counts: %+v, %v", docs, err)
+	}
+}
+
+// TestItemsExactFirst checks that what was scanned stands before what only
+// sounds like it, on the first page and on no other.
+func TestItemsExactFirst(t *testing.T) {
+	s := memory(t)
+	price := protocol.Money(1)
+	s.hubLogs(chainOrigin, &protocol.Event{Kind: protocol.KindCatalog, Catalog: &protocol.Catalog{Items: []protocol.Item{
+		{SKU: "A", Name: "For ZZ", Price: &price}, {SKU: "B", Name: "For ZZ", Price: &price}, {SKU: "ZZ", Name: "ZZ itself", Price: &price},
+	}}})
+	s.tails(protocol.FeedCatalog)
+	for _, limit := range []int{1, 2, 3, 4} {
+		if got := s.search("ZZ", limit); got != "ZZ A B" {
+			t.Errorf("by %d: %s", limit, got)
+		}
+	}
+}
+
+// TestItemsFresh checks that a search sees what the catalogue's feed brought.
+func TestItemsFresh(t *testing.T) {
+	s := memory(t)
+	if got := s.search("lamp", 5); got != "" {
+		t.Fatal(got)
+	}
+	s.hubLogs(chainOrigin, &protocol.Event{Kind: protocol.KindCatalog, Catalog: &protocol.Catalog{Items: []protocol.Item{{SKU: "L", Name: "Lamp"}}}})
+	s.tails(protocol.FeedCatalog)
+	if got := s.search("lamp", 5); got != "L" {
+		t.Errorf("found %q", got)
+	}
+}
+
+// TestItemsFast holds a search over 50,000 items to 200 ms, also the first one
+// after the catalogue changed. The best of three counts, because other tests
+// use the machine as well; under the race detector times mean nothing.
+func TestItemsFast(t *testing.T) {
+	s := memory(t)
+	n := 50_000
+	if testing.Short() {
+		n = 5_000
+	}
+	s.stockUp(n)
+	for _, q := range []string{"kind 4999", "LEZIZ brand", "no such thing", fmt.Sprintf("SKU-%06d", n-1)} {
+		best := time.Hour
+		for range 3 {
+			s.till = bare(t, s.driver, originA, s.clock).till
+			start := time.Now()
+			if _, _, err := s.till.Items(context.Background(), q, 50, ""); err != nil {
+				t.Fatal(err)
+			}
+			best = min(best, time.Since(start))
+		}
+		if best > 200*time.Millisecond && !raceEnabled {
+			t.Errorf("%q took %s", q, best)
+		}
+	}
+}

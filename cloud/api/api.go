@@ -1,0 +1,136 @@
+// Package api is the hub's HTTP interface for the online shop, for operators
+// and for the parts of an agent's work that do not go over MQTT.
+//
+// Every address stands in one table, routes.go, with who may use it and how
+// much it may send. The package holds no state of its own: what it answers
+// comes from the functions in Deps, and every refusal is a problem document
+// (RFC 9457) with the stable code of a *protocol.Error.
+package api
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"counterpart/cloud/web"
+	"counterpart/protocol"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Deps is what the interface answers from. Values of type any are documents
+// that are sent as JSON, as HTTP.md shows them.
+type Deps struct {
+	// Import takes in a file of rows while it arrives.
+	Import func(context.Context, Upload) (Imported, error)
+	// Load tells how far a stock load is.
+	Load func(ctx context.Context, id string) (any, error)
+
+	Availability func(context.Context, AvailabilityQuery) (any, error)
+	// Stock and Sales call each for every row. An error of each ends them and
+	// is returned.
+	Stock  func(ctx context.Context, store protocol.StoreID, each func(any) error) error
+	Sales  func(ctx context.Context, q SalesQuery, each func(any) error) error
+	Sale   func(ctx context.Context, no protocol.ReceiptNo) (any, error)
+	Stores func(context.Context, Page) (any, error)
+	Agents func(context.Context, Page) (any, error)
+	// Exceptions lists those of a state, or all where state is empty.
+	Exceptions func(ctx context.Context, state string, p Page) (any, error)
+	Status     func(context.Context) (any, error)
+
+	Connect func() Connect
+	// Snapshot is a state feed as a whole. The body is closed when it is an
+	// io.Closer.
+	Snapshot func(ctx context.Context, feed string) (body io.ReadSeeker, sha256 string, epoch, offset uint64, err error)
+
+	// Ready tells why the hub cannot do its job; nil is ready.
+	Ready   func(context.Context) error
+	Metrics prometheus.Gatherer // nil has none
+
+	// Fleet and Find are what the page shows, Changed is closed at the next
+	// change of it.
+	Fleet   func(ctx context.Context, each func(web.Store)) error
+	Find    func(context.Context, web.Question) (web.Answer, error)
+	Changed func() <-chan struct{}
+
+	Log *slog.Logger
+	// InsecureDev serves plain text on a loopback address to one principal
+	// that may do everything. Without it only what anyone may see is answered.
+	InsecureDev bool
+}
+
+// Upload is a file of rows as it arrives.
+type Upload struct {
+	Table  string // items, stores, prices, taxes or stock
+	Format string // text/csv or application/x-ndjson
+	Store  protocol.StoreID
+	Body   io.Reader
+}
+
+// Imported is what became of an upload.
+type Imported struct {
+	Good     int64 // rows applied or unchanged
+	Rejected int64
+	Pending  bool // a stock load was passed on and is yet to be applied
+	Report   any
+}
+
+// AvailabilityQuery asks for an item in one store, or near a place where Store
+// is empty.
+type AvailabilityQuery struct {
+	Code     string
+	Store    protocol.StoreID
+	Lat, Lon float64
+	RadiusKm float64
+	Limit    int
+}
+
+// SalesQuery narrows a listing of receipts; empty members do not. Dates are
+// business dates, both included.
+type SalesQuery struct {
+	Store    protocol.StoreID
+	From, To string
+}
+
+// Page is the part of a listing that is wanted.
+type Page struct {
+	Limit int
+	After string
+}
+
+// Connect tells an agent where the broker is.
+type Connect struct {
+	MQTTURL  string `json:"mqtt_url"`
+	Epoch    string `json:"epoch"`
+	Protocol int    `json:"protocol"`
+}
+
+// server answers requests from its Deps.
+type server struct {
+	deps   Deps
+	mux    *http.ServeMux
+	page   http.Handler
+	gather http.Handler
+	// idle is how long a client may take over one read or write before the
+	// connection is given up.
+	idle time.Duration
+}
+
+// New makes the handler of the whole interface, the page included.
+func New(d Deps) http.Handler {
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Metrics == nil {
+		d.Metrics = prometheus.NewRegistry()
+	}
+	s := &server{deps: d, mux: http.NewServeMux(), idle: time.Minute, gather: promhttp.HandlerFor(d.Metrics, promhttp.HandlerOpts{})}
+	s.page = web.New(web.Deps{Fleet: d.Fleet, Find: d.Find, Changed: d.Changed, Log: d.Log, NotFound: http.HandlerFunc(s.notFound)})
+	for _, rt := range s.routes() {
+		s.mux.HandleFunc(rt.method+" "+rt.pattern, s.serve(rt))
+	}
+	return http.HandlerFunc(s.ServeHTTP)
+}

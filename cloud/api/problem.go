@@ -1,0 +1,40 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"counterpart/protocol"
+)
+
+// writeProblem answers with a problem document (RFC 9457). Members of the error
+// never replace those of the document.
+func writeProblem(w http.ResponseWriter, status int, e *protocol.Error) {
+	doc := make(map[string]any, len(e.Members)+6)
+	for name, value := range e.Members {
+		doc[name] = value
+	}
+	doc["type"], doc["title"], doc["status"], doc["code"], doc["detail"] = "about:blank", e.Code.Title(), status, e.Code, e.Message
+	body, err := json.Marshal(doc)
+	if err != nil {
+		body = []byte(`{"type":"about:blank","title":"Internal error","status":500,"code":"internal","detail":"Something went wrong inside."}`)
+		status = http.StatusInternalServerError
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // fails only when the reader is gone
+}
+
+// writeJSON answers with a document.
+func writeJSON(w http.ResponseWriter, status int, doc any) error {
+	body, err := json.Marshal(doc)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n'))
+	return nil
+}

@@ -1,0 +1,74 @@
+package api
+
+import "net/http"
+
+// principal is who may use a route.
+type principal string
+
+// The principals. An operator may do what a shop may do.
+const (
+	operator principal = "operator"
+	shop     principal = "shop"
+	agent    principal = "agent"
+	anyone   principal = "anyone"
+)
+
+// Limits of request bodies in bytes.
+const (
+	noBody     = 0
+	uploadMax  = 512 << 20
+	queryMax   = 8 << 10
+	listingMax = 1000
+)
+
+// route is one address of the interface.
+type route struct {
+	method  string
+	pattern string // as http.ServeMux reads it
+	who     principal
+	bodyMax int64
+	query   []string // the parameters that it knows; nil leaves them to the handler
+	handle  func(http.ResponseWriter, *http.Request) error
+}
+
+// routes is the table of everything that the hub answers.
+func (s *server) routes() []route {
+	page := []string{"limit", "after"}
+	none := []string{}
+	return []route{
+		{"GET", "/v1/connect", agent, noBody, none, s.connect},
+		{"GET", "/v1/snapshots/{feed...}", agent, noBody, none, s.snapshot},
+
+		{"PUT", "/v1/items", operator, uploadMax, none, s.upload("items")},
+		{"PUT", "/v1/stores", operator, uploadMax, none, s.upload("stores")},
+		{"PUT", "/v1/prices", operator, uploadMax, none, s.upload("prices")},
+		{"PUT", "/v1/taxes", operator, uploadMax, none, s.upload("taxes")},
+		{"PUT", "/v1/stock", operator, uploadMax, []string{"store"}, s.upload("stock")},
+		{"GET", "/v1/loads/{id}", operator, noBody, none, s.load},
+
+		{"GET", "/v1/availability", shop, noBody, []string{"code", "store", "near", "radius_km", "limit"}, s.availability},
+		{"GET", "/v1/stock", shop, noBody, []string{"store"}, s.stock},
+		{"GET", "/v1/sales", shop, noBody, []string{"store", "from", "to"}, s.sales},
+		{"GET", "/v1/sales/{receipt_no}", shop, noBody, none, s.sale},
+		{"GET", "/v1/stores", shop, noBody, page, s.stores},
+		{"GET", "/v1/agents", operator, noBody, page, s.agents},
+		{"GET", "/v1/exceptions", operator, noBody, []string{"state", "limit", "after"}, s.exceptions},
+		{"GET", "/v1/status", operator, noBody, none, s.status},
+
+		{"GET", "/metrics", anyone, noBody, nil, s.metrics},
+		{"GET", "/healthz", anyone, noBody, nil, s.healthz},
+		{"GET", "/readyz", anyone, noBody, nil, s.readyz},
+		{"GET", "/openapi.json", anyone, noBody, nil, s.openapi},
+
+		// The page, private to this program.
+		{"GET", "/{$}", operator, noBody, nil, s.showPage},
+		{"GET", "/fleet", operator, noBody, nil, s.showPage},
+		{"GET", "/live", operator, noBody, nil, s.showPage},
+		{"GET", "/assets/{file}", anyone, noBody, nil, s.showPage},
+	}
+}
+
+func (s *server) showPage(w http.ResponseWriter, r *http.Request) error {
+	s.page.ServeHTTP(w, r)
+	return nil
+}

@@ -1,0 +1,30 @@
+package sim_test
+
+import (
+	"os"
+	"strconv"
+	"testing"
+
+	"counterpart/protocol/sim"
+)
+
+// seeds is how many seeds a test runs: a sample, or as many as
+// COUNTERPART_SEEDS says.
+func seeds(t *testing.T) uint64 {
+	if n, err := strconv.ParseUint(os.Getenv("COUNTERPART_SEEDS"), 10, 64); err == nil {
+		return n
+	}
+	return 40
+}
+
+// TestI1_I20 runs the production cores through random faults; the auditor
+// checks I1 to I6, I8, I10 and I20.
+func TestI1_I20(t *testing.T) {
+	n := seeds(t)
+	for seed := range n {
+		if err := sim.Run(seed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d seeds", n)
+}

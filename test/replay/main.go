@@ -1,0 +1,161 @@
+// Replay feeds recorded trade through real processes and holds the hub to it.
+//
+// It starts a hub and one agent for each store of a file, enters every basket
+// through the agents' HTTP interface, and meanwhile cuts lines and kills agents
+// and hub with SIGKILL at random moments. When all agree again, it compares
+// what the hub says was sold and is on hand, for each store and SKU, in units
+// and money, with totals that an independent pass adds up from the file. It
+// exits with status 1 on any difference.
+//
+// It reads the two formats of the real data that the project is tested with: a
+// grocery chain's baskets and a wholesaler's invoices. Without a file it makes
+// one up.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	_ "time/tzdata" // The files' times are local to a zone that the machine may not know.
+)
+
+// options are the flags.
+type options struct {
+	data             string
+	stores           int
+	seed             uint64
+	kills, cuts      int
+	native, external bool
+	generate         bool
+	baskets          int
+	quiet            bool
+	race, keep       bool
+}
+
+// files are the names under which a folder holds the two formats.
+var files = []string{"grocery_transactions.csv.gz", "transactions.csv.gz"}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(command(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// command runs the program and returns its exit status.
+func command(ctx context.Context, args []string, out, complaints io.Writer) int {
+	o, err := parse(args, complaints)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintln(complaints, "replay:", err)
+		return 2
+	}
+	if err := replay(ctx, o, out); err != nil {
+		fmt.Fprintln(complaints, "replay:", err)
+		return 1
+	}
+	return 0
+}
+
+func parse(args []string, complaints io.Writer) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("replay", flag.ContinueOnError)
+	flags.SetOutput(complaints)
+	flags.StringVar(&o.data, "data", "", "the `file` to replay, or a folder that holds both; none for made-up input")
+	flags.IntVar(&o.stores, "stores", 40, "how many stores: the busiest of a grocery chain, or how many an invoice may go to")
+	flags.Uint64Var(&o.seed, "seed", 1, "decides what is killed and cut and when, and made-up input")
+	flags.IntVar(&o.kills, "kills", 200, "how many times a process is killed")
+	flags.IntVar(&o.cuts, "cuts", 200, "how many times a line is cut")
+	flags.BoolVar(&o.native, "native", false, "only the grocery file's second pass, as sales of our own tills")
+	flags.BoolVar(&o.external, "external", false, "only the first pass, as sales of another system")
+	flags.BoolVar(&o.generate, "generate", false, "make up a small grocery file and replay it")
+	flags.IntVar(&o.baskets, "baskets", 600, "how many baskets to make up")
+	flags.BoolVar(&o.quiet, "quiet", false, "show no progress")
+	flags.BoolVar(&o.race, "race", false, "build the programs with the race detector")
+	flags.BoolVar(&o.keep, "keep", false, "leave data and logs behind")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	switch {
+	case flags.NArg() > 0:
+		return o, fmt.Errorf("unexpected %q", flags.Arg(0))
+	case o.generate && o.data != "":
+		return o, errors.New("-generate and -data exclude each other")
+	case o.native && o.external:
+		return o, errors.New("-native and -external exclude each other")
+	case o.stores < 1 || o.baskets < 1 || o.kills < 0 || o.cuts < 0:
+		return o, errors.New("-stores and -baskets have to be at least 1, -kills and -cuts at least 0")
+	}
+	return o, nil
+}
+
+// replay replays each file in each way that applies to it.
+func replay(ctx context.Context, o options, out io.Writer) error {
+	if o.data == "" {
+		return replayMadeUp(ctx, o, out)
+	}
+	paths := []string{o.data}
+	info, err := os.Stat(o.data)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		paths = nil
+		for _, name := range files {
+			paths = append(paths, filepath.Join(o.data, name))
+		}
+	}
+	for _, path := range paths {
+		if err := replayFile(ctx, o, path, out); err != nil {
+			return fmt.Errorf("%s: %w", filepath.Base(path), err)
+		}
+	}
+	return nil
+}
+
+// replayMadeUp makes up a file, replays it and removes it.
+func replayMadeUp(ctx context.Context, o options, out io.Writer) error {
+	dir, err := os.MkdirTemp("", "counterpart-replay-")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "made-up.csv")
+	err = generate(path, o.seed, o.stores, o.baskets)
+	if err == nil {
+		fmt.Fprintf(out, "made-up input: %d baskets (-data replays a file)\n", o.baskets)
+		err = replayFile(ctx, o, path, out)
+	}
+	return errors.Join(err, os.RemoveAll(dir))
+}
+
+// replayFile replays one file as sales of another system, and, if our own tills
+// could have made its baskets, as theirs.
+func replayFile(ctx context.Context, o options, path string, out io.Writer) error {
+	in, err := readInput(path, o.stores)
+	if err != nil {
+		return err
+	}
+	ways := []bool{false, true}
+	switch {
+	case o.native && in.format != "grocery":
+		return errors.New("only a grocery file can be replayed as sales of our own tills")
+	case o.native:
+		ways = ways[1:]
+	case o.external || in.format != "grocery":
+		ways = ways[:1]
+	}
+	for _, native := range ways {
+		p := pass{options: o, path: path, native: native, out: out}
+		if err := p.run(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
