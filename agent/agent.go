@@ -34,14 +34,12 @@ type Agent struct {
 	uplink  *uplink.Uplink
 	changes *changes
 	fed     chan struct{} // rows or events came down
-	counts  chan *protocol.Delta
 	disk    diskMonitor
 }
 
 const (
 	databaseBytesMax = 16 << 30
 	shutdownTimeout  = 3 * time.Second
-	countsWaiting    = 256
 )
 
 // New opens the agent's database. Nothing listens or dials yet.
@@ -57,7 +55,7 @@ func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Agen
 	if err != nil {
 		return nil, err
 	}
-	a := &Agent{cfg: cfg, build: build, log: log, db: db, started: time.Now(), changes: newChanges(), fed: make(chan struct{}, 1), counts: make(chan *protocol.Delta, countsWaiting)}
+	a := &Agent{cfg: cfg, build: build, log: log, db: db, started: time.Now(), changes: newChanges(), fed: make(chan struct{}, 1)}
 	a.disk = diskMonitor{dir: cfg.Data, db: db}
 	id, inc, err := start(ctx, db)
 	if err != nil {
@@ -110,17 +108,8 @@ func (a *Agent) appended() {
 	a.changes.Notify()
 }
 
-// applied is told of each Delta that came down and was committed.
-func (a *Agent) applied(d *protocol.Delta) {
-	if len(d.Events) > 0 {
-		select {
-		case a.counts <- d:
-		default:
-			// Siblings' counts in it are found again when they are looked
-			// for from the start of the process.
-			a.log.Warn("too many deltas wait for their counts")
-		}
-	}
+// applied is told that a Delta came down and was committed.
+func (a *Agent) applied(*protocol.Delta) {
 	select {
 	case a.fed <- struct{}{}:
 	default:
@@ -177,14 +166,13 @@ func (a *Agent) follow(ctx context.Context) error {
 		if err := a.till.ApplyLoads(ctx); err != nil && ctx.Err() == nil {
 			a.log.Error("stock load not applied", "error", err)
 		}
+		if err := a.till.SeeCounts(ctx); err != nil && ctx.Err() == nil {
+			a.log.Error("count of a sibling not noted", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-a.fed:
-		case d := <-a.counts:
-			if err := a.till.SeeCounts(ctx, d); err != nil && ctx.Err() == nil {
-				a.log.Error("count of a sibling not noted", "error", err)
-			}
 		}
 	}
 }

@@ -198,10 +198,11 @@ func (s schemas) compare(ref *openapi3.SchemaRef, typ reflect.Type, at string) {
 	case typ.Kind() == reflect.Map:
 		s.compare(schema.AdditionalProperties.Schema, typ.Elem(), at+"{}")
 	default:
-		want := map[bool]string{true: "integer"}[typ.Kind() >= reflect.Int && typ.Kind() <= reflect.Uint64]
-		if typ.Kind() == reflect.String {
+		want := "integer"
+		switch typ.Kind() {
+		case reflect.String:
 			want = "string"
-		} else if typ.Kind() == reflect.Bool {
+		case reflect.Bool:
 			want = "boolean"
 		}
 		if !schema.Type.Is(want) {

@@ -50,12 +50,15 @@ func (s *shop) offsetMin(at time.Time) int32 {
 	return int32(seconds / 60)
 }
 
-// businessDate is the day that a receipt belongs to. A day that nobody closed
-// ends at 04:00 in the store.
-func (s *shop) businessDate(at time.Time) string {
+// businessDate is the day that a receipt belongs to.
+func (s *shop) businessDate(at time.Time) string { return BusinessDate(at, s.loc) }
+
+// BusinessDate is the business day of a moment in a store's time zone. A day
+// that nobody closed ends at 04:00 in the store.
+func BusinessDate(at time.Time, zone *time.Location) string {
 	// The clock on the wall is shifted, not the instant, so that a day ends at
 	// 04:00 also when the clocks change in that night.
-	local := at.In(s.loc)
+	local := at.In(zone)
 	wall := time.Date(local.Year(), local.Month(), local.Day(), local.Hour(), local.Minute(), local.Second(), local.Nanosecond(), time.UTC)
 	return wall.Add(-dayEndsAfter).Format(time.DateOnly)
 }

@@ -2,10 +2,7 @@ package hub
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"slices"
-	"strings"
 	"time"
 
 	"counterpart/protocol"
@@ -27,16 +24,6 @@ type ExceptionDocument struct {
 // exceptionOpen is the state of every exception: nothing resolves one yet.
 const exceptionOpen = "open"
 
-// exceptionDetails say what happened, what is safe and what to do.
-var exceptionDetails = map[string]string{
-	ledger.ExceptionOverReturn:    "More came back on this receipt than was sold on it. Both sides are recorded. Check the returns against the goods.",
-	ledger.ExceptionVoidTwice:     "This receipt was voided more than once. Each void is recorded. Check what was paid back.",
-	ledger.ExceptionVoidAndReturn: "This receipt was voided, and goods of it were returned as well. Both are recorded. Check what was paid back.",
-	ledger.ExceptionReceiptTwice:  "Two receipts bear this number. Both are recorded. Check whether two machines ran under one name.",
-	ledger.ExceptionExternalTwice: "One sale of another till was recorded more than once. Each record counts. Void what is too much.",
-	ledger.ExceptionEventTwice:    "One event came with two contents. Both are recorded. Check whether a machine was copied or restored.",
-}
-
 // Exceptions lists the broken rules in the order of their ids. An empty state
 // means every state.
 func (h *Hub) Exceptions(ctx context.Context, state string, p Page) (List[ExceptionDocument], error) {
@@ -49,7 +36,7 @@ func (h *Hub) Exceptions(ctx context.Context, state string, p Page) (List[Except
 		ids := make(map[string]*ledger.Exception, len(all))
 		order := make([]string, 0, len(all))
 		for i := range all {
-			id := exceptionID(&all[i])
+			id := all[i].ID()
 			ids[id] = &all[i]
 			if id > p.After {
 				order = append(order, id)
@@ -68,17 +55,10 @@ func (h *Hub) Exceptions(ctx context.Context, state string, p Page) (List[Except
 	return cut(p, rows, func(e *ExceptionDocument) string { return e.ID }), err
 }
 
-// exceptionID names an exception by what it is about, so that every replica
-// gives it the same name.
-func exceptionID(e *ledger.Exception) string {
-	sum := sha256.Sum256([]byte(strings.Join([]string{string(e.Store), e.Kind, e.Subject}, "\x00")))
-	return "x-" + hex.EncodeToString(sum[:8])
-}
-
 // exceptionDocument shows an exception. It was opened by the last of its events,
 // as far as their clocks can be believed.
 func exceptionDocument(r ledger.Reader, id string, e *ledger.Exception) (ExceptionDocument, error) {
-	doc := ExceptionDocument{ID: id, Kind: e.Kind, Store: orNull(e.Store), Refs: []string{e.Subject}, State: exceptionOpen, Detail: exceptionDetails[e.Kind]}
+	doc := ExceptionDocument{ID: id, Kind: e.Kind, Store: orNull(e.Store), Refs: []string{e.Subject}, State: exceptionOpen, Detail: e.Detail()}
 	var last int64
 	for _, event := range e.Events {
 		doc.Refs = append(doc.Refs, event.String())
@@ -92,9 +72,6 @@ func exceptionDocument(r ledger.Reader, id string, e *ledger.Exception) (Excepti
 	}
 	if last > 0 {
 		doc.OpenedAt = timeText(time.UnixMilli(last).UTC())
-	}
-	if doc.Detail == "" {
-		doc.Detail = "A rule was broken. Everything is recorded. Check the events that are named."
 	}
 	return doc, nil
 }

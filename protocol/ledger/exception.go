@@ -1,7 +1,10 @@
 package ledger
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
+	"strings"
 
 	"counterpart/protocol"
 
@@ -28,6 +31,31 @@ type Exception struct {
 	Store   protocol.StoreID
 	Subject string // the receipt number, external id or event id concerned
 	Events  []protocol.EventID
+}
+
+// exceptionDetails say what happened, what is safe and what to do.
+var exceptionDetails = map[string]string{
+	ExceptionOverReturn:    "More came back on this receipt than was sold on it. Both sides are recorded. Check the returns against the goods.",
+	ExceptionVoidTwice:     "This receipt was voided more than once. Each void is recorded. Check what was paid back.",
+	ExceptionVoidAndReturn: "This receipt was voided, and goods of it were returned as well. Both are recorded. Check what was paid back.",
+	ExceptionReceiptTwice:  "Two receipts bear this number. Both are recorded. Check whether two machines ran under one name.",
+	ExceptionExternalTwice: "One sale of another till was recorded more than once. Each record counts. Void what is too much.",
+	ExceptionEventTwice:    "One event came with two contents. Both are recorded. Check whether a machine was copied or restored.",
+}
+
+// ID names an exception by what it is about, so that every machine and replica
+// gives it the same name.
+func (e *Exception) ID() string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{string(e.Store), e.Kind, e.Subject}, sep)))
+	return "x-" + hex.EncodeToString(sum[:8])
+}
+
+// Detail says to staff what happened, what is safe and what to do.
+func (e *Exception) Detail() string {
+	if d, ok := exceptionDetails[e.Kind]; ok {
+		return d
+	}
+	return "A rule was broken. Everything is recorded. Check the events that are named."
 }
 
 // Encode writes the exception's row; one without events is no exception.

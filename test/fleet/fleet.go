@@ -4,6 +4,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ const (
 
 // Options describe a chain.
 type Options struct {
+	Name     string // of the hub's data and log; "hub" if empty
 	Currency string
 	Stores   []retail.Store
 	Taxes    []retail.Tax
@@ -60,7 +62,7 @@ type Machine struct {
 // and then starts the agents, so that they find everything there. It returns
 // when all agents can sell.
 func Start(ctx context.Context, host *process.Host, options Options, load func(context.Context, *process.Hub) error) (*Fleet, error) {
-	hub, err := host.StartHub(ctx, "hub", options.Currency)
+	hub, err := host.StartHub(ctx, cmp.Or(options.Name, "hub"), options.Currency)
 	if err != nil {
 		return nil, err
 	}

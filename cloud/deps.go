@@ -1,0 +1,117 @@
+package cloud
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strconv"
+
+	"counterpart/cloud/api"
+	"counterpart/cloud/hub"
+	"counterpart/cloud/web"
+	"counterpart/protocol"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// deps hands the HTTP API what it serves.
+func (c *Cloud) deps() api.Deps {
+	h := c.hub
+	return api.Deps{
+		Import: c.importRows,
+		Load:   func(ctx context.Context, id string) (any, error) { return h.Load(ctx, id) },
+		Availability: func(ctx context.Context, q api.AvailabilityQuery) (any, error) {
+			return h.Availability(ctx, hub.AvailabilityQuery(q))
+		},
+		Stock: h.Stock,
+		Sales: func(ctx context.Context, q api.SalesQuery, each func(any) error) error {
+			return h.Sales(ctx, hub.SalesQuery(q), each)
+		},
+		Sale:   func(ctx context.Context, no protocol.ReceiptNo) (any, error) { return h.Sale(ctx, no) },
+		Stores: func(ctx context.Context, p api.Page) (any, error) { return h.Stores(ctx, hub.Page(p)) },
+		Agents: func(ctx context.Context, p api.Page) (any, error) { return h.Agents(ctx, hub.Page(p)) },
+		Exceptions: func(ctx context.Context, state string, p api.Page) (any, error) {
+			return h.Exceptions(ctx, state, hub.Page(p))
+		},
+		Status: func(ctx context.Context) (any, error) { return h.Status(ctx, c.deployment()) },
+		Connect: func() api.Connect {
+			return api.Connect{MQTTURL: c.broker.URL(), Epoch: strconv.FormatUint(h.Epoch(), 10), Protocol: protocol.Version}
+		},
+		Snapshot: c.snapshot, Ready: h.Ready, Metrics: c.metrics(),
+		Fleet: func(ctx context.Context, each func(web.Store)) error {
+			return h.Fleet(ctx, func(s hub.FleetStore) { each(web.Store(s)) })
+		},
+		Find: c.find, Changed: h.Changed, Log: c.log, InsecureDev: c.cfg.InsecureDev,
+	}
+}
+
+func (c *Cloud) deployment() hub.Deployment {
+	return hub.Deployment{Version: c.build, Database: "bolt", SafeMode: "ack"}
+}
+
+func (c *Cloud) importRows(ctx context.Context, u api.Upload) (api.Imported, error) {
+	rows, err := hub.ReadRows(hub.Table(u.Table), u.Format, u.Body)
+	if err != nil {
+		return api.Imported{}, err
+	}
+	var rep hub.Report
+	switch hub.Table(u.Table) {
+	case hub.ItemsTable:
+		rep, err = c.hub.ImportItems(ctx, rows)
+	case hub.StoresTable:
+		rep, err = c.hub.ImportStores(ctx, rows)
+	case hub.PricesTable:
+		rep, err = c.hub.ImportPrices(ctx, rows)
+	case hub.TaxesTable:
+		rep, err = c.hub.ImportTaxes(ctx, rows)
+	case hub.StockTable:
+		rep, err = c.hub.StockLoad(ctx, u.Store, rows)
+	}
+	return api.Imported{Good: rep.Applied + rep.Unchanged, Rejected: rep.Rejected, Pending: rep.LoadID != nil, Report: rep}, err
+}
+
+func (c *Cloud) snapshot(ctx context.Context, feed string) (io.ReadSeeker, string, uint64, uint64, error) {
+	s, err := c.hub.Snapshot(ctx, protocol.FeedID(feed))
+	if err != nil {
+		return nil, "", 0, 0, err
+	}
+	return bytes.NewReader(s.Body), s.SHA256, s.Epoch, s.Offset, nil
+}
+
+// Bounds of what the page's search shows.
+const (
+	findRadiusKm = 50
+	findLimit    = 20
+)
+
+func (c *Cloud) find(ctx context.Context, q web.Question) (web.Answer, error) {
+	doc, err := c.hub.Availability(ctx, hub.AvailabilityQuery{Code: q.Code, Store: q.Store, Lat: q.Lat, Lon: q.Lon, RadiusKm: findRadiusKm, Limit: findLimit})
+	answer := web.Answer{SKU: doc.SKU, Name: doc.Name, Unit: doc.Unit}
+	for _, r := range doc.Results {
+		answer.Results = append(answer.Results, web.Result(r))
+	}
+	return answer, err
+}
+
+// metrics are the figures that a monitoring system collects.
+func (c *Cloud) metrics() prometheus.Gatherer {
+	reg := prometheus.NewRegistry()
+	gauge := func(name, help string, value func(hub.StatusDocument) float64) {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "counterpart_hub", Name: name, Help: help}, func() float64 {
+			s, err := c.hub.Status(context.Background(), c.deployment())
+			if err != nil {
+				return 0
+			}
+			return value(s)
+		}))
+	}
+	gauge("agents", "Agents that ever said hello.", func(s hub.StatusDocument) float64 { return float64(s.Agents) })
+	gauge("agents_online", "Agents in session.", func(s hub.StatusDocument) float64 { return float64(s.Online) })
+	gauge("events", "Events committed and folded.", func(s hub.StatusDocument) float64 { return float64(s.Events) })
+	gauge("dead_letters", "Events stored that could not be folded.", func(s hub.StatusDocument) float64 { return float64(s.DeadLetters) })
+	gauge("gaps", "Stretches of streams that no disk holds.", func(s hub.StatusDocument) float64 { return float64(s.Gaps) })
+	reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Namespace: "counterpart_hub", Name: "messages_dropped_total", Help: "Payloads dropped because the hub was behind; their senders send them again.",
+	}, func() float64 { return float64(c.broker.Dropped()) }))
+	return reg
+}
