@@ -70,6 +70,9 @@ type (
 	Lost struct{}
 	// Received is a payload from the hub.
 	Received struct{ Payload []byte }
+	// HubStarted tells that the hub came to the broker anew: it no longer knows
+	// our session.
+	HubStarted struct{}
 	// Appended tells that the log has grown.
 	Appended struct{}
 	// Applied answers an Apply or Fetch with the feed's cursor as it now is.
@@ -201,6 +204,11 @@ func (e *Engine) Step(now Instant, in any) []any {
 		e.lost("")
 	case Received:
 		e.received(in.Payload)
+	case HubStarted:
+		if e.phase == phaseOpen || e.phase == phaseHello {
+			e.hellos = 0
+			e.hello()
+		}
 	case Applied:
 		e.applied(in)
 	case Follow:

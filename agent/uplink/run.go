@@ -209,7 +209,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 			if !ok {
 				continue
 			}
-			in = Received{m.Payload}
+			in = received(m)
 		case <-u.lost():
 			u.link.Close()
 			u.link, in = nil, Lost{}
@@ -228,6 +228,18 @@ func (u *Uplink) Run(ctx context.Context) error {
 		u.publish()
 		timer.Reset(max(u.engine.Next()-u.o.Clock().Mono, time.Millisecond))
 	}
+}
+
+// received tells the hub's own topic from what is meant for this agent. Only a
+// live message on the former is news: a retained one was there before.
+func received(m Message) any {
+	switch {
+	case m.Topic != protocol.TopicHub:
+		return Received{m.Payload}
+	case m.Retained:
+		return Tick{}
+	}
+	return HubStarted{}
 }
 
 func (u *Uplink) messages() <-chan Message {

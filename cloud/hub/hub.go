@@ -77,7 +77,12 @@ func New(ctx context.Context, o Options) (*Hub, error) {
 		if err != nil {
 			return err
 		}
-		h.epoch, h.boot = max(h.epoch, 1), uint32(boot+1)
+		if h.epoch == 0 {
+			// Two databases of one chain must not share an epoch, or cursors
+			// of the first would be taken for cursors of the second.
+			h.epoch = uint64(max(h.now().Unix(), 1))
+		}
+		h.boot = uint32(boot + 1)
 		if err := setCounter(tx, "epoch", h.epoch); err != nil {
 			return err
 		}

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"counterpart/protocol"
 	"counterpart/protocol/gtin"
@@ -50,18 +52,39 @@ const (
 	longBytesMax = 8000
 )
 
-// text reads free text.
+// text reads free text, on one line.
 func (c *cells) text(column string, bytesMax int) (g given[string]) {
 	v := c.row.cell(column)
-	switch {
-	case !v.given:
+	if !v.given {
 		return g
-	case len(v.text) > bytesMax:
+	}
+	text := oneLine(v.text)
+	switch {
+	case len(text) > bytesMax:
 		c.outOfRange(column, "is longer than "+strconv.Itoa(bytesMax)+" bytes")
-	case !protocol.ValidText(v.text, bytesMax):
+	case !protocol.ValidText(text, bytesMax):
 		c.outOfRange(column, "holds control characters or is not UTF-8")
 	}
-	return giveAs(v.text)
+	return giveAs(text)
+}
+
+// oneLine turns line breaks and tabs, which addresses of other systems hold,
+// into spaces, and drops the characters U+0080 to U+009F, which print nothing
+// and are what a wrong code page leaves of quotes and trade marks.
+func oneLine(text string) string {
+	if !utf8.ValidString(text) || !strings.ContainsFunc(text, unicode.IsControl) {
+		return text
+	}
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t', r == '\n', r == '\r':
+			return ' '
+		case r >= 0x80 && r <= 0x9f:
+			return -1
+		}
+		return r
+	}, text)
 }
 
 // word reads text without space around it that is empty or passes valid.

@@ -11,10 +11,16 @@ import (
 // errAmbiguous is returned where a code belongs to several items.
 var errAmbiguous = errors.New("several items carry the code")
 
+// codeBytesMax bounds what is looked up as a code; no scanner sends more.
+const codeBytesMax = 2048
+
 // owner finds the item that a code names: an exact SKU first, then a code as it
 // is stored, then any scanned form of a GTIN. ok is false where nothing is
 // found. An ambiguous code comes with its candidates.
 func owner(r ledger.Reader, code string) (o ledger.CodeOwner, ok bool, err error) {
+	if len(code) > codeBytesMax {
+		return o, false, nil
+	}
 	if protocol.ValidSKU(code) {
 		item, err := ledger.ReadItem(r, protocol.SKU(code))
 		if err != nil || item != nil {

@@ -33,7 +33,7 @@ func (c *importCommand) Run(ctx context.Context, out io.Writer) (err error) {
 	if c.Store != "" {
 		address += "?store=" + url.QueryEscape(c.Store)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, address, f)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, address, io.NopCloser(f))
 	if err != nil {
 		return err
 	}
