@@ -113,7 +113,12 @@ func (c *Cloud) Run(ctx context.Context, ready func(http, mqtt string)) error {
 		return nil
 	})
 	up := make(chan struct{})
-	g.Go(func() error { return c.broker.Run(ctx, c.handlers(ctx, up)) })
+	g.Go(func() error {
+		if err := c.broker.Run(ctx, c.handlers(ctx, up)); ctx.Err() == nil {
+			return fmt.Errorf("broker: %w", err)
+		}
+		return nil
+	})
 	g.Go(func() error { return c.ingest(ctx) })
 	g.Go(func() error {
 		select {

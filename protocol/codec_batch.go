@@ -21,14 +21,28 @@ func decodeBatch(c *check, w *wire.Batch) *Batch {
 func encodeAck(m *Ack) *wire.Ack {
 	return &wire.Ack{
 		Session: sent(m.Session, m.Session[:]), Inc: sent(m.Inc, m.Inc[:]), Seq: uint64(m.Seq),
-		Hash: sent(m.Hash, m.Hash[:]), Safe: uint64(m.Safe), Credit: m.Credit, Feeds: encodeFeeds(m.Feeds),
+		Hash: sent(m.Hash, m.Hash[:]), Safe: uint64(m.Safe), Credit: m.Credit, Own: encodeOwnRun(m.Own),
 	}
+}
+
+func encodeOwnRun(r *OwnRun) *wire.OwnRun {
+	if r == nil {
+		return nil
+	}
+	return &wire.OwnRun{Feed: string(r.Feed), Epoch: r.Epoch, After: r.After, Upto: r.Upto}
+}
+
+func decodeOwnRun(w *wire.OwnRun) *OwnRun {
+	if w == nil {
+		return nil
+	}
+	return &OwnRun{Feed: FeedID(w.Feed), Epoch: w.Epoch, After: w.After, Upto: w.Upto}
 }
 
 func decodeAck(c *check, w *wire.Ack) *Ack {
 	return &Ack{
 		Session: decodeSession(c, w.Session), Inc: decodeInc(c, w.Inc), Seq: Seq(w.Seq),
-		Hash: decodeHash(c, w.Hash), Safe: Seq(w.Safe), Credit: w.Credit, Feeds: decodeFeeds(w.Feeds),
+		Hash: decodeHash(c, w.Hash), Safe: Seq(w.Safe), Credit: w.Credit, Own: decodeOwnRun(w.Own),
 	}
 }
 

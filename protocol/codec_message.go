@@ -147,7 +147,9 @@ func checkMessage(c *check, m Message) {
 	case *Batch:
 		c.frame(m.Frame, m.Count)
 	case *Ack:
-		c.feeds(m.Feeds)
+		if m.Own != nil {
+			c.feed(m.Own.Feed)
+		}
 	case *Nack:
 		c.text("reason", m.Reason)
 	case *Beat:

@@ -144,7 +144,7 @@ func exampleMessages() map[string]protocol.Message {
 		"batch": &protocol.Batch{
 			Session: sampleSession, Inc: sampleInc, FirstSeq: 1041, PrevHash: hash, Count: 2, Checksum: protocol.FrameChecksum([]byte("frame")), Frame: []byte("frame"),
 		},
-		"ack":   &protocol.Ack{Session: sampleSession, Inc: sampleInc, Seq: 1042, Hash: hash, Safe: 1040, Credit: 7, Feeds: feeds},
+		"ack":   &protocol.Ack{Session: sampleSession, Inc: sampleInc, Seq: 1042, Hash: hash, Safe: 1040, Credit: 7, Own: &protocol.OwnRun{Feed: "peer/s1", Epoch: 1, After: 2000, Upto: 2042}},
 		"nack":  &protocol.Nack{Session: sampleSession, Inc: sampleInc, Want: 1041, Reason: "gap"},
 		"beat":  &protocol.Beat{Session: sampleSession, LastSeq: 1042, LastHash: hash, ClockMs: 1_795_252_942_000, Disk: "ok", Feeds: feeds},
 		"fence": &protocol.Fence{Session: sampleSession, Nonce: 5, Reason: protocol.DuplicateIdentity, Message: "Two machines use this identity.", Action: protocol.FenceStop, RetryAfterMs: 60_000},

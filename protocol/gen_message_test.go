@@ -52,8 +52,16 @@ func drawBatch(t *rapid.T) protocol.Message {
 func drawAck(t *rapid.T) protocol.Message {
 	return &protocol.Ack{
 		Session: genSession.Draw(t, "session"), Inc: genInc.Draw(t, "inc"), Seq: seq(t, "seq"), Hash: genHash.Draw(t, "hash"),
-		Safe: seq(t, "safe"), Credit: rapid.Uint32().Draw(t, "credit"), Feeds: few(t, "feeds", genFeedPos, 3),
+		Safe: seq(t, "safe"), Credit: rapid.Uint32().Draw(t, "credit"), Own: drawOwnRun(t),
 	}
+}
+
+func drawOwnRun(t *rapid.T) *protocol.OwnRun {
+	if rapid.Bool().Draw(t, "no own run") {
+		return nil
+	}
+	pos := genFeedPos.Draw(t, "own")
+	return &protocol.OwnRun{Feed: pos.Feed, Epoch: pos.Epoch, After: pos.Offset, Upto: rapid.Uint64().Draw(t, "upto")}
 }
 
 func drawNack(t *rapid.T) protocol.Message {

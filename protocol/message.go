@@ -89,7 +89,17 @@ type Ack struct {
 	Hash    Hash
 	Safe    Seq
 	Credit  uint32
-	Feeds   []FeedPos // offsets that the transaction wrote
+	Own     *OwnRun // nil while there is none
+}
+
+// OwnRun is a stretch of a store's event feed that holds nothing but events of
+// the acknowledged stream. Who has applied the feed up to After, or into the
+// stretch, has therefore applied it up to Upto.
+type OwnRun struct {
+	Feed  FeedID
+	Epoch uint64
+	After uint64
+	Upto  uint64
 }
 
 // Nack asks to go back to Want.

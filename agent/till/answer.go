@@ -129,9 +129,6 @@ func readAnswer(r ledger.Reader, c protocol.Call, sum uint64) (*keptAnswer, erro
 }
 
 func keepAnswer(tx ledger.Tx, c protocol.Call, k keptAnswer) error {
-	if c.Key == "" {
-		return nil
-	}
 	return ledger.SetNote(tx, k.encode(), noteAnswer, c.Route, c.Key)
 }
 

@@ -97,7 +97,7 @@ func (t *Till) applyLoad(ctx context.Context) (applied bool, err error) {
 		if err != nil {
 			return err
 		}
-		a := &act{Till: t, tx: tx, now: now, mono: mono}
+		a := &act{desk: desk{Till: t, r: tx, now: now}, tx: tx, mono: mono}
 		if a.shop, err = t.readShop(tx); err != nil {
 			return err
 		}

@@ -12,44 +12,44 @@ import (
 
 // Move records a movement of stock and answers 201 with its document.
 func (t *Till) Move(ctx context.Context, c protocol.Call, r stock.MovementRequest) (protocol.Answer, error) {
-	return t.do(ctx, c, func(a *act) (protocol.Answer, error) { return a.move(r) })
+	return t.do(ctx, c, nil, func(a *act) (outcome, error) { return a.move(r) })
 }
 
-func (a *act) move(r stock.MovementRequest) (protocol.Answer, error) {
+func (a *act) move(r stock.MovementRequest) (outcome, error) {
 	if err := r.Validate(sale.ContainsCardNumber); err != nil {
-		return protocol.Answer{}, err
+		return outcome{}, err
 	}
 	lines, err := a.resolveForMovement(r.Lines)
 	if err != nil {
-		return protocol.Answer{}, err
+		return outcome{}, err
 	}
 	var seen []protocol.StreamPos
 	if r.Type == string(protocol.Count) {
 		if err := a.readBooks(lines); err != nil {
-			return protocol.Answer{}, err
+			return outcome{}, err
 		}
 		if seen, err = a.seen(a.tx); err != nil {
-			return protocol.Answer{}, err
+			return outcome{}, err
 		}
 	}
 	m, moves, err := stock.BuildMovement(a.o.Origin.Store, r, lines, seen)
 	if err != nil {
-		return protocol.Answer{}, err
+		return outcome{}, err
 	}
 	return a.logMovement(m, moves)
 }
 
 // logMovement logs a movement and answers with its document.
-func (a *act) logMovement(m *protocol.Movement, moves []protocol.Move) (protocol.Answer, error) {
+func (a *act) logMovement(m *protocol.Movement, moves []protocol.Move) (outcome, error) {
 	ev := &protocol.Event{Kind: protocol.KindMovement, Moves: moves, Movement: m}
 	if err := a.log(ev); err != nil {
-		return protocol.Answer{}, err
+		return outcome{}, err
 	}
 	doc, err := a.movementDocument(a.tx, logged{id: a.logged, clock: protocol.Clock{WallMs: a.now.UnixMilli()}, event: ev})
 	if err != nil {
-		return protocol.Answer{}, err
+		return outcome{}, err
 	}
-	return answerJSON(http.StatusCreated, doc)
+	return outcome{http.StatusCreated, doc}, nil
 }
 
 func (a *act) resolveForMovement(lines []stock.MovementLine) ([]stock.Resolved, error) {

@@ -12,12 +12,12 @@ import (
 // Return takes goods back and answers with the return's document: 201, or 200
 // and the first document where another POS reports a return again.
 func (t *Till) Return(ctx context.Context, c protocol.Call, r sale.ReturnRequest) (protocol.Answer, error) {
-	return t.do(ctx, c, func(a *act) (protocol.Answer, error) { return a.takeBack(r) })
+	return t.do(ctx, c, nil, func(a *act) (outcome, error) { return a.takeBack(r) })
 }
 
-func (a *act) takeBack(r sale.ReturnRequest) (protocol.Answer, error) {
+func (a *act) takeBack(r sale.ReturnRequest) (outcome, error) {
 	if err := r.Validate(); err != nil {
-		return protocol.Answer{}, err
+		return outcome{}, err
 	}
 	if first, ok, err := a.reported(r.External, protocol.SaleReturn); err != nil || ok {
 		return first, err
@@ -27,7 +27,7 @@ func (a *act) takeBack(r sale.ReturnRequest) (protocol.Answer, error) {
 	if r.ReceiptNo != "" {
 		o, err := a.readOriginal(protocol.ReceiptNo(r.ReceiptNo))
 		if err != nil {
-			return protocol.Answer{}, err
+			return outcome{}, err
 		}
 		if o != nil {
 			original, training = &o.Original, o.Sale.Training
@@ -41,15 +41,18 @@ func (a *act) takeBack(r sale.ReturnRequest) (protocol.Answer, error) {
 	moment := a.moment(r.External)
 	lines, err := a.resolveForSale(codes, priced, r.External != nil, moment, "Nothing was returned.")
 	if err != nil {
-		return protocol.Answer{}, err
+		return outcome{}, err
 	}
 	terms, err := a.terms(protocol.TillID(r.Till), training, moment, lines)
 	if err != nil {
-		return protocol.Answer{}, err
+		return outcome{}, err
+	}
+	if terms.Number, err = a.nextNumber(terms.Till, terms.Series); err != nil {
+		return outcome{}, err
 	}
 	s, moves, err := sale.BuildReturn(terms, r, original, lines)
 	if err != nil {
-		return protocol.Answer{}, err
+		return outcome{}, err
 	}
 	return a.logReversal(s, moves)
 }
@@ -62,41 +65,44 @@ func (t *Till) Void(ctx context.Context, c protocol.Call, no protocol.ReceiptNo,
 	if c.Key != "" && !strings.Contains(c.Route, string(no)) {
 		c.Route += " " + string(no)
 	}
-	return t.do(ctx, c, func(a *act) (protocol.Answer, error) { return a.void(no, r) })
+	return t.do(ctx, c, nil, func(a *act) (outcome, error) { return a.void(no, r) })
 }
 
-func (a *act) void(no protocol.ReceiptNo, r sale.VoidRequest) (protocol.Answer, error) {
+func (a *act) void(no protocol.ReceiptNo, r sale.VoidRequest) (outcome, error) {
 	o, err := a.readOriginal(no)
 	if err != nil {
-		return protocol.Answer{}, err
+		return outcome{}, err
 	}
 	if o == nil {
-		return protocol.Answer{}, errNoReceipt(no, "Nothing was voided. ")
+		return outcome{}, errNoReceipt(no, "Nothing was voided. ")
 	}
 	if o.agent != a.o.Origin.Agent {
-		return protocol.Answer{}, protocol.Refuse(protocol.Conflict, "Receipt "+string(no)+" was made on the machine "+string(o.agent)+
+		return outcome{}, protocol.Refuse(protocol.Conflict, "Receipt "+string(no)+" was made on the machine "+string(o.agent)+
 			" and can be voided only there. Nothing was voided. Void it there, or return the goods.").With("receipt_no", string(no))
 	}
 	terms, err := a.terms(o.Sale.Till, o.Sale.Training, a.now, nil)
 	if err != nil {
-		return protocol.Answer{}, err
+		return outcome{}, err
+	}
+	if terms.Number, err = a.nextNumber(terms.Till, terms.Series); err != nil {
+		return outcome{}, err
 	}
 	s, moves, err := sale.BuildVoid(terms, &o.Original, r, o.moves)
 	if err != nil {
-		return protocol.Answer{}, err
+		return outcome{}, err
 	}
 	return a.logReversal(s, moves)
 }
 
 // logReversal is logSale for receipts whose items come from another receipt.
-func (a *act) logReversal(s *protocol.Sale, moves []protocol.Move) (protocol.Answer, error) {
+func (a *act) logReversal(s *protocol.Sale, moves []protocol.Move) (outcome, error) {
 	skus := make([]protocol.SKU, len(s.Lines))
 	for i, l := range s.Lines {
 		skus[i] = l.Item.SKU
 	}
 	items, err := ledger.ReadItems(a.tx, skus)
 	if err != nil {
-		return protocol.Answer{}, err
+		return outcome{}, err
 	}
 	lines := make([]sale.Resolved, len(items))
 	for i := range items {

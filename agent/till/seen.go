@@ -91,7 +91,7 @@ func (t *Till) seeStream(ctx context.Context, inc protocol.Inc, last protocol.Se
 		if err != nil {
 			return err
 		}
-		a := &act{Till: t, tx: tx, now: now, mono: mono, shop: shop}
+		a := &act{desk: desk{Till: t, r: tx, now: now, shop: shop}, tx: tx, mono: mono}
 		if appended, err = a.logSeen(counts, own); err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package till
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"time"
@@ -22,90 +21,118 @@ const warnBelowZero = "below_zero"
 // Sell records a sale and answers with its document: 201, or 200 and the first
 // document where another POS reports a sale again.
 func (t *Till) Sell(ctx context.Context, c protocol.Call, r sale.Request) (protocol.Answer, error) {
-	return t.do(ctx, c, func(a *act) (protocol.Answer, error) { return a.sell(r) })
+	var p preparedSale
+	prepare := func(d *desk) { p, p.err = d.prepareSale(r) }
+	return t.do(ctx, c, prepare, func(a *act) (outcome, error) {
+		if first, ok, err := a.reported(r.External, protocol.SaleSale); err != nil || ok {
+			return first, err
+		}
+		if p.err != nil {
+			return outcome{}, p.err
+		}
+		s := p.sale
+		s.Warnings = slices.Clip(s.Warnings)
+		var err error
+		if s.Number, err = a.nextNumber(s.Till, s.Series); err != nil {
+			return outcome{}, err
+		}
+		return a.logSale(&s, p.moves, p.lines)
+	})
 }
 
-func (a *act) sell(r sale.Request) (protocol.Answer, error) {
+// preparedSale is a sale that lacks nothing but its number and the warnings
+// that the book gives.
+type preparedSale struct {
+	sale  protocol.Sale
+	moves []protocol.Move
+	lines []sale.Resolved
+	err   error // why there is none
+}
+
+func (d *desk) prepareSale(r sale.Request) (preparedSale, error) {
 	if err := r.Validate(); err != nil {
-		return protocol.Answer{}, err
-	}
-	if first, ok, err := a.reported(r.External, protocol.SaleSale); err != nil || ok {
-		return first, err
+		return preparedSale{}, err
 	}
 	codes := make([]string, len(r.Lines))
 	priced := make([]bool, len(r.Lines))
 	for i, l := range r.Lines {
 		codes[i], priced[i] = l.Code, l.UnitPriceMinor != nil || l.AmountMinor != nil
 	}
-	moment := a.moment(r.External)
-	lines, err := a.resolveForSale(codes, priced, r.External != nil, moment, "Nothing was sold.")
+	moment := d.moment(r.External)
+	lines, err := d.resolveForSale(codes, priced, r.External != nil, moment, "Nothing was sold.")
 	if err != nil {
-		return protocol.Answer{}, err
+		return preparedSale{}, err
 	}
-	terms, err := a.terms(protocol.TillID(r.Till), r.Training, moment, lines)
+	terms, err := d.terms(protocol.TillID(r.Till), r.Training, moment, lines)
 	if err != nil {
-		return protocol.Answer{}, err
+		return preparedSale{}, err
 	}
 	s, moves, err := sale.Build(terms, r, lines)
 	if err != nil {
-		return protocol.Answer{}, err
+		return preparedSale{}, err
 	}
-	return a.logSale(s, moves, lines)
+	return preparedSale{sale: *s, moves: moves, lines: lines}, nil
+}
+
+// nextNumber is the next receipt number of a till and series. It is used when
+// the receipt is in the log, so a refusal leaves no gap.
+func (a *act) nextNumber(till protocol.TillID, series string) (uint64, error) {
+	stream, err := ledger.ReadStream(a.tx, a.o.Origin)
+	return stream.LastReceipt(till, series) + 1, err
 }
 
 // moment is the time whose prices, rates and business date apply: now, or
 // when another POS made its receipt.
-func (a *act) moment(x *sale.External) time.Time {
+func (d *desk) moment(x *sale.External) time.Time {
 	if x == nil {
-		return a.now
+		return d.now
 	}
 	if at, err := time.Parse(time.RFC3339, x.OccurredAt); err == nil {
 		return at
 	}
-	if day, err := time.ParseInLocation(time.DateOnly, x.BusinessDate, a.shop.loc); err == nil {
+	if day, err := time.ParseInLocation(time.DateOnly, x.BusinessDate, d.shop.loc); err == nil {
 		return day.Add(12 * time.Hour)
 	}
-	return a.now
+	return d.now
 }
 
 // reported finds the document of a sale or return that another POS has
 // reported before. One id for two different kinds is refused, since taking
 // the second for a repeat would lose it in silence.
-func (a *act) reported(x *sale.External, kind protocol.SaleType) (protocol.Answer, bool, error) {
+func (a *act) reported(x *sale.External, kind protocol.SaleType) (outcome, bool, error) {
 	if x == nil {
-		return protocol.Answer{}, false, nil
+		return outcome{}, false, nil
 	}
 	ids, err := ledger.ExternalEvents(a.tx, x.Source, x.ID)
 	if err != nil || len(ids) == 0 {
-		return protocol.Answer{}, false, err
+		return outcome{}, false, err
 	}
 	for _, id := range ids {
 		e, ok, err := readLogged(a.tx, id)
 		if err != nil {
-			return protocol.Answer{}, false, err
+			return outcome{}, false, err
 		}
 		if !ok || e.event.Sale == nil {
 			continue
 		}
 		if e.event.Sale.Type != kind {
-			return protocol.Answer{}, false, protocol.Refuse(protocol.Conflict, "The id "+x.ID+" of "+x.Source+" was recorded before as a "+string(e.event.Sale.Type)+
+			return outcome{}, false, protocol.Refuse(protocol.Conflict, "The id "+x.ID+" of "+x.Source+" was recorded before as a "+string(e.event.Sale.Type)+
 				". What was recorded then stands; nothing was recorded now. Send it with an id of its own.")
 		}
 		doc, err := a.saleDocument(a.tx, e)
 		if err != nil {
-			return protocol.Answer{}, false, err
+			return outcome{}, false, err
 		}
-		answer, err := answerJSON(http.StatusOK, doc)
-		return answer, true, err
+		return outcome{http.StatusOK, doc}, true, nil
 	}
-	return protocol.Answer{}, false, protocol.Refuse(protocol.Conflict, "The id "+x.ID+" of "+x.Source+
+	return outcome{}, false, protocol.Refuse(protocol.Conflict, "The id "+x.ID+" of "+x.Source+
 		" was recorded before, and its document is no longer on this machine. What was recorded then stands; nothing was recorded now. Look it up at head office.")
 }
 
 // resolveForSale finds out what sale.Build needs to know of each code. What
 // another POS has sold already is never refused.
-func (a *act) resolveForSale(codes []string, priced []bool, external bool, at time.Time, nothing string) ([]sale.Resolved, error) {
-	v := resolver{r: a.tx, patterns: a.o.Patterns, nothing: nothing}
+func (d *desk) resolveForSale(codes []string, priced []bool, external bool, at time.Time, nothing string) ([]sale.Resolved, error) {
+	v := resolver{r: d.r, patterns: d.o.Patterns, nothing: nothing}
 	all, err := v.resolve(codes)
 	if err != nil {
 		return nil, err
@@ -130,7 +157,7 @@ func (a *act) resolveForSale(codes []string, priced []bool, external bool, at ti
 	if len(skus) == 0 {
 		return lines, nil
 	}
-	lists, err := ledger.ReadPrices(a.tx, a.shop.zone, skus)
+	lists, err := ledger.ReadPrices(d.r, d.shop.zone, skus)
 	if err != nil {
 		return nil, err
 	}
@@ -140,29 +167,25 @@ func (a *act) resolveForSale(codes []string, priced []bool, external bool, at ti
 			continue
 		}
 		if !all[i].ask {
-			lines[i].Price = a.shop.priceInForce(lines[i].Item, lists[n], at)
+			lines[i].Price = d.shop.priceInForce(lines[i].Item, lists[n], at)
 		}
 		n++
 	}
 	return lines, nil
 }
 
-// terms are the store's terms for a receipt at a time. A zone's taxes are all
+// terms are the store's terms for a receipt at a time, but for its number. A zone's taxes are all
 // inclusive or all exclusive; should they differ, the first tax on the receipt
 // decides for all of it.
-func (a *act) terms(till protocol.TillID, training bool, at time.Time, lines []sale.Resolved) (sale.Terms, error) {
+func (d *desk) terms(till protocol.TillID, training bool, at time.Time, lines []sale.Resolved) (sale.Terms, error) {
 	if till == "" {
 		till = tillDefault
 	}
-	series := a.o.Series
+	series := d.o.Series
 	if training {
 		series = "T" + series
 	}
-	stream, err := ledger.ReadStream(a.tx, a.o.Origin)
-	if err != nil {
-		return sale.Terms{}, err
-	}
-	lists, err := ledger.Taxes(a.tx, a.shop.zone)
+	lists, err := ledger.Taxes(d.r, d.shop.zone)
 	if err != nil {
 		return sale.Terms{}, err
 	}
@@ -175,11 +198,11 @@ func (a *act) terms(till protocol.TillID, training bool, at time.Time, lines []s
 		return nil
 	}
 	t := sale.Terms{
-		Agent: a.o.Origin.Agent, Till: till, Series: series, Number: stream.LastReceipt(till, series) + 1,
-		BusinessDate: a.shop.businessDate(at), Currency: a.shop.record.Currency, CashRounding: a.shop.record.CashRounding,
+		Agent: d.o.Origin.Agent, Till: till, Series: series,
+		BusinessDate: d.shop.businessDate(at), Currency: d.shop.record.Currency, CashRounding: d.shop.record.CashRounding,
 		Rate: func(code string) (protocol.RatePPM, bool) {
 			if l := find(code); l != nil {
-				return a.shop.rateInForce(l, at)
+				return d.shop.rateInForce(l, at)
 			}
 			return 0, false
 		},
@@ -201,18 +224,17 @@ func (a *act) terms(till protocol.TillID, training bool, at time.Time, lines []s
 
 // logSale logs a receipt, with the warnings that the book gives, and answers
 // with its document.
-func (a *act) logSale(s *protocol.Sale, moves []protocol.Move, lines []sale.Resolved) (protocol.Answer, error) {
+func (a *act) logSale(s *protocol.Sale, moves []protocol.Move, lines []sale.Resolved) (outcome, error) {
 	if err := a.warnBelowZero(s, moves); err != nil {
-		return protocol.Answer{}, err
+		return outcome{}, err
 	}
 	if err := a.log(&protocol.Event{Kind: protocol.KindSale, Moves: moves, Sale: s}); err != nil {
-		return protocol.Answer{}, err
+		return outcome{}, err
 	}
-	doc := sale.NewDocument(sale.Meta{
+	return outcome{http.StatusCreated, sale.NewDocument(sale.Meta{
 		EventID: a.logged, Inc: a.logged.Inc, Seq: a.logged.Seq, Store: a.o.Origin.Store, Agent: a.o.Origin.Agent,
 		At: a.shop.display(a.now), Item: itemsOf(lines),
-	}, s)
-	return answerJSON(http.StatusCreated, doc)
+	}, s)}, nil
 }
 
 // itemsOf names the items of resolved lines.
@@ -255,9 +277,4 @@ func (a *act) warnBelowZero(s *protocol.Sale, moves []protocol.Move) error {
 		}
 	}
 	return nil
-}
-
-func answerJSON(status int, doc any) (protocol.Answer, error) {
-	body, err := json.Marshal(doc)
-	return protocol.Answer{Status: status, Body: body}, err
 }

@@ -10,6 +10,7 @@ package till
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"strings"
 	"sync"
@@ -76,53 +77,92 @@ func New(o Options) *Till {
 	return &Till{o: o.withDefaults()}
 }
 
+// desk reads one state of the store for a request that came at now.
+type desk struct {
+	*Till
+	r    ledger.Reader
+	now  time.Time
+	shop *shop
+}
+
 // act is one request inside its transaction. The driver may run it more than
 // once, so it changes nothing but tx and itself.
 type act struct {
-	*Till
+	desk
 	tx   ledger.Tx
 	call protocol.Call
-	now  time.Time
 	mono int64
-	shop *shop
 	// logged is the event that the act appended, zero for none.
 	logged protocol.EventID
 }
 
-// do runs work in one transaction, together with the look-up of a repeated
+// outcome is what a request is answered with. The document holds nothing of
+// the transaction.
+type outcome struct {
+	status   int
+	document any
+}
+
+// do runs record in one transaction, together with the look-up of a repeated
 // call, the check that this machine may sell at all, and the answer's note.
-func (t *Till) do(ctx context.Context, c protocol.Call, work func(*act) (protocol.Answer, error)) (protocol.Answer, error) {
+//
+// prepare, which may be nil, reads before that what needs no transaction: the
+// catalogue and the store's terms. Tills prepare side by side while only one
+// transaction runs at a time. What it could not do it keeps for record to
+// refuse, because a repeated call is answered first.
+func (t *Till) do(ctx context.Context, c protocol.Call, prepare func(*desk), record func(*act) (outcome, error)) (protocol.Answer, error) {
 	release, err := t.running.enter(c)
 	if err != nil {
 		return protocol.Answer{}, err
 	}
 	defer release()
-	now, mono, sum := t.o.Now(), t.o.Mono(), bodySum(c)
-	var answer protocol.Answer
+	d, mono, sum := desk{Till: t, now: t.o.Now()}, t.o.Mono(), bodySum(c)
+	if prepare != nil {
+		err := t.o.Driver.View(ctx, func(r ledger.Reader) (err error) {
+			d.r = r
+			if d.shop, err = t.readShop(r); err == nil {
+				prepare(&d)
+			}
+			return err
+		})
+		if err != nil {
+			return protocol.Answer{}, err
+		}
+	}
+	var answer *protocol.Answer
+	var out outcome
 	var appended, ready bool
 	err = t.o.Driver.Update(ctx, func(tx ledger.Tx) error {
-		appended, ready = false, false
+		answer, appended, ready = nil, false, false
 		kept, err := readAnswer(tx, c, sum)
 		if err != nil {
 			return err
 		}
 		if kept != nil {
-			answer = kept.answer
+			answer = &kept.answer
 			return nil
 		}
 		if err := t.mayWork(tx); err != nil {
 			return err
 		}
 		ready = true
-		a := &act{Till: t, tx: tx, call: c, now: now, mono: mono}
-		if a.shop, err = t.readShop(tx); err != nil {
-			return err
+		a := &act{desk: desk{Till: t, r: tx, now: d.now, shop: d.shop}, tx: tx, call: c, mono: mono}
+		if a.shop == nil {
+			if a.shop, err = t.readShop(tx); err != nil {
+				return err
+			}
 		}
-		if answer, err = work(a); err != nil {
+		if out, err = record(a); err != nil {
 			return err
 		}
 		appended = !a.logged.IsZero()
-		return keepAnswer(tx, c, keptAnswer{sum: sum, atMs: now.UnixMilli(), event: a.logged, answer: answer})
+		if c.Key == "" {
+			return nil
+		}
+		if answer, err = answerJSON(out); err != nil {
+			return err
+		}
+		return keepAnswer(tx, c, keptAnswer{sum: sum, atMs: d.now.UnixMilli(), event: a.logged, answer: *answer})
 	})
 	if err != nil {
 		return protocol.Answer{}, err
@@ -133,8 +173,18 @@ func (t *Till) do(ctx context.Context, c protocol.Call, work func(*act) (protoco
 	if appended {
 		t.o.Appended()
 	}
-	t.pruneAnswers(ctx, c, now)
-	return answer, nil
+	t.pruneAnswers(ctx, c, d.now)
+	if answer == nil {
+		if answer, err = answerJSON(out); err != nil {
+			return protocol.Answer{}, err
+		}
+	}
+	return *answer, nil
+}
+
+func answerJSON(out outcome) (*protocol.Answer, error) {
+	body, err := json.Marshal(out.document)
+	return &protocol.Answer{Status: out.status, Body: body}, err
 }
 
 // log appends an event of this machine and folds it.

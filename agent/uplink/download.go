@@ -196,14 +196,14 @@ func (e *Engine) applied(in Applied) {
 
 // ownEvents moves the cursor of the store's event feed over events that this
 // agent wrote itself, so that they need not come down again.
-func (e *Engine) ownEvents(p protocol.FeedPos, fresh uint64) {
-	f := e.down[p.Feed]
-	if f == nil || p.Epoch != e.epoch {
+func (e *Engine) ownEvents(r *protocol.OwnRun) {
+	f := e.down[r.Feed]
+	if f == nil || r.Epoch != e.epoch {
 		return
 	}
-	f.head = max(f.head, p.Offset)
-	if f.busy > 0 || f.whole || len(f.waiting) > 0 || fresh == 0 || p.Offset < fresh || f.cursor.Offset != p.Offset-fresh || !f.cursor.Tail {
+	f.head = max(f.head, r.Upto)
+	if f.busy > 0 || f.whole || len(f.waiting) > 0 || !f.cursor.Tail || f.cursor.Offset < r.After || f.cursor.Offset >= r.Upto {
 		return
 	}
-	f.cursor.Offset, f.cursor.Epoch, f.own = p.Offset, p.Epoch, true
+	f.cursor.Offset, f.cursor.Epoch, f.own = r.Upto, r.Epoch, true
 }

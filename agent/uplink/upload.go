@@ -52,8 +52,8 @@ func (e *Engine) ack(m *protocol.Ack) {
 		u.flight = u.flight[1:]
 	}
 	u.window = int(max(1, min(m.Credit, 64)))
-	for _, p := range m.Feeds {
-		e.ownEvents(p, uint64(fresh))
+	if m.Own != nil {
+		e.ownEvents(m.Own)
 	}
 }
 

@@ -162,8 +162,7 @@ func (in *incoming) apply(tx ledger.Tx) error {
 		return err
 	}
 	if res.Applied == 0 {
-		in.offset, err = ledger.FeedHead(tx, protocol.PeerFeed(o.Store))
-		return err
+		return nil
 	}
 	in.offset, err = ledger.AppendPeer(tx, o, res.Stream.Seq-protocol.Seq(res.Applied)+1, res.Applied)
 	return err
@@ -200,6 +199,7 @@ func (h *Hub) answer(in *incoming, last bool) {
 	s.cursor, s.nackedWant = in.res.Stream.Seq, 0
 	s.lastSeq = max(s.lastSeq, s.cursor)
 	s.noteCaughtUp(s.seenAt)
+	s.noteOwnRun(in.offset, uint64(in.res.Applied))
 	follows := s.feeds[protocol.PeerFeed(s.origin.Store)]
 	if follows != nil && !h.sharedLocked(s) && in.res.Applied > 0 && follows.sent == in.offset-uint64(in.res.Applied) {
 		// The sender has these events; there is nothing to send it.
@@ -210,8 +210,22 @@ func (h *Hub) answer(in *incoming, last bool) {
 		return
 	}
 	ack := &protocol.Ack{Session: s.id, Inc: in.batch.Inc, Seq: in.res.Stream.Seq, Hash: in.res.Stream.Hash, Safe: in.res.Stream.Seq, Credit: windowBatches}
-	ack.Feeds = []protocol.FeedPos{{Feed: protocol.PeerFeed(s.origin.Store), Epoch: h.epoch, Offset: in.offset}}
+	if s.ownUpto > 0 {
+		ack.Own = &protocol.OwnRun{Feed: protocol.PeerFeed(s.origin.Store), Epoch: h.epoch, After: s.ownAfter, Upto: s.ownUpto}
+	}
 	h.post(s.down, ack)
+}
+
+// noteOwnRun lengthens the stretch of the store's event feed that holds this
+// stream alone, or begins another.
+func (s *session) noteOwnRun(upto, events uint64) {
+	if events == 0 {
+		return
+	}
+	if s.ownUpto != upto-events {
+		s.ownAfter = upto - events
+	}
+	s.ownUpto = upto
 }
 
 func (h *Hub) sharedLocked(s *session) bool {

@@ -27,8 +27,11 @@ type session struct {
 	caughtUpAt    time.Time
 	cursor        protocol.Seq
 	nackedWant    protocol.Seq
-	feeds         map[protocol.FeedID]*follower
-	boots         []bootSeen
+	// ownAfter and ownUpto bound the last stretch of the store's event feed
+	// that holds nothing but this stream.
+	ownAfter, ownUpto uint64
+	feeds             map[protocol.FeedID]*follower
+	boots             []bootSeen
 }
 
 // bootSeen is a start of the agent's process and when it first said hello.

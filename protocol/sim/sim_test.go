@@ -1,8 +1,10 @@
 package sim_test
 
 import (
+	"bufio"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 
 	"counterpart/protocol/sim"
@@ -27,4 +29,30 @@ func TestI1_I20(t *testing.T) {
 		}
 	}
 	t.Logf("%d seeds", n)
+}
+
+// TestSeedsThatFailedOnce runs the seeds of testdata/seeds.
+func TestSeedsThatFailedOnce(t *testing.T) {
+	f, err := os.Open("testdata/seeds")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		number, _, _ := strings.Cut(lines.Text(), " ")
+		if number == "#" || number == "" {
+			continue
+		}
+		seed, err := strconv.ParseUint(number, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sim.Run(seed); err != nil {
+			t.Errorf("%s: %v", lines.Text(), err)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -1049,7 +1049,7 @@ type Ack struct {
 	Hash          []byte                 `protobuf:"bytes,4,opt,name=hash,proto3" json:"hash,omitempty"`
 	Safe          uint64                 `protobuf:"varint,5,opt,name=safe,proto3" json:"safe,omitempty"`
 	Credit        uint32                 `protobuf:"varint,6,opt,name=credit,proto3" json:"credit,omitempty"` // further batches that are welcome
-	Feeds         []*FeedPos             `protobuf:"bytes,7,rep,name=feeds,proto3" json:"feeds,omitempty"`    // offsets that the transaction wrote
+	Own           *OwnRun                `protobuf:"bytes,7,opt,name=own,proto3" json:"own,omitempty"`        // absent while there is none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1126,11 +1126,82 @@ func (x *Ack) GetCredit() uint32 {
 	return 0
 }
 
-func (x *Ack) GetFeeds() []*FeedPos {
+func (x *Ack) GetOwn() *OwnRun {
 	if x != nil {
-		return x.Feeds
+		return x.Own
 	}
 	return nil
+}
+
+// OwnRun is a stretch of a store's event feed that holds nothing but events of
+// the acknowledged stream. Who has applied the feed up to after, or into the
+// stretch, has therefore applied it up to upto.
+type OwnRun struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Feed          string                 `protobuf:"bytes,1,opt,name=feed,proto3" json:"feed,omitempty"`
+	Epoch         uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	After         uint64                 `protobuf:"varint,3,opt,name=after,proto3" json:"after,omitempty"`
+	Upto          uint64                 `protobuf:"varint,4,opt,name=upto,proto3" json:"upto,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OwnRun) Reset() {
+	*x = OwnRun{}
+	mi := &file_protocol_wire_message_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OwnRun) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OwnRun) ProtoMessage() {}
+
+func (x *OwnRun) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_message_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OwnRun.ProtoReflect.Descriptor instead.
+func (*OwnRun) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *OwnRun) GetFeed() string {
+	if x != nil {
+		return x.Feed
+	}
+	return ""
+}
+
+func (x *OwnRun) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *OwnRun) GetAfter() uint64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *OwnRun) GetUpto() uint64 {
+	if x != nil {
+		return x.Upto
+	}
+	return 0
 }
 
 // Nack asks to go back to want (hub to agent).
@@ -1146,7 +1217,7 @@ type Nack struct {
 
 func (x *Nack) Reset() {
 	*x = Nack{}
-	mi := &file_protocol_wire_message_proto_msgTypes[9]
+	mi := &file_protocol_wire_message_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1158,7 +1229,7 @@ func (x *Nack) String() string {
 func (*Nack) ProtoMessage() {}
 
 func (x *Nack) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[9]
+	mi := &file_protocol_wire_message_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1171,7 +1242,7 @@ func (x *Nack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nack.ProtoReflect.Descriptor instead.
 func (*Nack) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{9}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Nack) GetSession() []byte {
@@ -1217,7 +1288,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_protocol_wire_message_proto_msgTypes[10]
+	mi := &file_protocol_wire_message_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1229,7 +1300,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[10]
+	mi := &file_protocol_wire_message_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1242,7 +1313,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{10}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Beat) GetSession() []byte {
@@ -1302,7 +1373,7 @@ type Fence struct {
 
 func (x *Fence) Reset() {
 	*x = Fence{}
-	mi := &file_protocol_wire_message_proto_msgTypes[11]
+	mi := &file_protocol_wire_message_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1314,7 +1385,7 @@ func (x *Fence) String() string {
 func (*Fence) ProtoMessage() {}
 
 func (x *Fence) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[11]
+	mi := &file_protocol_wire_message_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1327,7 +1398,7 @@ func (x *Fence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fence.ProtoReflect.Descriptor instead.
 func (*Fence) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{11}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Fence) GetSession() []byte {
@@ -1387,7 +1458,7 @@ type Fork struct {
 
 func (x *Fork) Reset() {
 	*x = Fork{}
-	mi := &file_protocol_wire_message_proto_msgTypes[12]
+	mi := &file_protocol_wire_message_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +1470,7 @@ func (x *Fork) String() string {
 func (*Fork) ProtoMessage() {}
 
 func (x *Fork) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[12]
+	mi := &file_protocol_wire_message_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +1483,7 @@ func (x *Fork) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fork.ProtoReflect.Descriptor instead.
 func (*Fork) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{12}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Fork) GetOldInc() []byte {
@@ -1468,7 +1539,7 @@ type Delta struct {
 
 func (x *Delta) Reset() {
 	*x = Delta{}
-	mi := &file_protocol_wire_message_proto_msgTypes[13]
+	mi := &file_protocol_wire_message_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1480,7 +1551,7 @@ func (x *Delta) String() string {
 func (*Delta) ProtoMessage() {}
 
 func (x *Delta) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[13]
+	mi := &file_protocol_wire_message_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1493,7 +1564,7 @@ func (x *Delta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delta.ProtoReflect.Descriptor instead.
 func (*Delta) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{13}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Delta) GetSession() []byte {
@@ -1558,7 +1629,7 @@ type FeedRow struct {
 
 func (x *FeedRow) Reset() {
 	*x = FeedRow{}
-	mi := &file_protocol_wire_message_proto_msgTypes[14]
+	mi := &file_protocol_wire_message_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1570,7 +1641,7 @@ func (x *FeedRow) String() string {
 func (*FeedRow) ProtoMessage() {}
 
 func (x *FeedRow) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[14]
+	mi := &file_protocol_wire_message_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1583,7 +1654,7 @@ func (x *FeedRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedRow.ProtoReflect.Descriptor instead.
 func (*FeedRow) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{14}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *FeedRow) GetOffset() uint64 {
@@ -1623,7 +1694,7 @@ type PeerEvents struct {
 
 func (x *PeerEvents) Reset() {
 	*x = PeerEvents{}
-	mi := &file_protocol_wire_message_proto_msgTypes[15]
+	mi := &file_protocol_wire_message_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1635,7 +1706,7 @@ func (x *PeerEvents) String() string {
 func (*PeerEvents) ProtoMessage() {}
 
 func (x *PeerEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[15]
+	mi := &file_protocol_wire_message_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1648,7 +1719,7 @@ func (x *PeerEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerEvents.ProtoReflect.Descriptor instead.
 func (*PeerEvents) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{15}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PeerEvents) GetStore() string {
@@ -1714,7 +1785,7 @@ type Dack struct {
 
 func (x *Dack) Reset() {
 	*x = Dack{}
-	mi := &file_protocol_wire_message_proto_msgTypes[16]
+	mi := &file_protocol_wire_message_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1726,7 +1797,7 @@ func (x *Dack) String() string {
 func (*Dack) ProtoMessage() {}
 
 func (x *Dack) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[16]
+	mi := &file_protocol_wire_message_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1739,7 +1810,7 @@ func (x *Dack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dack.ProtoReflect.Descriptor instead.
 func (*Dack) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{16}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Dack) GetSession() []byte {
@@ -1790,7 +1861,7 @@ type Cmd struct {
 
 func (x *Cmd) Reset() {
 	*x = Cmd{}
-	mi := &file_protocol_wire_message_proto_msgTypes[17]
+	mi := &file_protocol_wire_message_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1802,7 +1873,7 @@ func (x *Cmd) String() string {
 func (*Cmd) ProtoMessage() {}
 
 func (x *Cmd) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[17]
+	mi := &file_protocol_wire_message_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1815,7 +1886,7 @@ func (x *Cmd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cmd.ProtoReflect.Descriptor instead.
 func (*Cmd) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{17}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Cmd) GetSession() []byte {
@@ -1860,7 +1931,7 @@ type Digest struct {
 
 func (x *Digest) Reset() {
 	*x = Digest{}
-	mi := &file_protocol_wire_message_proto_msgTypes[18]
+	mi := &file_protocol_wire_message_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1872,7 +1943,7 @@ func (x *Digest) String() string {
 func (*Digest) ProtoMessage() {}
 
 func (x *Digest) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[18]
+	mi := &file_protocol_wire_message_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1885,7 +1956,7 @@ func (x *Digest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Digest.ProtoReflect.Descriptor instead.
 func (*Digest) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{18}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Digest) GetSession() []byte {
@@ -1935,7 +2006,7 @@ type Diff struct {
 
 func (x *Diff) Reset() {
 	*x = Diff{}
-	mi := &file_protocol_wire_message_proto_msgTypes[19]
+	mi := &file_protocol_wire_message_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1947,7 +2018,7 @@ func (x *Diff) String() string {
 func (*Diff) ProtoMessage() {}
 
 func (x *Diff) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[19]
+	mi := &file_protocol_wire_message_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1960,7 +2031,7 @@ func (x *Diff) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diff.ProtoReflect.Descriptor instead.
 func (*Diff) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{19}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Diff) GetSession() []byte {
@@ -1998,7 +2069,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_protocol_wire_message_proto_msgTypes[20]
+	mi := &file_protocol_wire_message_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2010,7 +2081,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[20]
+	mi := &file_protocol_wire_message_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2023,7 +2094,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{20}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Checkpoint) GetSession() []byte {
@@ -2142,15 +2213,20 @@ const file_protocol_wire_message_proto_rawDesc = "" +
 	"\x05Frame\x12\x17\n" +
 	"\awall_ms\x18\x01 \x03(\x12R\x06wallMs\x12)\n" +
 	"\x11mono_less_wall_ms\x18\x02 \x03(\x12R\x0emonoLessWallMs\x12\x16\n" +
-	"\x06bodies\x18\x03 \x03(\fR\x06bodies\"\xb2\x01\n" +
+	"\x06bodies\x18\x03 \x03(\fR\x06bodies\"\xad\x01\n" +
 	"\x03Ack\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x10\n" +
 	"\x03inc\x18\x02 \x01(\fR\x03inc\x12\x10\n" +
 	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12\x12\n" +
 	"\x04hash\x18\x04 \x01(\fR\x04hash\x12\x12\n" +
 	"\x04safe\x18\x05 \x01(\x04R\x04safe\x12\x16\n" +
-	"\x06credit\x18\x06 \x01(\rR\x06credit\x12-\n" +
-	"\x05feeds\x18\a \x03(\v2\x17.counterpart.v1.FeedPosR\x05feeds\"^\n" +
+	"\x06credit\x18\x06 \x01(\rR\x06credit\x12(\n" +
+	"\x03own\x18\a \x01(\v2\x16.counterpart.v1.OwnRunR\x03own\"\\\n" +
+	"\x06OwnRun\x12\x12\n" +
+	"\x04feed\x18\x01 \x01(\tR\x04feed\x12\x14\n" +
+	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x14\n" +
+	"\x05after\x18\x03 \x01(\x04R\x05after\x12\x12\n" +
+	"\x04upto\x18\x04 \x01(\x04R\x04upto\"^\n" +
 	"\x04Nack\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x10\n" +
 	"\x03inc\x18\x02 \x01(\fR\x03inc\x12\x12\n" +
@@ -2247,7 +2323,7 @@ func file_protocol_wire_message_proto_rawDescGZIP() []byte {
 }
 
 var file_protocol_wire_message_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_protocol_wire_message_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_protocol_wire_message_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_protocol_wire_message_proto_goTypes = []any{
 	(Verdict)(0),        // 0: counterpart.v1.Verdict
 	(FenceAction)(0),    // 1: counterpart.v1.FenceAction
@@ -2260,45 +2336,46 @@ var file_protocol_wire_message_proto_goTypes = []any{
 	(*Batch)(nil),       // 8: counterpart.v1.Batch
 	(*Frame)(nil),       // 9: counterpart.v1.Frame
 	(*Ack)(nil),         // 10: counterpart.v1.Ack
-	(*Nack)(nil),        // 11: counterpart.v1.Nack
-	(*Beat)(nil),        // 12: counterpart.v1.Beat
-	(*Fence)(nil),       // 13: counterpart.v1.Fence
-	(*Fork)(nil),        // 14: counterpart.v1.Fork
-	(*Delta)(nil),       // 15: counterpart.v1.Delta
-	(*FeedRow)(nil),     // 16: counterpart.v1.FeedRow
-	(*PeerEvents)(nil),  // 17: counterpart.v1.PeerEvents
-	(*Dack)(nil),        // 18: counterpart.v1.Dack
-	(*Cmd)(nil),         // 19: counterpart.v1.Cmd
-	(*Digest)(nil),      // 20: counterpart.v1.Digest
-	(*Diff)(nil),        // 21: counterpart.v1.Diff
-	(*Checkpoint)(nil),  // 22: counterpart.v1.Checkpoint
-	(*StreamPos)(nil),   // 23: counterpart.v1.StreamPos
+	(*OwnRun)(nil),      // 11: counterpart.v1.OwnRun
+	(*Nack)(nil),        // 12: counterpart.v1.Nack
+	(*Beat)(nil),        // 13: counterpart.v1.Beat
+	(*Fence)(nil),       // 14: counterpart.v1.Fence
+	(*Fork)(nil),        // 15: counterpart.v1.Fork
+	(*Delta)(nil),       // 16: counterpart.v1.Delta
+	(*FeedRow)(nil),     // 17: counterpart.v1.FeedRow
+	(*PeerEvents)(nil),  // 18: counterpart.v1.PeerEvents
+	(*Dack)(nil),        // 19: counterpart.v1.Dack
+	(*Cmd)(nil),         // 20: counterpart.v1.Cmd
+	(*Digest)(nil),      // 21: counterpart.v1.Digest
+	(*Diff)(nil),        // 22: counterpart.v1.Diff
+	(*Checkpoint)(nil),  // 23: counterpart.v1.Checkpoint
+	(*StreamPos)(nil),   // 24: counterpart.v1.StreamPos
 }
 var file_protocol_wire_message_proto_depIdxs = []int32{
 	5,  // 0: counterpart.v1.Envelope.hello:type_name -> counterpart.v1.Hello
 	7,  // 1: counterpart.v1.Envelope.welcome:type_name -> counterpart.v1.Welcome
 	8,  // 2: counterpart.v1.Envelope.batch:type_name -> counterpart.v1.Batch
 	10, // 3: counterpart.v1.Envelope.ack:type_name -> counterpart.v1.Ack
-	11, // 4: counterpart.v1.Envelope.nack:type_name -> counterpart.v1.Nack
-	12, // 5: counterpart.v1.Envelope.beat:type_name -> counterpart.v1.Beat
-	13, // 6: counterpart.v1.Envelope.fence:type_name -> counterpart.v1.Fence
-	14, // 7: counterpart.v1.Envelope.fork:type_name -> counterpart.v1.Fork
-	15, // 8: counterpart.v1.Envelope.delta:type_name -> counterpart.v1.Delta
-	18, // 9: counterpart.v1.Envelope.dack:type_name -> counterpart.v1.Dack
-	19, // 10: counterpart.v1.Envelope.cmd:type_name -> counterpart.v1.Cmd
-	20, // 11: counterpart.v1.Envelope.digest:type_name -> counterpart.v1.Digest
-	21, // 12: counterpart.v1.Envelope.diff:type_name -> counterpart.v1.Diff
-	22, // 13: counterpart.v1.Envelope.checkpoint:type_name -> counterpart.v1.Checkpoint
-	23, // 14: counterpart.v1.Hello.parent:type_name -> counterpart.v1.StreamPos
+	12, // 4: counterpart.v1.Envelope.nack:type_name -> counterpart.v1.Nack
+	13, // 5: counterpart.v1.Envelope.beat:type_name -> counterpart.v1.Beat
+	14, // 6: counterpart.v1.Envelope.fence:type_name -> counterpart.v1.Fence
+	15, // 7: counterpart.v1.Envelope.fork:type_name -> counterpart.v1.Fork
+	16, // 8: counterpart.v1.Envelope.delta:type_name -> counterpart.v1.Delta
+	19, // 9: counterpart.v1.Envelope.dack:type_name -> counterpart.v1.Dack
+	20, // 10: counterpart.v1.Envelope.cmd:type_name -> counterpart.v1.Cmd
+	21, // 11: counterpart.v1.Envelope.digest:type_name -> counterpart.v1.Digest
+	22, // 12: counterpart.v1.Envelope.diff:type_name -> counterpart.v1.Diff
+	23, // 13: counterpart.v1.Envelope.checkpoint:type_name -> counterpart.v1.Checkpoint
+	24, // 14: counterpart.v1.Hello.parent:type_name -> counterpart.v1.StreamPos
 	3,  // 15: counterpart.v1.Hello.feeds:type_name -> counterpart.v1.FeedPos
 	4,  // 16: counterpart.v1.Hello.clock:type_name -> counterpart.v1.Clock
 	0,  // 17: counterpart.v1.FeedVerdict.verdict:type_name -> counterpart.v1.Verdict
 	6,  // 18: counterpart.v1.Welcome.feeds:type_name -> counterpart.v1.FeedVerdict
-	3,  // 19: counterpart.v1.Ack.feeds:type_name -> counterpart.v1.FeedPos
+	11, // 19: counterpart.v1.Ack.own:type_name -> counterpart.v1.OwnRun
 	3,  // 20: counterpart.v1.Beat.feeds:type_name -> counterpart.v1.FeedPos
 	1,  // 21: counterpart.v1.Fence.action:type_name -> counterpart.v1.FenceAction
-	16, // 22: counterpart.v1.Delta.rows:type_name -> counterpart.v1.FeedRow
-	17, // 23: counterpart.v1.Delta.events:type_name -> counterpart.v1.PeerEvents
+	17, // 22: counterpart.v1.Delta.rows:type_name -> counterpart.v1.FeedRow
+	18, // 23: counterpart.v1.Delta.events:type_name -> counterpart.v1.PeerEvents
 	24, // [24:24] is the sub-list for method output_type
 	24, // [24:24] is the sub-list for method input_type
 	24, // [24:24] is the sub-list for extension type_name
@@ -2334,7 +2411,7 @@ func file_protocol_wire_message_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protocol_wire_message_proto_rawDesc), len(file_protocol_wire_message_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
