@@ -117,17 +117,8 @@ func (t *Till) do(ctx context.Context, c protocol.Call, prepare func(*desk), rec
 	}
 	defer release()
 	d, mono, sum := desk{Till: t, now: t.o.Now()}, t.o.Mono(), bodySum(c)
-	if prepare != nil {
-		err := t.o.Driver.View(ctx, func(r ledger.Reader) (err error) {
-			d.r = r
-			if d.shop, err = t.readShop(r); err == nil {
-				prepare(&d)
-			}
-			return err
-		})
-		if err != nil {
-			return protocol.Answer{}, err
-		}
+	if err := d.prepare(ctx, prepare); err != nil {
+		return protocol.Answer{}, err
 	}
 	var answer *protocol.Answer
 	var out outcome
@@ -180,6 +171,20 @@ func (t *Till) do(ctx context.Context, c protocol.Call, prepare func(*desk), rec
 		}
 	}
 	return *answer, nil
+}
+
+// prepare runs fn, where there is one, on the state that was committed last.
+func (d *desk) prepare(ctx context.Context, fn func(*desk)) error {
+	if fn == nil {
+		return nil
+	}
+	return d.o.Driver.View(ctx, func(r ledger.Reader) (err error) {
+		d.r = r
+		if d.shop, err = d.readShop(r); err == nil {
+			fn(d)
+		}
+		return err
+	})
 }
 
 func answerJSON(out outcome) (*protocol.Answer, error) {

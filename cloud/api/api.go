@@ -120,7 +120,9 @@ type server struct {
 }
 
 // New makes the handler of the whole interface, the page included.
-func New(d Deps) http.Handler {
+func New(d Deps) http.Handler { return newServer(d) }
+
+func newServer(d Deps) *server {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
@@ -132,5 +134,5 @@ func New(d Deps) http.Handler {
 	for _, rt := range s.routes() {
 		s.mux.HandleFunc(rt.method+" "+rt.pattern, s.serve(rt))
 	}
-	return http.HandlerFunc(s.ServeHTTP)
+	return s
 }

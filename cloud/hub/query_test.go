@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -319,7 +320,7 @@ func TestFleetListings(t *testing.T) {
 		}
 	}
 	status, err := h.Status(t.Context(), Deployment{Version: "1.0.0", Database: "bolt", SafeMode: "ack"})
-	if err != nil || status != (StatusDocument{Version: "1.0.0", Protocol: 1, Epoch: "1", Database: "bolt", SafeMode: "ack", Agents: 2, Online: 1, Streams: 2, Events: 2}) {
+	if err != nil || status != (StatusDocument{Version: "1.0.0", Protocol: 1, Epoch: strconv.FormatUint(h.Epoch(), 10), Database: "bolt", SafeMode: "ack", Agents: 2, Online: 1, Streams: 2, Events: 2}) {
 		t.Errorf("status is %+v, %v", status, err)
 	}
 	var rows []FleetStore

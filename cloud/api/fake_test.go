@@ -1,0 +1,159 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"counterpart/cloud/web"
+	"counterpart/protocol"
+	"counterpart/protocol/sale"
+	"counterpart/protocol/stock"
+)
+
+// fakeHub answers as the hub would, without one behind it.
+type fakeHub struct {
+	asked    []any // what the handlers passed on
+	imported Imported
+	err      error // of every function
+	rows     []any // of listings
+	failAt   int   // the row before which a listing fails, from 1
+}
+
+// doc is a JSON document as the hub makes one.
+type doc = map[string]any
+
+func (f *fakeHub) note(v any) error {
+	f.asked = append(f.asked, v)
+	return f.err
+}
+
+func (f *fakeHub) list(each func(any) error) error {
+	for i, row := range f.rows {
+		if i+1 == f.failAt {
+			return errors.New("the disk broke")
+		}
+		if err := each(row); err != nil {
+			return err
+		}
+	}
+	return f.err
+}
+
+var snapshotBody = bytes.Repeat([]byte("0123456789"), 1000)
+
+func level() any {
+	return struct {
+		stock.Document
+		Promisable protocol.Quantity `json:"promisable"`
+		AsOf       *string           `json:"as_of"`
+	}{Document: stock.NewDocument(stock.Meta{Store: "s1", SKU: "PEN"}, &stock.Level{})}
+}
+
+func receipt() sale.Document {
+	s := &protocol.Sale{
+		Type: protocol.SaleSale, Till: "1", Series: "1", Number: 318, BusinessDate: "2026-11-21", Currency: "GBP",
+		Lines:   []protocol.SaleLine{{Item: protocol.ItemRef{SKU: "PEN", GTIN: "04006381333931"}, Quantity: 2000, UnitPrice: 250, Amount: 500}},
+		Taxes:   []protocol.TaxAmount{{Code: "STD", Rate: 200_000, Net: 417, Tax: 83}},
+		Tenders: []protocol.Tender{{Type: protocol.Cash, Amount: 500}}, Total: 500,
+		External: &protocol.External{Source: "x", ID: "1", Total: 500, Fiscal: &protocol.Fiscal{Device: "d"}},
+		Warnings: []protocol.Warning{{Code: "below_zero", Line: 1, Message: "The book shows −1 on hand."}},
+	}
+	return sale.NewDocument(sale.Meta{Store: "s1", Agent: "a1", Seq: 1, At: "2026-11-21T10:02:12+00:00"}, s)
+}
+
+func (f *fakeHub) deps() Deps {
+	storeRow := doc{
+		"id": "s1", "name": "High Street", "lat": nil, "lon": -0.1278, "timezone": "Europe/London", "country": nil, "city": "London", "currency": "GBP",
+		"price_zone": "default", "legal_name": nil, "tax_id": nil, "address": nil, "cash_rounding_minor": 0, "opening_hours": nil, "fiscal": nil,
+		"primary_agent": "a1", "source": nil, "link": "never", "last_seen": nil, "pending": 0,
+	}
+	agentRow := doc{
+		"agent": "a1", "store": "s1", "primary": true, "version": nil, "protocol": nil, "link": "never", "last_seen": nil, "pending": 0, "clock_offset_ms": nil, "disk": nil,
+		"streams": []doc{{"inc": strings.Repeat("0", 32), "seq": 1, "hash": strings.Repeat("0", 64), "safe_seq": 1, "closed": false, "gaps": []doc{{"from": 5, "to": 9}}}},
+	}
+	exception := doc{"id": "x-1", "kind": "over_return", "store": nil, "refs": []string{"a1-1-1-1"}, "opened_at": nil, "assignee": nil, "state": "open", "detail": "Look."}
+	result := doc{
+		"store": "s1", "name": "High Street", "distance_km": nil, "price_minor": nil, "currency": "GBP", "promisable": 30, "availability": "in_stock",
+		"link": "online", "as_of": nil, "age_s": nil, "freshness": "never",
+	}
+	changed := make(chan struct{})
+	return Deps{
+		Import: func(_ context.Context, up Upload) (Imported, error) {
+			body, err := io.ReadAll(up.Body)
+			if err != nil {
+				return Imported{}, err
+			}
+			up.Body = nil
+			f.asked = append(f.asked, string(body))
+			return f.imported, f.note(up)
+		},
+		Load: func(_ context.Context, id string) (any, error) {
+			return doc{"load_id": id, "store": "s1", "rows": 3, "applied": 0, "state": "pending"}, f.note(id)
+		},
+		Availability: func(_ context.Context, q AvailabilityQuery) (any, error) {
+			return doc{"sku": "PEN", "gtin": nil, "name": "Pen", "unit": "each", "results": []doc{result}}, f.note(q)
+		},
+		Stock: func(_ context.Context, store protocol.StoreID, each func(any) error) error {
+			f.asked = append(f.asked, store)
+			return f.list(each)
+		},
+		Sales: func(_ context.Context, q SalesQuery, each func(any) error) error {
+			f.asked = append(f.asked, q)
+			return f.list(each)
+		},
+		Sale:   func(_ context.Context, no protocol.ReceiptNo) (any, error) { return receipt(), f.note(no) },
+		Stores: func(_ context.Context, p Page) (any, error) { return doc{"items": []doc{storeRow}, "next": nil}, f.note(p) },
+		Agents: func(_ context.Context, p Page) (any, error) { return doc{"items": []doc{agentRow}, "next": "a1/s1"}, f.note(p) },
+		Exceptions: func(_ context.Context, state string, p Page) (any, error) {
+			f.asked = append(f.asked, state)
+			return doc{"items": []doc{exception}, "next": nil}, f.note(p)
+		},
+		Status: func(context.Context) (any, error) {
+			return doc{
+				"version": "1.0.0", "protocol": 1, "epoch": "1", "database": "bolt", "safe_mode": "ack", "agents": 3, "online": 3, "streams": 3,
+				"events": 3129, "dead_letters": 0, "gaps": 0,
+			}, f.err
+		},
+		Connect: func() Connect { return Connect{MQTTURL: "mqtt://127.0.0.1:1883", Epoch: "1", Protocol: 1} },
+		Snapshot: func(_ context.Context, feed string) (io.ReadSeeker, string, uint64, uint64, error) {
+			return bytes.NewReader(snapshotBody), strings.Repeat("a", 64), 7, 20000, f.note(feed)
+		},
+		Ready: func(context.Context) error { return f.err },
+		Fleet: func(_ context.Context, each func(web.Store)) error {
+			each(web.Store{ID: "s1", Name: "High Street", Link: "online"})
+			return f.err
+		},
+		Find:        func(context.Context, web.Question) (web.Answer, error) { return web.Answer{}, f.err },
+		Changed:     func() <-chan struct{} { return changed },
+		InsecureDev: true,
+	}
+}
+
+// do sends a request to a handler as a program on this machine does.
+func do(t *testing.T, h http.Handler, r *http.Request) *httptest.ResponseRecorder {
+	t.Helper()
+	if r.Host == "example.com" {
+		r.Host = "127.0.0.1:8080"
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func get(t *testing.T, h http.Handler, target string) *httptest.ResponseRecorder {
+	t.Helper()
+	return do(t, h, httptest.NewRequest(http.MethodGet, target, nil))
+}
+
+func put(t *testing.T, h http.Handler, target, kind, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodPut, target, strings.NewReader(body))
+	r.Header.Set("Content-Type", kind)
+	return do(t, h, r)
+}
