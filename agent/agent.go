@@ -191,7 +191,7 @@ func (a *Agent) upkeep(ctx context.Context) error {
 	for {
 		d := a.disk.read()
 		a.uplink.SetDisk(ctx, d.State, uint64(max(d.FreeBytes, 0)))
-		if err := a.trim(ctx); err != nil && ctx.Err() == nil {
+		if err := a.trim(ctx, a.uplink.Status().Safe, time.Now()); err != nil && ctx.Err() == nil {
 			a.log.Error("log not trimmed", "error", err)
 		}
 		select {
@@ -202,11 +202,10 @@ func (a *Agent) upkeep(ctx context.Context) error {
 	}
 }
 
-// trim deletes own events that the hub has safely (I7) and that are older than
-// two weeks, a step at a time.
-func (a *Agent) trim(ctx context.Context) error {
-	safe := a.uplink.Status().Safe
-	before := time.Now().Add(-keepAfterSafe).UnixMilli()
+// trim deletes own events below the number that the hub has safely (I7), where
+// they are older than two weeks, a step at a time.
+func (a *Agent) trim(ctx context.Context, safe protocol.Seq, now time.Time) error {
+	before := now.Add(-keepAfterSafe).UnixMilli()
 	var below protocol.Seq
 	err := a.db.View(ctx, func(r ledger.Reader) error {
 		n := 0

@@ -31,7 +31,7 @@ var clockNames = []string{"Now", "Since", "Until", "After", "AfterFunc", "NewTic
 func impure(t *tree) []finding {
 	var found []finding
 	for _, f := range t.gos {
-		if f.test || !f.below("protocol") || f.below("protocol/ledger/bolt") || f.below("protocol/sim") {
+		if f.test || !f.below("protocol") || f.below("protocol/ledger/bolt") || f.below("protocol/ledger/ledgertest") || f.below("protocol/sim") {
 			continue
 		}
 		for _, sel := range f.selections("time", clockNames...) {

@@ -55,7 +55,7 @@ func position(r *http.Request, own Stream) (protocol.Seq, error) {
 		inc, number = own.Inc, text
 	}
 	seq, err := strconv.ParseUint(number, 10, 64)
-	if err != nil {
+	if _, badInc := protocol.ParseInc(inc); err != nil || found && badInc != nil {
 		return 0, protocol.OutOfRange("Last-Event-ID", clip(text), "not the id of an event of this stream")
 	}
 	if inc != own.Inc {

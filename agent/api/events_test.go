@@ -86,6 +86,22 @@ func (r *reader) want(name, data string) message {
 	return m
 }
 
+// wantEvent reads up to the next event of the log and compares it. What
+// happened also changed the status, which may be told before or after it.
+func (r *reader) wantEvent(name, data string) message {
+	r.t.Helper()
+	for {
+		m := r.next()
+		if m.name == "status" || m.comment != "" {
+			continue
+		}
+		if m.name != name || m.data != data || m.id == "" {
+			r.t.Fatalf("got %+v, want %s %s", m, name, data)
+		}
+		return m
+	}
+}
+
 func serveEvents(t *testing.T, s *shop) string {
 	t.Helper()
 	server := httptest.NewServer(New(s.deps()))
@@ -135,8 +151,7 @@ func TestEventsResume(t *testing.T) {
 		r := follow(t, url, "Last-Event-ID", id)
 		r.want("status", "")
 		s.happen("void", `{"n":3}`)
-		r.want("status", "")
-		r.want("void", `{"n":3}`)
+		r.wantEvent("void", `{"n":3}`)
 	}
 	// After a fork the present stream is read from its start.
 	r = follow(t, url, "Last-Event-ID", strings.Repeat("00", 16)+"-7")
@@ -172,8 +187,7 @@ func TestEventsLongerThanABatch(t *testing.T) {
 		r.want("sale", "{}")
 	}
 	s.happen("day", "{}")
-	r.want("status", "")
-	r.want("day", "{}")
+	r.wantEvent("day", "{}")
 }
 
 func TestStatusEventsOnlyWhenItChanges(t *testing.T) {
@@ -209,15 +223,7 @@ func TestEventsOutliveTheServersDeadlines(t *testing.T) {
 		}
 	}
 	s.happen("sale", `{"n":3}`)
-	for {
-		m := r.next()
-		if m.name == "sale" {
-			return
-		}
-		if m.name != "status" && m.comment == "" {
-			t.Fatalf("%+v", m)
-		}
-	}
+	r.wantEvent("sale", `{"n":3}`)
 }
 
 // TestEventsEndWithTheServer: the agent stops without waiting for readers.

@@ -39,7 +39,8 @@ type result struct {
 	chaos      *chaos
 	skipped    map[string]int
 	fed        time.Duration // from the first basket to the last
-	converged  time.Duration // from the last basket until all agreed
+	disturbed  time.Duration // from the first basket until the last process and line were back
+	converged  time.Duration // from then, or from the last basket, until all agreed
 }
 
 // run replays the file, and fails if anything differs in the end.
@@ -124,7 +125,11 @@ func (p *pass) feed(ctx context.Context, chain *fleet.Fleet, in *input) (*result
 		close(fed)
 		return err
 	})
-	group.Go(func() error { return r.chaos.run(groupCtx, strikes, r.feeder.progress) })
+	group.Go(func() error {
+		err := r.chaos.run(groupCtx, strikes, r.feeder.progress)
+		r.disturbed = time.Since(start)
+		return err
+	})
 	group.Go(func() error { p.showProgress(groupCtx, r, fed); return nil })
 	if err := group.Wait(); err != nil {
 		return r, err
@@ -132,7 +137,7 @@ func (p *pass) feed(ctx context.Context, chain *fleet.Fleet, in *input) (*result
 	converging, cancel := context.WithTimeoutCause(ctx, convergePatience, fmt.Errorf("hub and agents do not agree after %s", convergePatience))
 	defer cancel()
 	err := chain.Converge(converging)
-	r.converged = time.Since(start) - r.fed
+	r.converged = time.Since(start) - max(r.fed, r.disturbed)
 	return r, err
 }
 

@@ -54,9 +54,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 func run(args []string, stdout, stderr io.Writer) int {
 	var c commands
 	exit := -1
-	parser, err := kong.New(&c, kong.Name("counterpart-agent"), kong.Description("Keeps a store selling while the cloud is away."),
-		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exit = code }),
-		kong.DefaultEnvars("COUNTERPART_AGENT"), listenVars())
+	parser, err := newParser(&c, stdout, stderr, func(code int) { exit = code })
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitFailed
@@ -84,6 +82,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "counterpart-agent:", message(err))
 	}
 	return exitCode(err)
+}
+
+func newParser(c *commands, stdout, stderr io.Writer, exit func(int)) (*kong.Kong, error) {
+	return kong.New(c, kong.Name("counterpart-agent"), kong.Description("Keeps a store selling while the cloud is away."),
+		kong.Writers(stdout, stderr), kong.Exit(exit), kong.DefaultEnvars("COUNTERPART_AGENT"), listenVars())
 }
 
 // message is what a person reads; causes stand in the log.

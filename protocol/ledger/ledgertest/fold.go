@@ -4,30 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"testing"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
 )
 
-// histories is how many random histories a suite folds.
-func histories() uint64 {
-	if os.Getenv("COUNTERPART_FULL") != "" {
-		return 100_000
-	}
-	return 10_000
-}
-
 // errRollback ends a transaction whose outcome has been looked at.
 var errRollback = errors.New("looked at, not kept")
 
-// TestFold folds random histories of four streams through a driver, shuffled
+// TestFold folds many random histories of four streams through a driver, shuffled
 // and duplicated, and demands the state that the plainest delivery gives (I3,
 // I8). It also demands that a refused batch changes nothing.
-func TestFold(t *testing.T, open func(t *testing.T) ledger.Driver) {
+func TestFold(t *testing.T, open func(t *testing.T) ledger.Driver, histories uint64) {
 	d := open(t)
-	for seed := range histories() {
+	for seed := range histories {
 		h := newHistory(seed)
 		plain, err := outcome(ledger.NewMemory(), h.inOrder())
 		if err != nil {
