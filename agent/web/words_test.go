@@ -175,8 +175,19 @@ func TestContrast(t *testing.T) {
 	for scheme, text := range map[string]string{"light": light, "dark": dark} {
 		colours := coloursOf(text)
 		for _, pair := range [][2]string{
-			{"ink", "paper"}, {"ink", "panel"}, {"soft", "paper"}, {"soft", "panel"}, {"brand", "paper"}, {"brand", "panel"}, {"on-brand", "brand"},
-			{"ok", "ok-back"}, {"sending", "sending-back"}, {"away", "away-back"}, {"trouble", "trouble-back"}, {"trouble", "panel"}, {"stopped", "stopped-back"},
+			{"ink", "paper"},
+			{"ink", "panel"},
+			{"soft", "paper"},
+			{"soft", "panel"},
+			{"brand", "paper"},
+			{"brand", "panel"},
+			{"on-brand", "brand"},
+			{"ok", "ok-back"},
+			{"sending", "sending-back"},
+			{"away", "away-back"},
+			{"trouble", "trouble-back"},
+			{"trouble", "panel"},
+			{"stopped", "stopped-back"},
 		} {
 			if ratio := contrast(t, colours, pair); ratio < 4.5 {
 				t.Errorf("%s: %s on %s has %.2f : 1, less than 4.5", scheme, pair[0], pair[1], ratio)

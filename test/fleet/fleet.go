@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
@@ -55,7 +54,8 @@ type Machine struct {
 	http *proxy.Proxy
 	mqtt *proxy.Proxy
 
-	line sync.Mutex // held while the line is not what it should be
+	mu   sync.Mutex
+	cuts int // that are not over
 }
 
 // Start starts the hub, tells it the stores and taxes and whatever load adds,
@@ -123,18 +123,25 @@ func (m *Machine) SetLine(mode proxy.Mode) error {
 // SetBroker changes the state of the MQTT half alone.
 func (m *Machine) SetBroker(mode proxy.Mode) error { return m.mqtt.Set(mode) }
 
-// Disturb puts the line into a state for a while. Disturbances of one line take
-// turns.
-func (m *Machine) Disturb(ctx context.Context, mode proxy.Mode, d time.Duration) error {
-	m.line.Lock()
-	defer m.line.Unlock()
-	if err := m.SetLine(mode); err != nil {
+// Cut cuts the line for a while. Where cuts overlap, the line is back when the
+// last of them is over.
+func (m *Machine) Cut(ctx context.Context, d time.Duration) error {
+	if err := m.cut(+1); err != nil {
 		return err
 	}
 	// The line is mended also when the run ends early: who ends it may want to
 	// see the chain agree.
-	waitErr := process.Pause(ctx, d)
-	return errors.Join(waitErr, m.SetLine(proxy.Pass))
+	return errors.Join(process.Pause(ctx, d), m.cut(-1))
+}
+
+func (m *Machine) cut(change int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.cuts += change
+	if m.cuts > 0 {
+		return m.SetLine(proxy.Cut)
+	}
+	return m.SetLine(proxy.Pass)
 }
 
 // Bytes is what went over the line: up to the hub, down to the machine.
@@ -173,11 +180,11 @@ func (f *Fleet) Stop() error {
 // Converge waits until every agent is online and has nothing to send, and the
 // hub has exactly what the agents have.
 func (f *Fleet) Converge(ctx context.Context) error {
-	return process.Await(ctx, askEvery, f.holdup)
+	return process.Await(ctx, askEvery, f.unsent)
 }
 
-// holdup says what the chain still disagrees about, or nothing.
-func (f *Fleet) holdup(ctx context.Context) (string, error) {
+// unsent says what the hub does not have yet, or nothing.
+func (f *Fleet) unsent(ctx context.Context) (string, error) {
 	heads := map[string]int64{} // of the agents' streams, by inc
 	for _, m := range f.Machines {
 		status, err := m.Status(ctx)
@@ -190,11 +197,6 @@ func (f *Fleet) holdup(ctx context.Context) (string, error) {
 				cause = " (" + *status.Link.Cause + ")"
 			}
 			return fmt.Sprintf("%s is %s%s with %d events to send", m.ID(), status.Link.State, cause, status.Stream.Pending), nil
-		}
-		for _, feed := range status.Feeds {
-			if feed.State != "tail" || feed.Behind != 0 {
-				return fmt.Sprintf("%s has feed %s in state %s, %d behind", m.ID(), feed.Feed, feed.State, feed.Behind), nil
-			}
 		}
 		heads[status.Stream.Inc] = status.Stream.LastSeq
 	}
@@ -220,9 +222,20 @@ func (f *Fleet) holdup(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// Answers tells whether a process answers at all, which it does not while it
-// is dead or its line is.
-func Answers(ctx context.Context, c *process.Client) bool {
-	_, err := c.Send(ctx, process.Request{Method: http.MethodGet, Path: "/healthz"})
-	return err == nil
+// CatchUp waits until every agent has everything that the hub has for it.
+func (f *Fleet) CatchUp(ctx context.Context) error {
+	return process.Await(ctx, askEvery, func(ctx context.Context) (string, error) {
+		for _, m := range f.Machines {
+			status, err := m.Status(ctx)
+			if err != nil {
+				return "", fmt.Errorf("ask %s: %w", m.ID(), err)
+			}
+			for _, feed := range status.Feeds {
+				if feed.State != "tail" || feed.Behind != 0 {
+					return fmt.Sprintf("%s has feed %s in state %s, %d behind", m.ID(), feed.Feed, feed.State, feed.Behind), nil
+				}
+			}
+		}
+		return "", nil
+	})
 }

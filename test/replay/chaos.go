@@ -14,7 +14,6 @@ import (
 
 	"counterpart/test/fleet"
 	"counterpart/test/process"
-	"counterpart/test/proxy"
 )
 
 const (
@@ -92,7 +91,7 @@ func (c *chaos) strike(ctx context.Context, s strike) error {
 	switch {
 	case s.cut > 0:
 		c.cuts.Add(1)
-		return c.fleet.Machines[s.machine].Disturb(ctx, proxy.Cut, s.cut)
+		return c.fleet.Machines[s.machine].Cut(ctx, s.cut)
 	case s.machine == hub:
 		c.kills.Add(1)
 		c.hubKills.Add(1)

@@ -40,7 +40,8 @@ type result struct {
 	skipped    map[string]int
 	fed        time.Duration // from the first basket to the last
 	disturbed  time.Duration // from the first basket until the last process and line were back
-	converged  time.Duration // from then, or from the last basket, until all agreed
+	converged  time.Duration // from then, or from the last basket, until the hub had everything
+	caughtUp   time.Duration // from then until the agents had everything that is for them
 }
 
 // run replays the file, and fails if anything differs in the end.
@@ -138,6 +139,10 @@ func (p *pass) feed(ctx context.Context, chain *fleet.Fleet, in *input) (*result
 	defer cancel()
 	err := chain.Converge(converging)
 	r.converged = time.Since(start) - max(r.fed, r.disturbed)
+	if err == nil {
+		err = chain.CatchUp(converging)
+		r.caughtUp = time.Since(start) - max(r.fed, r.disturbed) - r.converged
+	}
 	return r, err
 }
 

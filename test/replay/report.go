@@ -82,9 +82,9 @@ func (p *pass) report(in *input, r *result) error {
 	if err := text.Flush(); err != nil {
 		return err
 	}
-	p.say("%d kill -9, %d of them of the hub, and %d cut lines; fed in %s, all processes and lines back after %s, all agreed %s later",
+	p.say("%d kill -9, %d of them of the hub, and %d cut lines; fed in %s, all processes and lines back after %s, converged %s later, agents caught up in another %s",
 		r.chaos.kills.Load(), r.chaos.hubKills.Load(), r.chaos.cuts.Load(), r.fed.Round(time.Millisecond),
-		max(r.fed, r.disturbed).Round(time.Millisecond), r.converged.Round(time.Millisecond))
+		max(r.fed, r.disturbed).Round(time.Millisecond), r.converged.Round(time.Millisecond), r.caughtUp.Round(time.Millisecond))
 	for _, reason := range slices.Sorted(maps.Keys(r.skipped)) {
 		p.say("not fed: %s %s", grouped(int64(r.skipped[reason])), reason)
 	}
