@@ -129,14 +129,14 @@ func describeNotices(s Status) []notice {
 		list = append(list, notice{"trouble", "Disk space is low. Sales continue. Free space on this machine today.", false})
 	}
 	if s.DeadLetters > 0 && (s.Link != linkOnline || s.Pending > 0) {
-		list = append(list, notice{"trouble", "Not sent: " + attention(s.DeadLetters) + ". Everything else goes on. Call support.", false})
+		list = append(list, notice{"trouble", "Not sent: " + attention(s.DeadLetters) + ". Call support.", false})
 	}
 	off := time.Duration(s.ClockOffsetMs) * time.Millisecond
 	if off < 0 {
 		off = -off
 	}
 	if off >= clockOffMax {
-		list = append(list, notice{"trouble", "This machine’s clock is " + span(off) + " wrong. Sales continue and stay in order. Set the clock.", false})
+		list = append(list, notice{"trouble", "This machine’s clock is " + span(off) + " wrong. Receipts stay in order. Set the clock.", false})
 	}
 	return list
 }

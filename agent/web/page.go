@@ -148,7 +148,7 @@ func viewItem(item *stock.ItemDocument) hitView {
 	case !item.Stocked:
 		v.OnHand, v.Note = "–", "not counted"
 	case item.OnHand < 0:
-		v.Note = "on hand by the book"
+		v.Note = "by the book"
 	}
 	return v
 }

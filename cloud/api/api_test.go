@@ -102,12 +102,12 @@ func TestParametersArePassedOn(t *testing.T) {
 		"/v1/availability?code=a%2Fb%20%C3%A7&store=s1":             AvailabilityQuery{Code: "a/b ç", Store: "s1", RadiusKm: 50, Limit: 20},
 		"/v1/availability?code=P&near=51.5,-0.12":                   AvailabilityQuery{Code: "P", Lat: 51.5, Lon: -0.12, RadiusKm: 50, Limit: 20},
 		"/v1/availability?code=P&near=1,%202&radius_km=7.5&limit=3": AvailabilityQuery{Code: "P", Lat: 1, Lon: 2, RadiusKm: 7.5, Limit: 3},
-		"/v1/sales/a1-1-1-3":          protocol.ReceiptNo("a1-1-1-3"),
-		"/v1/sales?from=2026-11-20":   SalesQuery{From: "2026-11-20"},
-		"/v1/stores":                  Page{Limit: 100},
-		"/v1/agents?limit=7&after=a1": Page{Limit: 7, After: "a1"},
-		"/v1/snapshots/store/s1":      "store/s1",
-		"/v1/snapshots/catalog":       "catalog",
+		"/v1/sales/a1-1-1-3":                                        protocol.ReceiptNo("a1-1-1-3"),
+		"/v1/sales?from=2026-11-20":                                 SalesQuery{From: "2026-11-20"},
+		"/v1/stores":                                                Page{Limit: 100},
+		"/v1/agents?limit=7&after=a1":                               Page{Limit: 7, After: "a1"},
+		"/v1/snapshots/store/s1":                                    "store/s1",
+		"/v1/snapshots/catalog":                                     "catalog",
 	}
 	for target, want := range tests {
 		f := &fakeHub{}

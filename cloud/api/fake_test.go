@@ -107,9 +107,13 @@ func (f *fakeHub) deps() Deps {
 			f.asked = append(f.asked, q)
 			return f.list(each)
 		},
-		Sale:   func(_ context.Context, no protocol.ReceiptNo) (any, error) { return receipt(), f.note(no) },
-		Stores: func(_ context.Context, p Page) (any, error) { return doc{"items": []doc{storeRow}, "next": nil}, f.note(p) },
-		Agents: func(_ context.Context, p Page) (any, error) { return doc{"items": []doc{agentRow}, "next": "a1/s1"}, f.note(p) },
+		Sale: func(_ context.Context, no protocol.ReceiptNo) (any, error) { return receipt(), f.note(no) },
+		Stores: func(_ context.Context, p Page) (any, error) {
+			return doc{"items": []doc{storeRow}, "next": nil}, f.note(p)
+		},
+		Agents: func(_ context.Context, p Page) (any, error) {
+			return doc{"items": []doc{agentRow}, "next": "a1/s1"}, f.note(p)
+		},
 		Exceptions: func(_ context.Context, state string, p Page) (any, error) {
 			f.asked = append(f.asked, state)
 			return doc{"items": []doc{exception}, "next": nil}, f.note(p)

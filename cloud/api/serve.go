@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -167,11 +168,11 @@ func (s *server) fail(w *answer, r *http.Request, err error) {
 	case e.Code == protocol.UnknownCode && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 		status = http.StatusNotFound
 	}
-	gone := r.Context().Err() != nil
+	gone := r.Context().Err() != nil && errors.Is(err, context.Canceled)
 	if status >= 500 && !gone {
 		s.deps.Log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
-	if w.begun || gone {
+	if w.begun {
 		panic(http.ErrAbortHandler)
 	}
 	writeProblem(w, status, e)
@@ -215,7 +216,8 @@ func (p *patientWriter) Write(b []byte) (int, error) {
 }
 
 // patientReader gives the client time for each piece that it sends. A deadline
-// that stayed behind the last piece would end the request while it is worked on.
+// that stayed behind the last piece would end the request while it is worked on;
+// one that has passed stays, so that nobody waits for the rest.
 type patientReader struct {
 	from     io.Reader
 	patience patience
@@ -224,7 +226,7 @@ type patientReader struct {
 func (p *patientReader) Read(b []byte) (int, error) {
 	p.patience.reading()
 	n, err := p.from.Read(b)
-	if err != nil {
+	if err == io.EOF {
 		p.patience.doneReading()
 	}
 	return n, err
