@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"counterpart/test/fleet"
 )
@@ -13,8 +12,8 @@ import (
 const faultsShown = 20
 
 // agree holds the tills for a moment, waits until the hub has everything, and
-// compares. since is when the last line came back.
-func (c *chain) agree(ctx context.Context, since time.Time) error {
+// compares. when says at what moment it had.
+func (c *chain) agree(ctx context.Context, when func() string) error {
 	for _, s := range c.shops {
 		for _, t := range s.tills {
 			t.busy.Lock()
@@ -26,7 +25,7 @@ func (c *chain) agree(ctx context.Context, since time.Time) error {
 	if err := c.fleet.Converge(ctx); err != nil {
 		return err
 	}
-	took := time.Since(since)
+	then := when()
 	receipts, total, faults := 0, int64(0), []string(nil)
 	for _, s := range c.shops {
 		found, err := c.compare(ctx, s)
@@ -44,8 +43,8 @@ func (c *chain) agree(ctx context.Context, since time.Time) error {
 		}
 		return fmt.Errorf("hub and stores disagree in %d places: %w", len(faults), errors.Join(all...))
 	}
-	c.board.say("Hub and stores agree to the unit and the penny, %s after the line was back: %d receipts over %s, and the stock of %d items in %d stores.",
-		took.Round(100*time.Millisecond), receipts, money(total), len(c.items), len(c.shops))
+	c.board.say("Hub and stores agree to the unit and the penny%s: %d receipts over %s, and the stock of %d items in %d stores.",
+		then, receipts, money(total), len(c.items), len(c.shops))
 	return nil
 }
 

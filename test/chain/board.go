@@ -16,8 +16,11 @@ const (
 	// often a line is printed for each store anywhere else.
 	drawEvery = 500 * time.Millisecond
 	lineEvery = 5 * time.Second
-	// messagesShown is how many messages stay on the board.
-	messagesShown = 6
+	// messagesShown is how many lines of messages stay on the board.
+	messagesShown = 8
+	// columns is how wide a message may be: a line that the terminal breaks
+	// would shift every later drawing.
+	columns = 76
 )
 
 // A board shows how the chain does. On a terminal it draws itself over and
@@ -62,9 +65,26 @@ func (b *board) say(format string, args ...any) {
 		fmt.Fprintln(b.out, message)
 		return
 	}
-	b.messages = append(b.messages, message)
+	b.messages = append(b.messages, folded(message)...)
 	b.messages = b.messages[max(0, len(b.messages)-messagesShown):]
 	b.draw()
+}
+
+// folded breaks a message between words.
+func folded(message string) []string {
+	var lines []string
+	line := ""
+	for word := range strings.FieldsSeq(message) {
+		if line != "" && len(line)+1+len(word) > columns {
+			lines = append(lines, line)
+			line = "        "
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
 }
 
 // open shows where the pages are. From now on a terminal is drawn over.

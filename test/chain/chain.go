@@ -65,10 +65,12 @@ func run(ctx context.Context, o options, board *board) (err error) {
 		err = errors.Join(err, host.Close())
 	}()
 	c := &chain{options: o, board: board}
-	if err := c.open(running, host); err != nil {
-		return errors.Join(err, c.close())
+	if err = c.open(running, host); err == nil {
+		err = c.trade(running)
 	}
-	err = c.trade(running)
+	if ctx.Err() != nil {
+		err = nil // Whoever pressed Ctrl-C wants no complaint about it.
+	}
 	board.say("Stopping …")
 	return errors.Join(err, c.close())
 }
@@ -206,7 +208,9 @@ func (c *chain) story(ctx context.Context) error {
 	}
 	back := time.Now()
 	c.board.say("The line of %s is back.", cut.Name)
-	if err := c.agree(ctx, back); err != nil {
+	if err := c.agree(ctx, func() string {
+		return fmt.Sprintf(", %s after the line was back", time.Since(back).Round(100*time.Millisecond))
+	}); err != nil {
 		return err
 	}
 	if c.duration == 0 {
@@ -217,7 +221,7 @@ func (c *chain) story(ctx context.Context) error {
 	if err := process.Pause(ctx, c.duration); err != nil {
 		return err
 	}
-	return c.agree(ctx, time.Now())
+	return c.agree(ctx, func() string { return " in the end" })
 }
 
 // line changes the line of all machines of a shop.

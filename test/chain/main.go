@@ -44,8 +44,7 @@ func command(ctx context.Context, args []string, out, complaints io.Writer) int 
 		fmt.Fprintln(complaints, "chain:", err)
 		return 2
 	}
-	err = run(ctx, o, newBoard(out))
-	if err != nil && ctx.Err() == nil {
+	if err := run(ctx, o, newBoard(out)); err != nil {
 		fmt.Fprintln(complaints, "chain:", err)
 		return 1
 	}

@@ -133,6 +133,9 @@ func (a *Agent) Await(ctx context.Context, kinds ...protowire.Number) (Received,
 		case <-ctx.Done():
 			return Received{}, fmt.Errorf("no message of %v: %w", kinds, ctx.Err())
 		case in := <-a.inbox:
+			if nonce := in.Body.Uint(2); in.Kind == KindFence && nonce != 0 && nonce != a.nonce {
+				continue // Another machine under our name was refused.
+			}
 			if err := a.take(ctx, in); err != nil {
 				return in, err
 			}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ const patience = 60 * time.Second
 var (
 	host   *process.Host
 	shared *process.Hub
+	stores atomic.Int64 // counts them, for their names
 )
 
 func TestMain(m *testing.M) {
@@ -104,7 +106,7 @@ func newBench(t *testing.T, hub *process.Hub) *bench {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	b := &bench{T: t, ctx: ctx, hub: hub, store: "s-" + strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))}
+	b := &bench{T: t, ctx: ctx, hub: hub, store: fmt.Sprintf("s%d", stores.Add(1))}
 	b.load("stores", store{ID: b.store, Name: "Shop", Timezone: "Europe/London", Zone: "z-" + b.store})
 	return b
 }

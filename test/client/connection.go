@@ -135,8 +135,8 @@ func (c *Connection) receive(m mqtt.Message) {
 			return
 		}
 	} else {
-		for kind, bodies := range parse(m.Payload()) {
-			in = Received{Kind: kind, Body: parse(bodies[len(bodies)-1].data)}
+		for kind, bodies := range ParseMessage(m.Payload()) {
+			in = Received{Kind: kind, Body: ParseMessage(bodies[len(bodies)-1].data)}
 		}
 	}
 	select {

@@ -147,7 +147,7 @@ func parts(body []byte) ([]Message, error) {
 			return nil, protowire.ParseError(n)
 		}
 		content = content[n:]
-		list = append(list, parse(part).Inner(KindDelta))
+		list = append(list, ParseMessage(part).Inner(KindDelta))
 	}
 	return list, nil
 }

@@ -66,6 +66,9 @@ func (l *Log) Last() uint64 { return uint64(len(l.hashes) - 1) }
 // Hash is the hash after event n, which is 0 or one of the log's.
 func (l *Log) Hash(n uint64) Hash { return l.hashes[n] }
 
+// Record is event n.
+func (l *Log) Record(n uint64) Record { return l.records[n-1] }
+
 // Frame is count events from first on, packed.
 func (l *Log) Frame(first, count uint64) ([]byte, error) {
 	return Pack(l.records[first-1 : first-1+count])
@@ -111,8 +114,8 @@ func Unpack(frame []byte, count uint64) ([]Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unpack: %w", err)
 	}
-	m := parse(content)
-	walls, drifts, bodies := unpack(m.Bytes(1)), unpack(m.Bytes(2)), m[3]
+	m := ParseMessage(content)
+	walls, drifts, bodies := Column(m.Bytes(1)), Column(m.Bytes(2)), m[3]
 	if uint64(len(walls)) != count || uint64(len(drifts)) != count || uint64(len(bodies)) != count {
 		return nil, errFrame
 	}

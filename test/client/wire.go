@@ -98,8 +98,8 @@ type value struct {
 // Message is a protobuf message that was read: its fields by number.
 type Message map[protowire.Number][]value
 
-// parse reads a message; nil if the bytes are none.
-func parse(b []byte) Message {
+// ParseMessage reads a message; nil if the bytes are none.
+func ParseMessage(b []byte) Message {
 	m := Message{}
 	for len(b) > 0 {
 		number, kind, n := protowire.ConsumeTag(b)
@@ -157,19 +157,19 @@ func (m Message) Text(n protowire.Number) string { return string(m.last(n).data)
 func (m Message) Has(n protowire.Number) bool { return len(m[n]) > 0 }
 
 // Inner is a field that is a message itself.
-func (m Message) Inner(n protowire.Number) Message { return parse(m.last(n).data) }
+func (m Message) Inner(n protowire.Number) Message { return ParseMessage(m.last(n).data) }
 
 // List is a repeated field of messages.
 func (m Message) List(n protowire.Number) []Message {
 	var list []Message
 	for _, v := range m[n] {
-		list = append(list, parse(v.data))
+		list = append(list, ParseMessage(v.data))
 	}
 	return list
 }
 
-// unpack reads a packed column of zigzag numbers; nil if it is none.
-func unpack(b []byte) []int64 {
+// Column reads a packed column of zigzag numbers; nil if it is none.
+func Column(b []byte) []int64 {
 	list := []int64{}
 	for len(b) > 0 {
 		v, n := protowire.ConsumeVarint(b)
