@@ -67,21 +67,25 @@ func receipt() sale.Document {
 	return sale.NewDocument(sale.Meta{Store: "s1", Agent: "a1", Seq: 1, At: "2026-11-21T10:02:12+00:00"}, s)
 }
 
-func (f *fakeHub) deps() Deps {
-	storeRow := doc{
+// Rows as the hub shows them, with as little known as possible.
+var (
+	storeRow = doc{
 		"id": "s1", "name": "High Street", "lat": nil, "lon": -0.1278, "timezone": "Europe/London", "country": nil, "city": "London", "currency": "GBP",
 		"price_zone": "default", "legal_name": nil, "tax_id": nil, "address": nil, "cash_rounding_minor": 0, "opening_hours": nil, "fiscal": nil,
 		"primary_agent": "a1", "source": nil, "link": "never", "last_seen": nil, "pending": 0,
 	}
-	agentRow := doc{
+	agentRow = doc{
 		"agent": "a1", "store": "s1", "primary": true, "version": nil, "protocol": nil, "link": "never", "last_seen": nil, "pending": 0, "clock_offset_ms": nil, "disk": nil,
 		"streams": []doc{{"inc": strings.Repeat("0", 32), "seq": 1, "hash": strings.Repeat("0", 64), "safe_seq": 1, "closed": false, "gaps": []doc{{"from": 5, "to": 9}}}},
 	}
-	exception := doc{"id": "x-1", "kind": "over_return", "store": nil, "refs": []string{"a1-1-1-1"}, "opened_at": nil, "assignee": nil, "state": "open", "detail": "Look."}
-	result := doc{
+	exceptionRow = doc{"id": "x-1", "kind": "over_return", "store": nil, "refs": []string{"a1-1-1-1"}, "opened_at": nil, "assignee": nil, "state": "open", "detail": "Look."}
+	resultRow    = doc{
 		"store": "s1", "name": "High Street", "distance_km": nil, "price_minor": nil, "currency": "GBP", "promisable": 30, "availability": "in_stock",
 		"link": "online", "as_of": nil, "age_s": nil, "freshness": "never",
 	}
+)
+
+func (f *fakeHub) deps() Deps {
 	changed := make(chan struct{})
 	return Deps{
 		Import: func(_ context.Context, up Upload) (Imported, error) {
@@ -97,7 +101,7 @@ func (f *fakeHub) deps() Deps {
 			return doc{"load_id": id, "store": "s1", "rows": 3, "applied": 0, "state": "pending"}, f.note(id)
 		},
 		Availability: func(_ context.Context, q AvailabilityQuery) (any, error) {
-			return doc{"sku": "PEN", "gtin": nil, "name": "Pen", "unit": "each", "results": []doc{result}}, f.note(q)
+			return doc{"sku": "PEN", "gtin": nil, "name": "Pen", "unit": "each", "results": []doc{resultRow}}, f.note(q)
 		},
 		Stock: func(_ context.Context, store protocol.StoreID, each func(any) error) error {
 			f.asked = append(f.asked, store)
@@ -116,7 +120,7 @@ func (f *fakeHub) deps() Deps {
 		},
 		Exceptions: func(_ context.Context, state string, p Page) (any, error) {
 			f.asked = append(f.asked, state)
-			return doc{"items": []doc{exception}, "next": nil}, f.note(p)
+			return doc{"items": []doc{exceptionRow}, "next": nil}, f.note(p)
 		},
 		Status: func(context.Context) (any, error) {
 			return doc{

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"counterpart/protocol"
@@ -19,6 +21,7 @@ type agentRow struct {
 	Build    string           `json:"build"`
 	Protocol uint32           `json:"protocol"`
 	SeenMs   int64            `json:"seen_ms"`
+	CaughtMs int64            `json:"caught_ms"` // when the hub last had all that the agent told of; 0: never
 }
 
 // offlineAfter is how long an agent may be silent before it counts as offline:
@@ -37,7 +40,7 @@ type Presence struct {
 	ClockOffsetMs int64
 	Disk          string
 	// CaughtUpAt is when the hub's cursor last equalled what the agent
-	// reported; zero means not since the hub started.
+	// reported; zero means never. It survives a restart of the hub.
 	CaughtUpAt time.Time
 }
 
@@ -49,8 +52,14 @@ func (h *Hub) presence() map[protocol.AgentID]Presence {
 	all := make(map[protocol.AgentID]Presence, len(h.agents))
 	for id, row := range h.agents {
 		p := Presence{Agent: id, Store: row.Store, Build: row.Build, Protocol: row.Protocol, Link: "offline", LastSeen: time.UnixMilli(row.SeenMs).UTC(), Disk: "ok"}
+		if row.CaughtMs > 0 {
+			p.CaughtUpAt = time.UnixMilli(row.CaughtMs).UTC()
+		}
 		if s := h.sessions[id]; s != nil {
-			p.LastSeen, p.LastSeq, p.ClockOffsetMs, p.Disk, p.CaughtUpAt = s.seenAt, s.lastSeq, s.clockOffsetMs, s.disk, s.caughtUpAt
+			p.LastSeen, p.LastSeq, p.ClockOffsetMs, p.Disk = s.seenAt, s.lastSeq, s.clockOffsetMs, s.disk
+			if s.caughtUpAt.After(p.CaughtUpAt) {
+				p.CaughtUpAt = s.caughtUpAt
+			}
 			switch {
 			case s.fenced:
 				p.Link = "fenced"
@@ -81,6 +90,9 @@ func (h *Hub) loadAgents(ctx context.Context) error {
 func (h *Hub) register(ctx context.Context, row agentRow) error {
 	h.mu.Lock()
 	old := h.agents[row.Agent]
+	if old != nil {
+		row.CaughtMs = old.CaughtMs
+	}
 	h.mu.Unlock()
 	if old == nil || old.Inc != row.Inc || old.Build != row.Build || row.SeenMs-old.SeenMs > int64(time.Hour/time.Millisecond) {
 		b, err := json.Marshal(row)
@@ -96,6 +108,50 @@ func (h *Hub) register(ctx context.Context, row agentRow) error {
 	h.agents[row.Agent] = &row
 	h.mu.Unlock()
 	return h.ensurePrimary(ctx, row)
+}
+
+// seenSaveEvery is how often the signs of life of all agents are written down,
+// in one transaction.
+const seenSaveEvery = 30 * time.Second
+
+// saveSeen writes down when agents were last heard and had told everything, so
+// that a restart of the hub does not make old knowledge look like none.
+func (h *Hub) saveSeen(ctx context.Context) error {
+	h.mu.Lock()
+	if h.mono()-h.seenSaved < seenSaveEvery {
+		h.mu.Unlock()
+		return nil
+	}
+	h.seenSaved = h.mono()
+	var rows []agentRow
+	for id, s := range h.sessions {
+		row := h.agents[id]
+		if row == nil || s.seenAt.UnixMilli() == row.SeenMs {
+			continue
+		}
+		row.SeenMs = s.seenAt.UnixMilli()
+		if !s.caughtUpAt.IsZero() {
+			row.CaughtMs = s.caughtUpAt.UnixMilli()
+		}
+		rows = append(rows, *row)
+	}
+	h.mu.Unlock()
+	if len(rows) == 0 {
+		return nil
+	}
+	slices.SortFunc(rows, func(a, b agentRow) int { return strings.Compare(string(a.Agent), string(b.Agent)) })
+	return h.driver.Update(ctx, func(tx ledger.Tx) error {
+		for _, row := range rows {
+			b, err := json.Marshal(row)
+			if err != nil {
+				return err
+			}
+			if err := ledger.SetNote(tx, b, "agent", string(row.Agent)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (h *Hub) ensurePrimary(ctx context.Context, row agentRow) error {

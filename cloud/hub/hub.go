@@ -53,6 +53,7 @@ type Hub struct {
 	announced map[protocol.FeedID]uint64
 	changed   chan struct{}
 	snapshots snapshotCache
+	seenSaved time.Duration
 	helloMs   int64 // the second in which Hellos are being counted
 	hellos    int
 }

@@ -51,7 +51,10 @@ func (h *Hub) Receive(ctx context.Context, list []Inbound) error {
 			return err
 		}
 	}
-	return flush()
+	if err := flush(); err != nil {
+		return err
+	}
+	return h.saveSeen(ctx)
 }
 
 func (h *Hub) handle(ctx context.Context, t protocol.Topic, m protocol.Message) error {

@@ -71,7 +71,7 @@ func (c *connections) store(record *protocol.StoreRecord, streams []ledger.Strea
 	if p, ok := c.agents[record.Primary]; ok && p.Store == record.ID {
 		state.link = p.Link
 	}
-	state.asOf = c.asOf(streams)
+	state.asOf = c.asOf(record.ID, streams)
 	return state
 }
 
@@ -87,14 +87,22 @@ func (c *connections) pending(agent protocol.AgentID, streams []ledger.StreamInf
 	return uint64(told)
 }
 
-// asOf is the moment up to which the hub had everything of every open stream: a
-// dark till does not hide behind a live one.
-func (c *connections) asOf(streams []ledger.StreamInfo) (at time.Time) {
-	for _, s := range streams {
-		if s.Origin.Agent == protocol.HubAgent || s.Closed {
-			continue
+// asOf is the moment up to which the hub had everything of every machine and
+// every open stream of the store: a dark till does not hide behind a live one.
+func (c *connections) asOf(store protocol.StoreID, streams []ledger.StreamInfo) (at time.Time) {
+	var machines []protocol.AgentID
+	for id, p := range c.agents {
+		if p.Store == store {
+			machines = append(machines, id)
 		}
-		caught := c.agents[s.Origin.Agent].CaughtUpAt
+	}
+	for _, s := range streams {
+		if s.Origin.Agent != protocol.HubAgent && !s.Closed {
+			machines = append(machines, s.Origin.Agent)
+		}
+	}
+	for _, id := range machines {
+		caught := c.agents[id].CaughtUpAt
 		if caught.IsZero() {
 			return time.Time{}
 		}

@@ -38,7 +38,7 @@ func (h *Hub) Stock(ctx context.Context, store protocol.StoreID, each func(any) 
 		if err != nil {
 			return err
 		}
-		asOf = timeText(c.asOf(streams))
+		asOf = timeText(c.asOf(store, streams))
 		return ledger.ScanLevels(r, store, func(sku protocol.SKU, level *stock.Level) (bool, error) {
 			rows = append(rows, row{sku, *level})
 			return true, nil

@@ -33,13 +33,18 @@ func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
 
-func run(m *testing.M) int {
+// run gives the tests a hub and takes care that nothing of it is left behind.
+func run(m *testing.M) (status int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
+	complain := func(what any) {
+		fmt.Fprintln(os.Stderr, what)
+		status = 1
+	}
 	var err error
 	if host, err = process.Open(ctx, process.Options{}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		complain(err)
+		return status
 	}
 	if shared, err = host.StartHub(ctx, "hub", "GBP"); err == nil {
 		_, err = process.Load(ctx, shared, "items", []item{
@@ -47,18 +52,16 @@ func run(m *testing.M) int {
 			{SKU: "a/b", Name: "Slash", Price: 100},
 		})
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	if err == nil {
+		status = m.Run()
+	} else {
+		complain(err)
 	}
-	status := m.Run()
-	if lines := host.Complaints(); len(lines) > 0 {
-		fmt.Fprintln(os.Stderr, strings.Join(lines, "\n"))
-		status = 1
+	for _, line := range host.Complaints() {
+		complain(line)
 	}
 	if err := host.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		status = 1
+		complain(err)
 	}
 	return status
 }
@@ -107,20 +110,16 @@ func newBench(t *testing.T, hub *process.Hub) *bench {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	b := &bench{T: t, ctx: ctx, hub: hub, store: fmt.Sprintf("s%d", stores.Add(1))}
-	b.load("stores", store{ID: b.store, Name: "Shop", Timezone: "Europe/London", Zone: "z-" + b.store})
+	load(b, "stores", store{ID: b.store, Name: "Shop", Timezone: "Europe/London", Zone: "z-" + b.store})
 	return b
 }
 
+// load puts rows into one of the hub's bulk loads.
 func load[T any](b *bench, what string, rows ...T) {
 	b.Helper()
 	if _, err := process.Load(b.ctx, b.hub, what, rows); err != nil {
 		b.Fatal(err)
 	}
-}
-
-func (b *bench) load(what string, row any) {
-	b.Helper()
-	load(b, what, row)
 }
 
 // agent starts an agent with a fresh log.

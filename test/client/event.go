@@ -8,6 +8,7 @@ const (
 	KindMovement  = 2
 	KindCountSeen = 3
 	KindStockLoad = 4
+	KindReissue   = 6
 
 	OnHand  = 0
 	Damaged = 3
@@ -248,4 +249,14 @@ func CountSeen(count StreamPos, skus ...string) Event {
 		f.element(2, []byte(sku))
 	}
 	return Event{Kind: KindCountSeen, Boot: 1, Body: f, Field: 18}
+}
+
+// Reissue logs an event of a parent stream again.
+func Reissue(id StreamPos, r Record) Event {
+	var f fields
+	f.element(1, id.encode())
+	f.sint(2, r.Wall)
+	f.sint(3, r.Running)
+	f.bytes(4, r.Body)
+	return Event{Kind: KindReissue, Boot: 1, Body: f, Field: 21}
 }

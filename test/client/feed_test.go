@@ -226,7 +226,8 @@ func (b *bench) wantRecount(want bool) {
 	b.check(process.Stream(b.ctx, b.hub.Client, "/v1/stock?store="+b.store, func(l *struct {
 		SKU     string `json:"sku"`
 		Recount bool   `json:"recount_suggested"`
-	}) error {
+	},
+	) error {
 		if l.SKU == "PEN-01" && l.Recount != want {
 			return errors.New("recount suggested is not as it should be")
 		}

@@ -147,7 +147,7 @@ func TestUnknownStoreIsRefused(t *testing.T) {
 	l := client.NewLog(client.Stream{Store: b.store + "-later", Agent: b.store + "a", Inc: client.RandomInc()})
 	a := b.start(l)
 	b.refused(a, "unknown_store", 2000)
-	b.load("stores", store{ID: l.Store, Name: "Later", Timezone: "UTC"})
+	load(b, "stores", store{ID: l.Store, Name: "Later", Timezone: "UTC"})
 	b.welcome(a)
 }
 
@@ -160,7 +160,7 @@ func TestDuplicateIdentityIsRefused(t *testing.T) {
 	b.upload(a, 1, 2)
 
 	elsewhere := b.store + "-2"
-	b.load("stores", store{ID: elsewhere, Name: "Elsewhere", Timezone: "UTC"})
+	load(b, "stores", store{ID: elsewhere, Name: "Elsewhere", Timezone: "UTC"})
 	short, changed := client.NewLog(a.Log.Stream), client.NewLog(a.Log.Stream)
 	short.Append(client.Record{})
 	changed.Append(client.Record{})

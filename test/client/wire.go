@@ -1,8 +1,6 @@
 package client
 
 import (
-	"math"
-
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -143,9 +141,6 @@ func (m Message) Uint(n protowire.Number) uint64 { return m.last(n).num }
 
 // Sint is a field of a zigzag number.
 func (m Message) Sint(n protowire.Number) int64 { return protowire.DecodeZigZag(m.last(n).num) }
-
-// Double is a field of a floating number.
-func (m Message) Double(n protowire.Number) float64 { return math.Float64frombits(m.last(n).num) }
 
 // Bytes is a field of bytes.
 func (m Message) Bytes(n protowire.Number) []byte { return m.last(n).data }
