@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 
 	"counterpart/protocol/wire"
@@ -13,6 +14,10 @@ const utcOffsetMinMax = 24 * 60
 // reissueBytes is room that every event but a reissue leaves, so that its
 // record fits into a reissue within EventBytesMax.
 const reissueBytes = 256
+
+// ErrEventTooLarge is returned for an event whose record would exceed
+// EventBytesMax.
+var ErrEventTooLarge = errors.New("the event is too large")
 
 // EncodeEvent writes the body of a record: the same bytes for the same event. It
 // refuses what DecodeEvent would refuse, so that nothing is ever logged that a
@@ -43,7 +48,7 @@ func EncodeEvent(e *Event) ([]byte, error) {
 		limit -= reissueBytes
 	}
 	if len(body) > limit {
-		return nil, fmt.Errorf("encode %s event: %d bytes are too large", e.Kind, len(body))
+		return nil, fmt.Errorf("encode %s event: %d bytes: %w", e.Kind, len(body), ErrEventTooLarge)
 	}
 	return body, nil
 }

@@ -119,11 +119,11 @@ func verifyOverlap(tx Tx, b Batch, cursor protocol.Seq, head protocol.Hash) ([]p
 // before.
 func Log(tx Tx, o protocol.Origin, clock protocol.Clock, ev *protocol.Event) (Result, error) {
 	body, err := protocol.EncodeEvent(ev)
-	if err != nil {
-		return Result{}, err
-	}
-	if len(body)+protocol.RecordHeaderBytes > protocol.EventBytesMax {
-		return Result{}, protocol.Refuse(protocol.TooLarge, "This is too large to be recorded as one event (more than 1 MiB). Nothing was recorded. Split it up and send the parts.")
+	switch {
+	case errors.Is(err, protocol.ErrEventTooLarge):
+		return Result{}, &protocol.Error{Code: protocol.TooLarge, Err: err, Message: "This is too large to be recorded as one event (more than 1 MiB). Nothing was recorded. Split it up and send the parts."}
+	case err != nil:
+		return Result{}, &protocol.Error{Code: protocol.OutOfRangeCode, Err: err, Message: "A value of this is beyond what can be recorded. Nothing was recorded. Look for an amount or a text that cannot be right."}
 	}
 	values, err := tx.Load([]Key{streamKey(o)})
 	if err != nil {

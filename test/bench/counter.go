@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"counterpart/protocol"
 	"counterpart/test/fleet"
 	"counterpart/test/process"
 	"counterpart/test/proxy"
@@ -43,8 +42,6 @@ type counter struct {
 	items []retail.Item
 	chain *fleet.Fleet
 	agent *fleet.Machine // whose line changes
-	blind *process.Agent // whose names are not resolved; nil where that cannot be
-	names *silence
 	sold  atomic.Int64
 }
 

@@ -1,9 +1,11 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 )
 
 // AgentOptions say which agent to start, and how it reaches the hub.
@@ -12,6 +14,10 @@ type AgentOptions struct {
 	Store string
 	Hub   string // URL
 	MQTT  string // URL; empty for what the hub says
+	// Data is the folder of an agent that was stopped before; a new one if empty.
+	Data string
+	// Wrap is a command that runs the agent's command, which is put behind it.
+	Wrap []string
 }
 
 // An Agent is a running agent.
@@ -22,14 +28,15 @@ type Agent struct {
 	data    string
 }
 
-// StartAgent starts an agent with a folder of its own for its data.
+// StartAgent starts an agent.
 func (h *Host) StartAgent(ctx context.Context, options AgentOptions) (*Agent, error) {
-	data := h.Data("agent-" + options.Agent)
-	args := []string{"run", "--insecure-dev", "--data", data, "--hub", options.Hub, "--store", options.Store, "--agent", options.Agent}
+	data := cmp.Or(options.Data, h.Data("agent-"+options.Agent))
+	args := append(slices.Clone(options.Wrap), h.Agent())
+	args = append(args, "run", "--insecure-dev", "--data", data, "--hub", options.Hub, "--store", options.Store, "--agent", options.Agent)
 	if options.MQTT != "" {
 		args = append(args, "--mqtt", options.MQTT)
 	}
-	p, err := h.Start(ctx, Spec{Name: "agent-" + options.Agent, Program: h.Agent(), Args: args, Listen: []string{"--listen"}})
+	p, err := h.Start(ctx, Spec{Name: "agent-" + options.Agent, Program: args[0], Args: args[1:], Listen: []string{"--listen"}})
 	if err != nil {
 		return nil, err
 	}

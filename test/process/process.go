@@ -95,8 +95,8 @@ func (p *Process) Starts() int {
 	return p.starts
 }
 
-// ID is the system's number of the running process, or 0.
-func (p *Process) ID() int {
+// PID is the system's number of the running process, or 0.
+func (p *Process) PID() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.run == nil {

@@ -120,7 +120,7 @@ func TestRestartKeepsTheAddresses(t *testing.T) {
 		if err := end(); err != nil {
 			t.Fatal(err)
 		}
-		if p.ID() != 0 {
+		if p.PID() != 0 {
 			t.Error("it runs after it was ended")
 		}
 		if err := end(); err != nil {
