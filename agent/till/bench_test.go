@@ -161,3 +161,21 @@ func (d *recording) like(i int) []ledger.Row {
 	}
 	return rows
 }
+
+// BenchmarkItems is a search over 50,000 items: the first one after the
+// catalogue changed, and one more.
+func BenchmarkItems(b *testing.B) {
+	for _, cold := range []bool{true, false} {
+		b.Run(fmt.Sprintf("cold=%v", cold), func(b *testing.B) {
+			s := benchShop(b)
+			for b.Loop() {
+				if cold {
+					s.till = bare(b, s.driver, originA, s.clock).till
+				}
+				if _, _, err := s.till.Items(context.Background(), "kind 4999", 50, ""); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -65,14 +65,20 @@ func Apply(tx Tx, b Batch) (Result, error) {
 	if len(fresh) == 0 {
 		return Result{Stream: *stream}, nil
 	}
-	f := &fold{set: s, origin: b.Origin, stream: key, res: Result{Feeds: map[protocol.FeedID]uint64{}}}
-	if err := f.run(stream.Seq+1, head, fresh); err != nil {
+	return applyFresh(s, b.Origin, stream.Seq+1, head, fresh, nil)
+}
+
+// applyFresh folds records that follow on the stream's cursor. events are their
+// decoded forms, where the caller has them.
+func applyFresh(s *set, o protocol.Origin, first protocol.Seq, head protocol.Hash, fresh []protocol.Record, events []*protocol.Event) (Result, error) {
+	f := &fold{set: s, origin: o, stream: streamKey(o), res: Result{Feeds: map[protocol.FeedID]uint64{}}}
+	if err := f.run(first, head, fresh, events); err != nil {
 		return Result{}, err
 	}
 	if err := s.flush(); err != nil {
 		return Result{}, err
 	}
-	after, err := get(s, key, decodeStream)
+	after, err := get(s, f.stream, decodeStream)
 	if err != nil {
 		return Result{}, err
 	}
@@ -125,19 +131,19 @@ func Log(tx Tx, o protocol.Origin, clock protocol.Clock, ev *protocol.Event) (Re
 	case err != nil:
 		return Result{}, &protocol.Error{Code: protocol.OutOfRangeCode, Err: err, Message: "A value of this is beyond what can be recorded. Nothing was recorded. Look for an amount or a text that cannot be right."}
 	}
-	values, err := tx.Load([]Key{streamKey(o)})
+	set := newSet(tx)
+	if err := set.load([]Key{streamKey(o)}); err != nil {
+		return Result{}, err
+	}
+	stream, err := get(set, streamKey(o), decodeStream)
 	if err != nil {
 		return Result{}, err
 	}
-	stream, err := decodeStream(values[0])
-	if err != nil {
-		return Result{}, err
-	}
-	prev := stream.Hash
+	head := stream.Hash
 	if stream.Seq == 0 {
-		prev = o.Genesis()
+		head = o.Genesis()
 	}
-	res, err := Apply(tx, Batch{Origin: o, First: stream.Seq + 1, Prev: prev, Records: []protocol.Record{{Clock: clock, Body: body}}})
+	res, err := applyFresh(set, o, stream.Seq+1, head, []protocol.Record{{Clock: clock, Body: body}}, []*protocol.Event{ev})
 	if err != nil {
 		return res, err
 	}

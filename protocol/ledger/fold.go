@@ -23,8 +23,8 @@ type act struct {
 	at       protocol.EventID // the place where it is logged
 	event    *protocol.Event  // nil: dead
 	reissue  bool
-	bodyHash protocol.Hash
-	dead     string // why it is dead
+	record   protocol.Record // as it was first logged
+	dead     string          // why it is dead
 	feedRows []feedRow
 }
 
@@ -32,10 +32,16 @@ type act struct {
 // bytes, keys found in what those hold, and one more.
 const roundsMax = 3
 
-func (f *fold) run(first protocol.Seq, head protocol.Hash, records []protocol.Record) error {
+// run folds records that follow on the cursor. events are their decoded forms,
+// or nil.
+func (f *fold) run(first protocol.Seq, head protocol.Hash, records []protocol.Record, events []*protocol.Event) error {
 	acts := make([]act, len(records))
 	for i, r := range records {
-		acts[i] = f.decode(protocol.EventID{Inc: f.origin.Inc, Seq: first + protocol.Seq(i)}, r)
+		var ev *protocol.Event
+		if events != nil {
+			ev = events[i]
+		}
+		acts[i] = f.decode(protocol.EventID{Inc: f.origin.Inc, Seq: first + protocol.Seq(i)}, r, ev)
 	}
 	for range roundsMax {
 		var keys []Key
@@ -45,8 +51,12 @@ func (f *fold) run(first protocol.Seq, head protocol.Hash, records []protocol.Re
 				return err
 			}
 		}
-		if err := f.set.load(keys); err != nil {
+		more, err := f.set.loadMore(keys)
+		if err != nil {
 			return err
+		}
+		if !more {
+			break
 		}
 	}
 	f.res.Events = make([]*protocol.Event, len(acts))
@@ -69,17 +79,18 @@ func (f *fold) run(first protocol.Seq, head protocol.Hash, records []protocol.Re
 
 // decode reads a record. Only the event's own bytes and its stream's writer,
 // who is bound into the hash, can make it dead.
-func (f *fold) decode(at protocol.EventID, r protocol.Record) act {
-	a := act{id: at, at: at}
-	ev, err := protocol.DecodeEvent(r.Body)
-	if err == nil && ev.Reissue != nil {
-		a.reissue, a.id = true, ev.Reissue.ID
-		r = ev.Reissue.Record
+func (f *fold) decode(at protocol.EventID, r protocol.Record, ev *protocol.Event) act {
+	a := act{id: at, at: at, record: r}
+	var err error
+	if ev == nil {
 		ev, err = protocol.DecodeEvent(r.Body)
+	}
+	if err == nil && ev.Reissue != nil {
+		a.reissue, a.id, a.record = true, ev.Reissue.ID, ev.Reissue.Record
+		ev, err = protocol.DecodeEvent(a.record.Body)
 		if err == nil && ev.Reissue != nil {
 			err = fmt.Errorf("a reissue within a reissue")
 		}
-		a.bodyHash = sha256.Sum256(r.AppendTo(nil))
 	}
 	if err != nil {
 		a.dead = err.Error()
@@ -94,9 +105,6 @@ func (f *fold) decode(at protocol.EventID, r protocol.Record) act {
 			a.dead = err.Error()
 			return a
 		}
-	}
-	if !a.reissue {
-		a.bodyHash = sha256.Sum256(r.AppendTo(nil))
 	}
 	a.event = ev
 	return a
@@ -220,7 +228,7 @@ func (f *fold) noteBody(a *act) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	fresh := seen.add(a.bodyHash)
+	fresh := seen.add(sha256.Sum256(a.record.AppendTo(nil)))
 	if len(*seen) > 1 {
 		f.set.raise(f.origin.Store, a.id.String(), map[string][]protocol.EventID{ExceptionEventTwice: {a.id}})
 	}

@@ -27,6 +27,12 @@ func newSet(tx Tx) *set { return &set{tx: tx, rows: make(map[Key]*cell)} }
 
 // load brings the rows of keys that are not there yet.
 func (s *set) load(keys []Key) error {
+	_, err := s.loadMore(keys)
+	return err
+}
+
+// loadMore is load, and tells whether there was anything to bring.
+func (s *set) loadMore(keys []Key) (bool, error) {
 	missing := keys[:0:0]
 	for _, k := range keys {
 		if _, ok := s.rows[k]; !ok {
@@ -35,18 +41,18 @@ func (s *set) load(keys []Key) error {
 		}
 	}
 	if len(missing) == 0 {
-		return nil
+		return false, nil
 	}
 	values, err := s.tx.Load(missing)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for i, k := range missing {
 		c := &cell{key: k, raw: values[i]}
 		s.rows[k] = c
 		s.order = append(s.order, c)
 	}
-	return nil
+	return true, nil
 }
 
 func (s *set) has(k Key) bool { _, ok := s.rows[k]; return ok }

@@ -219,3 +219,19 @@ func (p *tab) picture(name string) {
 		p.Fatal(err)
 	}
 }
+
+// awaitRequest waits until the page has asked for a path.
+func (p *tab) awaitRequest(path string) {
+	p.Helper()
+	ctx, cancel := context.WithTimeoutCause(p.ctx, soon, fmt.Errorf("%s was not asked for", path))
+	defer cancel()
+	err := process.Await(ctx, askEvery, func(context.Context) (string, error) {
+		if asked := p.asked(); !slices.Contains(asked, p.origin+path) {
+			return fmt.Sprintf("asked for %q", asked), nil
+		}
+		return "", nil
+	})
+	if err != nil {
+		p.Error(err)
+	}
+}
