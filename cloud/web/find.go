@@ -49,7 +49,7 @@ func (s *site) find(ctx context.Context, values url.Values) findView {
 		view.Problem = e.Message
 		return view
 	}
-	view.Item = answer.Name + " (" + string(answer.SKU) + ")"
+	view.Item = inert(answer.Name + " (" + string(answer.SKU) + ")")
 	now := s.deps.Now()
 	for _, r := range answer.Results {
 		view.Hits = append(view.Hits, newHit(r, answer.Unit, now))
@@ -78,7 +78,7 @@ func (v *findView) question() (Question, string) {
 }
 
 func newHit(r Result, unit protocol.Unit, now time.Time) hit {
-	h := hit{Store: string(r.Store), Name: r.Name}
+	h := hit{Store: string(r.Store), Name: inert(r.Name)}
 	if r.DistanceKm != nil {
 		h.Distance = strconv.FormatFloat(*r.DistanceKm, 'f', 1, 64) + " km"
 	}
@@ -100,6 +100,7 @@ func newHit(r Result, unit protocol.Unit, now time.Time) hit {
 	if r.AsOf != nil {
 		if at, err := time.Parse(time.RFC3339, *r.AsOf); err == nil {
 			h.Checked = momentOf(at, now)
+			h.Checked.Text = strings.ToLower(h.Checked.Text) // within a sentence
 		}
 	}
 	switch r.Freshness {

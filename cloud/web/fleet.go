@@ -31,7 +31,7 @@ type storeRow struct {
 	Waiting        string
 	Lag            string
 	rank           int
-	since          time.Time
+	since          time.Time // last seen, of a store that is away
 	waiting        uint64
 }
 
@@ -94,14 +94,18 @@ func newRow(st Store, now time.Time) storeRow {
 		look = looks["offline"]
 	}
 	row := storeRow{
-		ID: st.ID, Name: st.Name, City: st.City, Look: look.look, State: look.state, rank: look.rank,
+		ID: st.ID, Name: inert(st.Name), City: inert(st.City), Look: look.look, State: look.state, rank: look.rank,
 		Waiting: grouped(st.Waiting), waiting: st.Waiting, Lag: "Not known",
 	}
 	if st.Link == "online" && st.Waiting > 0 {
 		row.Look, row.State, row.rank = "sending", "Sending", rankSending
 	}
-	row.since, _ = time.Parse(time.RFC3339, st.LastSeen)
-	row.Seen = momentOf(row.since, now)
+	seen, _ := time.Parse(time.RFC3339, st.LastSeen)
+	row.Seen = momentOf(seen, now)
+	if st.Link != "online" {
+		// Stores that are here keep their places, however often they are heard of.
+		row.since = seen
+	}
 	if asOf, err := time.Parse(time.RFC3339, st.AsOf); err == nil {
 		row.Lag = "None"
 		if st.Freshness != "live" {

@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
+	"strings"
 	"time"
 
 	"counterpart/protocol"
@@ -156,6 +157,17 @@ func (s *site) answer(w http.ResponseWriter, r *http.Request, name string, data 
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = w.Write(b) // fails only when the reader is gone
+}
+
+// inert leaves out the characters that turn text around or end an isolation:
+// in a name they only ever hide what it says. Everything else is shown.
+func inert(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
+			return r
+		}
+		return r
+	}, s)
 }
 
 func (s *site) servePage(w http.ResponseWriter, r *http.Request) {

@@ -49,10 +49,11 @@ func TestTheWorstStoresComeFirst(t *testing.T) {
 		Store{ID: "sending", Name: "Sending", Link: "online", LastSeen: ago(0), Waiting: 1234, AsOf: ago(time.Hour), Freshness: "stale"},
 		Store{ID: "away3", Name: "Away", Link: "offline", LastSeen: ago(72 * time.Hour), AsOf: ago(72 * time.Hour), Freshness: "stale"},
 		Store{ID: "copy", Name: "Copy", Link: "fenced", LastSeen: ago(0)},
+		Store{ID: "zebra", Name: "Heard of longer ago", Link: "online", LastSeen: ago(30 * time.Second), AsOf: ago(0), Freshness: "live"},
 	)
 	body := page(t, d, "/").Body.String()
 	last := -1
-	for _, id := range []string{"copy", "away3", "away1", "sending", "never", "well"} {
+	for _, id := range []string{"copy", "away3", "away1", "sending", "never", "well", "zebra"} {
 		at := strings.Index(body, `data-store="`+id+`"`)
 		if at <= last {
 			t.Errorf("%s stands in the wrong place", id)
@@ -61,7 +62,7 @@ func TestTheWorstStoresComeFirst(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Never seen", "3 days ago", "2 minutes ago", "Just now", "1 hour", "Needs action", "1,234", `title="2026-11-18 12:00:00 UTC"`,
-		"<dt>Stores</dt><dd>6</dd>", "<dt>Online</dt><dd>2</dd>", "<dt>Offline</dt><dd>2</dd>", "<dt>Waiting to be sent</dt><dd>1,234</dd>",
+		"<dt>Stores</dt><dd>7</dd>", "<dt>Online</dt><dd>3</dd>", "<dt>Offline</dt><dd>2</dd>", "<dt>Waiting to be sent</dt><dd>1,234</dd>",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page does not say %q", want)
@@ -75,6 +76,9 @@ func TestNothingOnThePageRunsButItsOwn(t *testing.T) {
 	body := w.Body.String()
 	if strings.Contains(body, "<script>") || strings.Contains(body, "<b>") || strings.Contains(body, "style=") || strings.Contains(body, "http://") || strings.Contains(body, "https://") {
 		t.Error("the page holds what others wrote as markup, inline style, or an outside address")
+	}
+	if strings.Contains(body, "\u202e") {
+		t.Error("a name can turn the text around")
 	}
 	h := w.Header()
 	if h.Get("Content-Security-Policy") != contentPolicy || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" {

@@ -6,14 +6,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 
 	"counterpart/test/process"
 )
 
-// A package is a Go package whose benchmarks are run. They measure in process
+// A benchmarked package is one whose benchmarks are run. They measure in process
 // what these programs may not import.
 type benchmarked struct {
 	path    string
@@ -84,10 +83,7 @@ func parseBenchmarks(text string) map[string]float64 {
 		if len(words) < 4 || !strings.HasPrefix(words[0], "Benchmark") {
 			continue
 		}
-		name := words[0]
-		if runtime.GOMAXPROCS(0) > 1 {
-			name = processors.ReplaceAllString(name, "")
-		}
+		name := processors.ReplaceAllString(words[0], "")
 		for i := 2; i+1 < len(words); i += 2 {
 			value, err := strconv.ParseFloat(words[i], 64)
 			if err != nil {

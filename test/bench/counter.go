@@ -71,7 +71,10 @@ func (c *counter) open(ctx context.Context) error {
 func (c *counter) settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, settlePatience, fmt.Errorf("hub and agent do not agree after %s", settlePatience))
 	defer cancel()
-	return errors.Join(c.chain.Converge(ctx), c.chain.CatchUp(ctx))
+	if err := c.chain.Converge(ctx); err != nil {
+		return err
+	}
+	return c.chain.CatchUp(ctx)
 }
 
 func (c *counter) round(ctx context.Context, r *record) error {

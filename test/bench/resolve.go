@@ -32,7 +32,7 @@ func (c *counter) unresolved(ctx context.Context, r *record, name string, s *sil
 	}
 	blind, err := c.host.StartAgent(ctx, process.AgentOptions{
 		Agent: sighted.ID(), Store: sighted.Store(), Data: sighted.Data(), Wrap: s.wrap,
-		Hub: "http://" + unresolved + ":8080", MQTT: "mqtt://" + unresolved + ":1883",
+		Hub: "https://" + unresolved, MQTT: "mqtts://" + unresolved,
 	})
 	if err != nil {
 		return err

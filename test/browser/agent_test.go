@@ -26,7 +26,7 @@ const (
 	// figure is the large count of what waits.
 	figure = `document.querySelector("[data-live=facts] .figure dd").innerText.trim()`
 	// firstSale is the newest receipt.
-	firstSale = `document.querySelector("[data-live=sales] li")?.innerText ?? ""`
+	firstSale = `(document.querySelector("[data-live=sales] li")?.innerText ?? "")`
 )
 
 // equal is an expression that compares another one with a text.

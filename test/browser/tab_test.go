@@ -154,14 +154,19 @@ func (p *tab) await(within time.Duration, what, expression string) {
 	p.Helper()
 	ctx, cancel := context.WithTimeoutCause(p.ctx, within, fmt.Errorf("not within %s: %s", within, what))
 	defer cancel()
+	trouble := error(nil) // of the last answer; that the time is over says nothing
 	err := process.Await(ctx, askEvery, func(ctx context.Context) (string, error) {
-		if yes, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression)); err != nil || yes {
+		yes, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression))
+		if ctx.Err() == nil {
+			trouble = err
+		}
+		if err != nil || yes {
 			return "", err
 		}
-		return expression + " is false", nil
+		return "no", nil
 	})
 	if err != nil {
-		p.Fatalf("%s: %v %v\n%s", p.origin, err, p.faultsSeen(), get[string](p, "document.body.innerText"))
+		p.Fatalf("%s: %v: %s: %v %v\n%s", p.origin, context.Cause(ctx), expression, trouble, p.faultsSeen(), get[string](p, "document.body.innerText"))
 	}
 }
 

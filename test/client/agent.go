@@ -131,7 +131,7 @@ func (a *Agent) Await(ctx context.Context, kinds ...protowire.Number) (Received,
 	for {
 		select {
 		case <-ctx.Done():
-			return Received{}, fmt.Errorf("no message of %v: %w", kinds, ctx.Err())
+			return Received{}, fmt.Errorf("no message of %v: %w", kinds, context.Cause(ctx))
 		case in := <-a.inbox:
 			if nonce := in.Body.Uint(2); in.Kind == KindFence && nonce != 0 && nonce != a.nonce {
 				continue // Another machine under our name was refused.

@@ -27,6 +27,9 @@ var (
 	host   *process.Host
 	shared *process.Hub
 	stores atomic.Int64 // counts them, for their names
+	// living ends when a hub ends though nobody ended it, so that no test waits
+	// for it.
+	living, died = context.WithCancelCause(context.Background())
 )
 
 func TestMain(m *testing.M) {
@@ -42,7 +45,7 @@ func run(m *testing.M) (status int) {
 		status = 1
 	}
 	var err error
-	if host, err = process.Open(ctx, process.Options{}); err != nil {
+	if host, err = process.Open(ctx, process.Options{Crashed: died}); err != nil {
 		complain(err)
 		return status
 	}
@@ -107,7 +110,7 @@ type bench struct {
 // newBench makes a store for a test at a hub.
 func newBench(t *testing.T, hub *process.Hub) *bench {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(living, patience)
 	t.Cleanup(cancel)
 	b := &bench{T: t, ctx: ctx, hub: hub, store: fmt.Sprintf("s%d", stores.Add(1))}
 	load(b, "stores", store{ID: b.store, Name: "Shop", Timezone: "Europe/London", Zone: "z-" + b.store})

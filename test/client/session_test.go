@@ -228,7 +228,7 @@ func TestSpoiltEventsAreAcknowledged(t *testing.T) {
 	noise := rand.New(rand.NewPCG(seed, 0))
 	bodies := [][]byte{
 		pens(1, 1).Event("PEN-01").Encode(), movement.Event().Encode(), client.CountSeen(client.StreamPos{Inc: a.Log.Inc, Seq: 1}, "PEN-01").Encode(),
-		client.Reissue(client.StreamPos{Inc: a.Log.Inc, Seq: 3}, client.Record{Body: pens(2, 1).Event("PEN-01").Encode()}).Encode(),
+		client.Reissue(client.StreamPos{Inc: client.RandomInc(), Seq: 3}, client.Record{Body: pens(2, 1).Event("PEN-01").Encode()}).Encode(),
 	}
 	for range spoiltBatches {
 		first := a.Log.Last() + 1

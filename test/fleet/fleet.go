@@ -198,7 +198,9 @@ func (f *Fleet) unsent(ctx context.Context) (string, error) {
 			}
 			return fmt.Sprintf("%s is %s%s with %d events to send", m.ID(), status.Link.State, cause, status.Stream.Pending), nil
 		}
-		heads[status.Stream.Inc] = status.Stream.LastSeq
+		if status.Stream.LastSeq > 0 { // The hub need not know of a stream that is empty.
+			heads[status.Stream.Inc] = status.Stream.LastSeq
+		}
 	}
 	agents, err := f.Hub.Agents(ctx)
 	if err != nil {

@@ -225,18 +225,21 @@ func Pause(ctx context.Context, d time.Duration) error {
 func Await(ctx context.Context, every time.Duration, ask func(context.Context) (holdup string, err error)) error {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	for {
+	for last := ""; ; {
 		holdup, err := ask(ctx)
-		if err == nil && holdup == "" {
+		switch {
+		case err == nil && holdup == "":
 			return nil
-		}
-		if err != nil {
-			holdup = err.Error()
+		case ctx.Err() != nil: // The question was cut short and says nothing.
+		case err != nil:
+			last = err.Error()
+		default:
+			last = holdup
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%w; last: %s", context.Cause(ctx), holdup)
+			return fmt.Errorf("%w; last: %s", context.Cause(ctx), last)
 		}
 	}
 }

@@ -177,6 +177,11 @@ func TestNumbers(t *testing.T) {
 			t.Errorf("%d is written %s", n, got)
 		}
 	}
+	for q, want := range map[protocol.Quantity]string{0: "0", 1_500: "1.5", -500: "-0.5", 2_000: "2", -1_234_567_000: "-1,234,567", -1_234_567_001: "-1,234,567.001"} {
+		if got := quantity(q); got != want {
+			t.Errorf("%d thousandths are written %s", int64(q), got)
+		}
+	}
 	for n, want := range map[int64]string{0: "0.00", 5: "0.05", -5: "-0.05", 123_456: "1,234.56", -100_010: "-1,000.10"} {
 		if got := decimal(n); got != want {
 			t.Errorf("%d is written %s", n, got)

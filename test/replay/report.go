@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -74,7 +75,7 @@ func (p *pass) report(in *input, r *result) error {
 	row("adjustments", file.adjustments, hub.adjustments)
 	row("lines", file.lines, hub.lines)
 	units := func(name string, want, got protocol.Quantity) {
-		fmt.Fprintf(text, "%s\t%s\t%s\t%s\t\n", name, want, got, got-want)
+		fmt.Fprintf(text, "%s\t%s\t%s\t%s\t\n", name, quantity(want), quantity(got), quantity(got-want))
 	}
 	units("units sold", file.pieces, hub.pieces)
 	units("units on hand", file.stock, hub.stock)
@@ -112,6 +113,20 @@ func grouped(n int64) string {
 		return "-" + text
 	}
 	return text
+}
+
+// quantity writes a quantity with commas.
+func quantity(q protocol.Quantity) string {
+	whole, fraction, _ := strings.Cut(q.String(), ".")
+	sign := ""
+	if whole, _ = strings.CutPrefix(whole, "-"); q < 0 {
+		sign = "-"
+	}
+	n, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil || fraction == "" {
+		return sign + grouped(n)
+	}
+	return sign + grouped(n) + "." + fraction
 }
 
 // decimal writes an amount of minor units with two decimals, as all currencies

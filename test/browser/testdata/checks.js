@@ -33,6 +33,28 @@
     return wide;
   },
 
+  // shredded lists short words that are broken over several lines.
+  shredded() {
+    const found = [];
+    const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) {
+      const node = walk.currentNode;
+      if (!this.seen(node.parentElement)) {
+        continue;
+      }
+      for (const word of node.data.matchAll(/(?<!\S)\S{2,14}(?!\S)/g)) {
+        const range = document.createRange();
+        range.setStart(node, word.index);
+        range.setEnd(node, word.index + word[0].length);
+        const tops = [...range.getClientRects()].filter((r) => r.width > 0).map((r) => r.top);
+        if (tops.length > 1 && Math.max(...tops) - Math.min(...tops) > 4) {
+          found.push(`“${word[0]}” in ${this.describe(node.parentElement)}`);
+        }
+      }
+    }
+    return found;
+  },
+
   // unlabelled lists fields and buttons that nobody could name.
   unlabelled() {
     const found = [];
