@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"counterpart/agent/api"
@@ -39,6 +40,9 @@ func (a *Agent) eventsAfter(ctx context.Context, after protocol.Seq, limit int) 
 
 // ready tells whether the agent can sell; the hub need not be reachable.
 func (a *Agent) ready(ctx context.Context) error {
+	if a.disk.read().State == "full" {
+		return protocol.Refuse(protocol.DiskFull, "The disk is full, so nothing can be sold. Everything that was sold is safe. Make room.")
+	}
 	ok, err := a.till.Provisioned(ctx)
 	if err == nil && !ok {
 		err = protocol.Refuse(protocol.NotProvisioned, "This machine has not yet received everything that it needs to sell. Wait until it has.")
@@ -106,8 +110,10 @@ func (a *Agent) status(ctx context.Context) api.Status {
 		s.Stream.OldestPendingAt = &at
 	}
 	s.Feeds = feedStatus(up.Feeds)
-	offset := up.ClockOffset.Milliseconds()
-	s.Clock = api.Clock{OffsetMs: &offset}
+	if up.HubHeard {
+		offset := up.ClockOffset.Milliseconds()
+		s.Clock = api.Clock{OffsetMs: &offset}
+	}
 	d := a.disk.read()
 	s.Disk = api.Disk{State: d.State, FreeBytes: uint64(max(d.FreeBytes, 0)), DataBytes: uint64(d.DataBytes)}
 	return s
@@ -124,34 +130,46 @@ func feedStatus(feeds []uplink.FeedStatus) []api.Feed {
 func rfc3339(t time.Time, zone *time.Location) string { return t.In(zone).Format(time.RFC3339) }
 
 func (a *Agent) exceptions(ctx context.Context) ([]api.Exception, error) {
-	var list []ledger.Exception
-	err := a.db.View(ctx, func(r ledger.Reader) (err error) {
-		list, err = ledger.Exceptions(r)
-		return err
+	out := []api.Exception{}
+	err := a.db.View(ctx, func(r ledger.Reader) error {
+		list, err := ledger.Exceptions(r)
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			x, err := exception(r, &list[i])
+			if err != nil {
+				return err
+			}
+			out = append(out, x)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	out := make([]api.Exception, 0, len(list))
-	for _, e := range list {
-		x := api.Exception{ID: e.ID(), Kind: e.Kind, Store: e.Store, Refs: []string{}, State: "open", Detail: e.Detail()}
-		for _, id := range e.Events {
-			x.Refs = append(x.Refs, id.String())
-		}
-		out = append(out, x)
-	}
-	slices.SortFunc(out, func(a, b api.Exception) int { return compareText(a.ID, b.ID) })
+	slices.SortFunc(out, func(a, b api.Exception) int { return strings.Compare(a.ID, b.ID) })
 	return out, nil
 }
 
-func compareText(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
+// exception shows an exception. It was opened by the last of its events, as far
+// as their clocks can be believed.
+func exception(r ledger.Reader, e *ledger.Exception) (api.Exception, error) {
+	x := api.Exception{ID: e.ID(), Kind: e.Kind, Store: e.Store, Refs: []string{e.Subject}, State: "open", Detail: e.Detail()}
+	var lastMs int64
+	for _, id := range e.Events {
+		x.Refs = append(x.Refs, id.String())
+		rec, _, err := ledger.ReadEvent(r, id)
+		if err != nil {
+			return x, err
+		}
+		lastMs = max(lastMs, rec.WallMs)
 	}
-	return 0
+	if lastMs > 0 {
+		at := rfc3339(time.UnixMilli(lastMs), time.UTC)
+		x.OpenedAt = &at
+	}
+	return x, nil
 }
 
 // metrics are the figures that a monitoring system collects.

@@ -91,12 +91,12 @@ func decodeDelta(c *check, w *wire.Delta) *Delta {
 
 func encodeDack(m *Dack) *wire.Dack {
 	return &wire.Dack{
-		Session: sent(m.Session, m.Session[:]), Feed: string(m.Feed), Epoch: m.Epoch, Offset: m.Offset, Credit: m.Credit,
+		Session: sent(m.Session, m.Session[:]), Feed: string(m.Feed), Epoch: m.Epoch, Offset: m.Offset, Credit: m.Credit, Again: m.Again,
 	}
 }
 
 func decodeDack(c *check, w *wire.Dack) *Dack {
-	return &Dack{Session: decodeSession(c, w.Session), Feed: FeedID(w.Feed), Epoch: w.Epoch, Offset: w.Offset, Credit: w.Credit}
+	return &Dack{Session: decodeSession(c, w.Session), Feed: FeedID(w.Feed), Epoch: w.Epoch, Offset: w.Offset, Credit: w.Credit, Again: w.Again}
 }
 
 func encodeCmd(m *Cmd) *wire.Cmd {

@@ -147,7 +147,7 @@ func checkItem(c *check, item *Item) {
 	c.gtin(item.GTIN)
 	c.count("codes", len(item.Codes), smallListMax)
 	for _, code := range item.Codes {
-		c.text("code", code.Code)
+		c.name("code", code.Code)
 		c.amount("multiplier", int64(code.Multiplier))
 	}
 	c.text("name", item.Name)
@@ -239,7 +239,7 @@ func decodePriceList(_ *check, w *wire.PriceList) PriceList {
 
 func checkTaxList(c *check, t *TaxList) {
 	c.id("zone", string(t.Zone))
-	c.text("tax code", t.Code)
+	c.name("tax code", t.Code)
 	if t.Code == "" {
 		c.failf("the tax code is missing")
 	}

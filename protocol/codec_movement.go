@@ -21,7 +21,7 @@ func checkMovement(c *check, m *Movement) {
 			c.failf("a stream seen has no name")
 		}
 	}
-	c.text("load", m.Load)
+	c.name("load", m.Load)
 	c.natural("rows of the load", m.LoadRows)
 }
 
@@ -117,7 +117,8 @@ func decodeCountSeen(c *check, w *wire.CountSeen) *CountSeen {
 }
 
 func checkStockLoad(c *check, l *StockLoad) {
-	c.text("load", l.ID)
+	c.name("load", l.ID)
+	c.idOrNone("agent", string(l.Agent))
 	c.natural("first row", l.First)
 	c.natural("number of rows", l.Total)
 	c.count("rows", len(l.Rows), RowsMax)
@@ -129,7 +130,7 @@ func checkStockLoad(c *check, l *StockLoad) {
 
 func encodeStockLoad(l *StockLoad) *wire.StockLoad {
 	n := len(l.Rows)
-	w := &wire.StockLoad{Id: l.ID, First: uint64(l.First), Total: uint64(l.Total), RowSkus: list[string](n)}
+	w := &wire.StockLoad{Id: l.ID, Agent: string(l.Agent), First: uint64(l.First), Total: uint64(l.Total), RowSkus: list[string](n)}
 	for i := range l.Rows {
 		w.RowSkus[i] = string(l.Rows[i].SKU)
 	}
@@ -144,7 +145,7 @@ func decodeStockLoad(c *check, w *wire.StockLoad) *StockLoad {
 	if c.err != nil {
 		return nil
 	}
-	l := &StockLoad{ID: w.Id, First: int64(w.First), Total: int64(w.Total), Rows: list[StockRow](n)}
+	l := &StockLoad{ID: w.Id, Agent: AgentID(w.Agent), First: int64(w.First), Total: int64(w.Total), Rows: list[StockRow](n)}
 	for i := range l.Rows {
 		l.Rows[i] = StockRow{SKU: SKU(w.RowSkus[i]), OnHand: Quantity(entry(w.RowOnHand, i))}
 	}

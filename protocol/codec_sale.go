@@ -11,7 +11,7 @@ func checkSale(c *check, s *Sale) {
 	if !ValidTill(string(s.Till)) || !ValidTill(s.Series) || s.Number == 0 {
 		c.failf("till %q, series %q, number %d make no receipt number", clip(string(s.Till)), clip(s.Series), s.Number)
 	}
-	c.text("original receipt", string(s.Original))
+	c.name("original receipt", string(s.Original))
 	c.idOrNone("staff", string(s.Staff))
 	c.idOrNone("member", string(s.Member))
 	c.currency(s.Currency)
@@ -64,8 +64,8 @@ func checkSaleLine(c *check, l *SaleLine) {
 }
 
 func checkExternal(c *check, x *External) {
-	c.text("external source", x.Source)
-	c.text("external id", x.ID)
+	c.name("external source", x.Source)
+	c.name("external id", x.ID)
 	c.text("external receipt", x.ReceiptNo)
 	c.text("external time", x.OccurredAt)
 	c.text("external date", x.BusinessDate)

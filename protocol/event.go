@@ -230,7 +230,10 @@ type CountSeen struct {
 // A load spans one or more events with the same ID; First is the index of the
 // first row, Total the number of rows of the whole load.
 type StockLoad struct {
-	ID    string
+	ID string
+	// Agent is the machine that applies the load, the store's primary when it
+	// was written; while it is empty the primary of the day does.
+	Agent AgentID
 	First int64
 	Total int64
 	Rows  []StockRow

@@ -96,6 +96,11 @@ func quantity(t *rapid.T, what string) protocol.Quantity {
 }
 func text(t *rapid.T, what string) string { return orNone(t, what, genText) }
 
+// name is a text that may be part of a key.
+func name(t *rapid.T, what string) string {
+	return orNone(t, what, genText.Filter(func(s string) bool { return protocol.ValidText(s, 512) }))
+}
+
 var genItemRef = rapid.Custom(func(t *rapid.T) protocol.ItemRef {
 	return protocol.ItemRef{
 		SKU: genSKU.Draw(t, "sku"), Unit: word(t, "unit", "", protocol.Each, protocol.Kg, protocol.Metre),
@@ -123,7 +128,7 @@ var genSale = rapid.Custom(func(t *rapid.T) protocol.Sale {
 	return protocol.Sale{
 		Type: word(t, "type", protocol.SaleSale, protocol.SaleReturn, protocol.SaleVoid),
 		Till: protocol.TillID(genTill.Draw(t, "till")), Series: genTill.Draw(t, "series"), Number: rapid.Uint64Min(1).Draw(t, "number"),
-		Original: protocol.ReceiptNo(text(t, "original")), BusinessDate: genDate.Draw(t, "date"),
+		Original: protocol.ReceiptNo(name(t, "original")), BusinessDate: genDate.Draw(t, "date"),
 		Staff: protocol.StaffID(orNone(t, "staff", genID)), Member: protocol.MemberID(orNone(t, "member", genID)),
 		Currency: genCoin.Draw(t, "currency"), PricesIncludeTax: rapid.Bool().Draw(t, "included"),
 		Lines: few(t, "lines", genSaleLine, 24),
@@ -137,7 +142,7 @@ var genSale = rapid.Custom(func(t *rapid.T) protocol.Sale {
 		PointsEarned: orNone(t, "points", genAmount), Training: rapid.Bool().Draw(t, "training"), Reason: text(t, "reason"),
 		External: pointer(t, "external", rapid.Custom(func(t *rapid.T) protocol.External {
 			return protocol.External{
-				Source: text(t, "source"), ID: text(t, "id"), ReceiptNo: text(t, "receipt"), OccurredAt: text(t, "at"),
+				Source: name(t, "source"), ID: name(t, "id"), ReceiptNo: text(t, "receipt"), OccurredAt: text(t, "at"),
 				BusinessDate: text(t, "date"), Total: money(t, "total"),
 				Fiscal: pointer(t, "fiscal", rapid.Custom(func(t *rapid.T) protocol.Fiscal {
 					return protocol.Fiscal{Device: text(t, "device"), Number: text(t, "number"), Signature: text(t, "signature")}
@@ -164,7 +169,7 @@ var genMovement = rapid.Custom(func(t *rapid.T) protocol.Movement {
 				Item: genItemRef.Draw(t, "item"), Quantity: quantity(t, "qty"), State: orNone(t, "state", genState), Book: quantity(t, "book"),
 			}
 		}), 24),
-		Seen: few(t, "seen", genStreamPos, 3), Load: text(t, "load"), LoadRows: orNone(t, "rows", genCount),
+		Seen: few(t, "seen", genStreamPos, 3), Load: name(t, "load"), LoadRows: orNone(t, "rows", genCount),
 	}
 })
 
@@ -177,7 +182,7 @@ var genItem = rapid.Custom(func(t *rapid.T) protocol.Item {
 		Blocked: rapid.Bool().Draw(t, "blocked"), MinAge: orNone(t, "age", rapid.Uint32()), Parent: orNone(t, "parent", genSKU),
 		Source: text(t, "source"),
 		Codes: few(t, "codes", rapid.Custom(func(t *rapid.T) protocol.ItemCode {
-			return protocol.ItemCode{Code: text(t, "code"), Multiplier: quantity(t, "multiplier")}
+			return protocol.ItemCode{Code: name(t, "code"), Multiplier: quantity(t, "multiplier")}
 		}), 3),
 		Attributes: few(t, "attributes", rapid.Custom(func(t *rapid.T) protocol.Attribute {
 			return protocol.Attribute{Name: text(t, "name"), Value: text(t, "value")}
@@ -236,7 +241,7 @@ var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
 		e.Kind, e.CountSeen = protocol.KindCountSeen, &protocol.CountSeen{Count: genEventID.Draw(t, "count"), SKUs: few(t, "skus", genSKU, 3)}
 	case 4:
 		e.Kind, e.StockLoad = protocol.KindStockLoad, &protocol.StockLoad{
-			ID: text(t, "load"), First: genCount.Draw(t, "first"), Total: genCount.Draw(t, "total"),
+			ID: name(t, "load"), Agent: protocol.AgentID(orNone(t, "agent", genID)), First: genCount.Draw(t, "first"), Total: genCount.Draw(t, "total"),
 			Rows: few(t, "rows", rapid.Custom(func(t *rapid.T) protocol.StockRow {
 				return protocol.StockRow{SKU: genSKU.Draw(t, "sku"), OnHand: quantity(t, "hand")}
 			}), 3),

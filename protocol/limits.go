@@ -21,6 +21,7 @@ const (
 
 	smallListMax = 1_000 // discounts of a line, tenders, codes of an item and the like
 	wordBytesMax = 64    // kinds, types and units
+	nameBytesMax = 512   // texts by which something is found again
 )
 
 // check collects the first thing that is wrong with a value. Text is not
@@ -65,6 +66,15 @@ func (c *check) column(what string, length, n int) {
 func (c *check) text(what, s string) {
 	if len(s) > TextBytesMax {
 		c.failf("%s of %d bytes is too long", what, len(s))
+	}
+}
+
+// name checks a text by which something is found again, such as the id that
+// another system gave a sale. It is short and without control characters, so
+// that it can be part of a key.
+func (c *check) name(what, s string) {
+	if !ValidText(s, nameBytesMax) {
+		c.failf("%s %q cannot be a name", what, clip(s))
 	}
 }
 

@@ -186,6 +186,7 @@ type Dack struct {
 	Epoch   uint64
 	Offset  uint64
 	Credit  uint32
+	Again   bool // what was sent beyond Offset did not arrive
 }
 
 // Cmd asks the agent for an act; its result is an event.

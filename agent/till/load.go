@@ -40,7 +40,7 @@ func (t *Till) ApplyLoads(ctx context.Context) error {
 // the hub gave them out; nil where none is or this machine is not the primary.
 func (t *Till) dueLoad(r ledger.Reader) (*ledger.Load, error) {
 	record, err := ledger.ReadStore(r, t.o.Origin.Store)
-	if err != nil || record == nil || record.Primary != t.o.Origin.Agent {
+	if err != nil || record == nil {
 		return nil, err
 	}
 	loads, err := ledger.Loads(r, t.o.Origin.Store)
@@ -49,7 +49,7 @@ func (t *Till) dueLoad(r ledger.Reader) (*ledger.Load, error) {
 	}
 	loads = slices.DeleteFunc(loads, func(l *ledger.Load) bool {
 		_, here := l.PartWith(l.Applied)
-		return l.Applied >= l.Total || !here
+		return l.Applied >= l.Total || !here || cmp.Or(l.Agent, record.Primary) != t.o.Origin.Agent
 	})
 	slices.SortStableFunc(loads, func(a, b *ledger.Load) int {
 		return cmp.Compare(a.Parts[0].Event.Seq, b.Parts[0].Event.Seq)

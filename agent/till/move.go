@@ -85,15 +85,14 @@ func (a *act) resolveForMovement(lines []stock.MovementLine) ([]stock.Resolved, 
 	return resolved, nil
 }
 
-// keeps tells whether the book has a row for an item. One that the catalogue
-// does not know, because it was sold as an open item, can still be counted and
-// adjusted.
+// keeps tells whether the book has a row for an item, be it at 0. One that the
+// catalogue does not know, because it was sold as an open item, can still be
+// counted and adjusted.
 func keeps(r ledger.Reader, store protocol.StoreID, sku protocol.SKU) (bool, error) {
 	if sku == "" {
 		return false, nil
 	}
-	level, err := ledger.ReadLevel(r, store, sku)
-	return err == nil && len(level.Encode()) > 0, err
+	return ledger.HasLevel(r, store, sku)
 }
 
 // itemRef names an item as an event does.

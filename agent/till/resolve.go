@@ -3,8 +3,6 @@ package till
 import (
 	"errors"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"counterpart/protocol"
 	"counterpart/protocol/gtin"
@@ -228,7 +226,7 @@ const wrongDigitsMin = 8
 // unknown is a code that nobody knows. Digits that cannot be a barcode are
 // refused as such, since a wrong digit is likelier than a new item.
 func (v resolver) unknown(code, text string, candidates []gtin.Candidate, scanErr error) found {
-	f := found{Resolved: sale.Resolved{SKU: openSKU(text)}}
+	f := found{Resolved: sale.Resolved{SKU: sale.OpenSKU(text)}}
 	if len(candidates) > 0 {
 		f.GTIN = string(candidates[0].GTIN)
 		f.SKU = protocol.SKU(f.GTIN)
@@ -248,22 +246,6 @@ func (v resolver) unknown(code, text string, candidates []gtin.Candidate, scanEr
 	}
 	f.err = f.err.With("value", code)
 	return f
-}
-
-// openSKU is the SKU of an item that nobody knows: the code's text as far as a
-// SKU may hold it.
-func openSKU(text string) protocol.SKU {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == utf8.RuneError {
-			return -1
-		}
-		return r
-	}, text)
-	end := min(len(text), itemBytesMax)
-	for end < len(text) && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return protocol.SKU(text[:end])
 }
 
 // errUnknown says that nobody knows a code.

@@ -174,7 +174,7 @@ func foldText(s string) string {
 var foldedRunes = map[rune]rune{
 	'İ': 'i', 'ı': 'i', 'Ə': 'e', 'ə': 'e', 'Ş': 's', 'ş': 's', 'Ç': 'c', 'ç': 'c', 'Ğ': 'g', 'ğ': 'g', 'Ö': 'o', 'ö': 'o', 'Ü': 'u', 'ü': 'u',
 	'ي': 'ی', 'ى': 'ی', 'ك': 'ک',
-	'\u0307': -1, // the dot that a decomposed İ leaves
+	'\u0306': -1, '\u0307': -1, '\u0308': -1, '\u0327': -1, // what decomposed Ğ, İ, Ö, Ü, Ş and Ç leave
 	'\u200c': -1, // the space without width of Persian
 }
 

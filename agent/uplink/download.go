@@ -21,9 +21,18 @@ type feed struct {
 	// that this agent wrote itself.
 	own      bool
 	failures int
+	// missed says that a Delta came that could not be kept, so that the hub
+	// has to go back to the cursor.
+	missed bool
+	// resync says that the hub cannot go on from the cursor; it stands until a
+	// Fetch or Reset has succeeded.
+	resync bool
 }
 
 func (f *feed) behind() bool { return f.head > f.cursor.Offset || !f.cursor.Tail }
+
+// asks tells whether the feed waits for something that can be asked for now.
+func (f *feed) asks() bool { return f.behind() && f.busy == 0 && !f.whole }
 
 func (f *feed) forget() { f.waiting = nil }
 
@@ -84,23 +93,24 @@ func (e *Engine) verdict(v protocol.FeedVerdict) {
 	}
 	f.head = v.Head
 	f.askedAt = e.now.Mono
-	if v.Verdict != protocol.VerdictResync || f.whole {
-		return
+	f.resync = v.Verdict == protocol.VerdictResync
+	if f.resync {
+		e.fetch(f)
 	}
-	if v.Feed == protocol.PeerFeed(e.cfg.Origin.Store) {
-		f.whole, f.own = true, false
-		e.emit(Reset{Feed: v.Feed, Epoch: v.Epoch})
-		return
-	}
-	e.fetch(f)
 }
 
+// fetch begins a feed anew: a state feed with its snapshot, the store's event
+// feed from its start, since events that are known already are skipped.
 func (e *Engine) fetch(f *feed) {
-	if !f.whole {
-		f.whole = true
-		f.waiting = nil
-		e.emit(Fetch{f.cursor.Feed})
+	if f.whole || f.busy > 0 {
+		return
 	}
+	f.whole, f.own, f.waiting, f.askedAt = true, false, nil, e.now.Mono
+	if f.cursor.Feed == protocol.PeerFeed(e.cfg.Origin.Store) {
+		e.emit(Reset{Feed: f.cursor.Feed, Epoch: e.epoch})
+		return
+	}
+	e.emit(Fetch{f.cursor.Feed})
 }
 
 // ask states the cursor; the hub sends what follows.
@@ -108,13 +118,19 @@ func (e *Engine) ask(f *feed) {
 	if e.phase != phaseOpen || f.whole {
 		return
 	}
+	if f.resync || f.cursor.Offset > 0 && f.cursor.Epoch != e.epoch {
+		// A cursor of another epoch means nothing here.
+		e.fetch(f)
+		return
+	}
 	f.askedAt = e.now.Mono
-	e.emit(Send{&protocol.Dack{Session: e.session, Feed: f.cursor.Feed, Epoch: e.epoch, Offset: f.cursor.Offset, Credit: 4}})
+	e.emit(Send{&protocol.Dack{Session: e.session, Feed: f.cursor.Feed, Epoch: e.epoch, Offset: f.cursor.Offset, Credit: deltaCredit, Again: f.missed}})
+	f.missed = false
 }
 
 func (e *Engine) delta(m *protocol.Delta) {
 	f := e.down[m.Feed]
-	if f == nil || e.phase != phaseOpen || m.Epoch != e.epoch || f.whole {
+	if f == nil || e.phase != phaseOpen || m.Epoch != e.epoch || f.whole || f.resync {
 		return
 	}
 	if m.Session != (protocol.Session{}) {
@@ -134,12 +150,11 @@ func (e *Engine) delta(m *protocol.Delta) {
 	switch {
 	case m.Upto < reached || m.Upto == reached && f.cursor.Tail:
 		return
-	case m.After > reached:
+	case m.After > reached, len(f.waiting) >= deltasWaiting:
+		f.missed = true
 		if f.busy == 0 && len(f.waiting) == 0 && e.now.Mono-f.askedAt >= askEvery/3 {
 			e.ask(f)
 		}
-		return
-	case len(f.waiting) >= deltasWaiting:
 		return
 	}
 	f.waiting = append(f.waiting, m)
@@ -161,6 +176,9 @@ func (e *Engine) applyNext(f *feed) {
 	e.emit(out)
 }
 
+// deltaCredit is how many Deltas may be on the way to this agent.
+const deltaCredit = 4
+
 // failuresMax is how often a Delta is tried before it is reported as stuck and
 // tried only as often as it is asked for.
 const failuresMax = 3
@@ -172,6 +190,9 @@ func (e *Engine) applied(in Applied) {
 	}
 	targeted := f.whole
 	f.busy, f.whole = 0, false
+	if targeted && in.Err == nil {
+		f.resync = false
+	}
 	if in.Err != nil {
 		f.waiting = nil
 		f.failures++
@@ -187,10 +208,8 @@ func (e *Engine) applied(in Applied) {
 	f.cursor, f.failures = in.Cursor, 0
 	f.head = max(f.head, f.cursor.Offset)
 	e.applyNext(f)
-	if targeted || f.behind() {
-		if f.busy == 0 || len(f.waiting) < deltasWaiting/2 {
-			e.ask(f)
-		}
+	if targeted || f.behind() && (f.busy == 0 || !f.missed && len(f.waiting) < deltasWaiting/2) {
+		e.ask(f)
 	}
 }
 

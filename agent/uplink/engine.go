@@ -241,8 +241,11 @@ func (e *Engine) Next() time.Duration {
 		if e.up.startAt > e.now.Mono {
 			next = min(next, e.up.startAt)
 		}
+		if e.up.retryAt > e.now.Mono {
+			next = min(next, e.up.retryAt)
+		}
 		for _, id := range e.order {
-			if f := e.down[id]; f.behind() && f.busy == 0 {
+			if f := e.down[id]; f.asks() {
 				next = min(next, f.askedAt+askEvery)
 			}
 		}
@@ -254,9 +257,11 @@ func (e *Engine) Next() time.Duration {
 func (e *Engine) emit(out any) { e.out = append(e.out, out) }
 
 func (e *Engine) setLink(state State, cause, message string) {
-	if e.link.State != state || e.link.Cause != cause {
-		e.link = LinkStatus{State: state, Cause: cause, Since: e.now.Wall, Message: message}
+	since := e.link.Since
+	if e.link.State != state {
+		since = e.now.Wall
 	}
+	e.link = LinkStatus{State: state, Cause: cause, Since: since, Message: message}
 }
 
 func (e *Engine) timers() {
@@ -298,7 +303,8 @@ func (e *Engine) openTimers(now time.Duration) {
 		e.beat()
 	}
 	for _, id := range e.order {
-		if f := e.down[id]; f.behind() && f.busy == 0 && now-f.askedAt >= askEvery {
+		if f := e.down[id]; f.asks() && now-f.askedAt >= askEvery {
+			f.missed = true
 			e.ask(f)
 		}
 	}
@@ -325,10 +331,14 @@ func (e *Engine) lost(cause string) {
 		f.forget()
 	}
 	e.beatSent = 0
-	if cause == "" {
-		cause = "refused"
+	switch {
+	case cause != "":
+		e.setLink(Offline, cause, "")
+	case e.link.State != Offline:
+		// Nothing is known yet but that the other side is gone; the next dial
+		// tells more.
+		e.setLink(Offline, string(CauseRefused), "")
 	}
-	e.setLink(Offline, cause, "")
 }
 
 // backoff is full jitter over a doubling range that starts at least.
@@ -339,15 +349,15 @@ func (e *Engine) backoff(least time.Duration) time.Duration {
 }
 
 func (e *Engine) hello() {
+	e.phase = phaseHello
+	e.nonce, e.helloSent = e.cfg.Rand.Uint64(), e.now.Mono
+	e.hellos++
+	e.up.forget()
 	seq, hash, err := e.cfg.Outbox.Head()
 	if err != nil {
 		e.cfg.Log.Error("log cannot be read", "error", err)
 		return
 	}
-	e.phase = phaseHello
-	e.nonce, e.helloSent = e.cfg.Rand.Uint64(), e.now.Mono
-	e.hellos++
-	e.up.forget()
 	if e.link.State == Online {
 		e.setLink(Connecting, "", "")
 	}
@@ -365,12 +375,12 @@ func (e *Engine) hello() {
 }
 
 func (e *Engine) beat() {
+	e.beatAt = e.now.Mono + beatEvery
 	seq, hash, err := e.cfg.Outbox.Head()
 	if err != nil {
 		e.cfg.Log.Error("log cannot be read", "error", err)
 		return
 	}
-	e.beatAt = e.now.Mono + beatEvery
 	e.beatSent = max(e.now.Mono, 1)
 	e.emit(Send{&protocol.Beat{Session: e.session, LastSeq: seq, LastHash: hash, ClockMs: e.now.Wall.UnixMilli(), Disk: e.disk.State}})
 }
@@ -435,7 +445,7 @@ func (e *Engine) welcome(m *protocol.Welcome) {
 		return
 	}
 	e.phase, e.session, e.epoch, e.refusals = phaseOpen, m.Session, m.Epoch, 0
-	e.heard, e.beatSent, e.beatAt = e.now.Mono, 0, e.now.Mono+beatEvery
+	e.heard, e.beatSent, e.beatAt = max(e.now.Mono, 1), 0, e.now.Mono+beatEvery
 	e.offsetMs = e.now.Wall.UnixMilli() - m.HubTimeMs
 	e.up.open(m, e.now.Mono)
 	e.setLink(Online, "", "")
@@ -483,6 +493,9 @@ func (e *Engine) Link() LinkStatus { return e.link }
 
 // ClockOffset is how far this machine's clock is ahead of the hub's.
 func (e *Engine) ClockOffset() time.Duration { return time.Duration(e.offsetMs) * time.Millisecond }
+
+// HubHeard tells whether the hub told its time since the process started.
+func (e *Engine) HubHeard() bool { return e.heard > 0 }
 
 // Marks are the acknowledged and the safe number.
 func (e *Engine) Marks() (ack, safe protocol.Seq) { return e.up.acked, e.up.safe }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -379,8 +380,9 @@ const (
 	wsaHostUnreachable = syscall.Errno(10065)
 )
 
-// dialCause classifies the failure of a TCP connection. A name server that never
-// answers is a timeout, as it is for staff.
+// dialCause classifies the failure of a TCP connection, or of an HTTP request
+// before its answer. A name server that never answers is a timeout, as it is for
+// staff.
 func dialCause(ctx context.Context, err error) DialCause {
 	var dns *net.DNSError
 	switch {
@@ -390,11 +392,24 @@ func dialCause(ctx context.Context, err error) DialCause {
 		return CauseDNS
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, wsaConnRefused):
 		return CauseRefused
+	case failedTLS(err):
+		return CauseTLS
 	case errors.Is(err, syscall.ECONNRESET):
 		return CauseHubError
 	default:
 		return CauseNoRoute
 	}
+}
+
+// failedTLS tells whether the two sides could not agree on TLS: the other one
+// speaks something else, its certificate is not trusted, or it gave up. The
+// alert that it then sends has no exported type, only an operation of its own.
+func failedTLS(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	var alert *net.OpError
+	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &certificate) || errors.As(err, &record) ||
+		errors.As(err, &alert) && alert.Op == "remote error"
 }
 
 // answerError classifies what came, or did not come, over a connected socket.

@@ -41,6 +41,7 @@ type Uplink struct {
 	inputs   chan any
 	appended chan struct{}
 	work     chan any
+	marks    chan saveMarks
 	http     *http.Client
 	link     *Link
 
@@ -54,12 +55,13 @@ type Status struct {
 	Ack, Safe   protocol.Seq
 	Feeds       []FeedStatus
 	ClockOffset time.Duration
+	HubHeard    bool // since the process started, so that ClockOffset means something
 }
 
 // linkUp carries a new connection from the dialing goroutine to the loop.
 type linkUp struct{ link *Link }
 
-// saveMarks asks the worker to remember the acknowledged and safe numbers.
+// saveMarks are the acknowledged and safe numbers to be remembered.
 type saveMarks struct{ ack, safe protocol.Seq }
 
 // ConnectTimeout bounds one attempt to reach the hub, name lookup included.
@@ -67,7 +69,7 @@ const connectTimeout = 8 * time.Second
 
 // NewUplink reads where an earlier run had come to.
 func NewUplink(ctx context.Context, o Options) (*Uplink, error) {
-	u := &Uplink{o: o, inputs: make(chan any, 64), appended: make(chan struct{}, 1), work: make(chan any, 64), http: newHTTPClient()}
+	u := &Uplink{o: o, inputs: make(chan any, 64), appended: make(chan struct{}, 1), work: make(chan any, 64), marks: make(chan saveMarks, 1), http: newHTTPClient()}
 	c := Config{
 		Origin: o.Origin, Build: o.Build, BootID: o.BootID, Outbox: outbox{o.Driver, o.Origin}, Log: o.Log,
 		Rand: rand.New(rand.NewPCG(o.BootID, binary.BigEndian.Uint64(o.Origin.Inc[:]))),
@@ -172,16 +174,12 @@ func (u *Uplink) Status() Status {
 	return u.status
 }
 
-// Run keeps the link until ctx ends. The only error is a database that failed.
+// Run keeps the link until ctx ends.
 func (u *Uplink) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var workers sync.WaitGroup
-	failed := make(chan error, 1)
-	workers.Go(func() {
-		if err := u.worker(ctx); err != nil {
-			failed <- err
-		}
-	})
+	workers.Go(func() { u.worker(ctx) })
+	workers.Go(func() { u.keepMarks(ctx) })
 	defer func() {
 		if u.link != nil {
 			u.link.Close()
@@ -198,8 +196,6 @@ func (u *Uplink) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case err := <-failed:
-			return err
 		case in = <-u.inputs:
 		case <-u.appended:
 			in = Appended{}
@@ -223,7 +219,11 @@ func (u *Uplink) Run(ctx context.Context) error {
 		}
 		if ack, safe := u.engine.Marks(); (saved != saveMarks{ack, safe}) && now.Mono-savedAt > time.Second {
 			saved, savedAt = saveMarks{ack, safe}, now.Mono
-			u.work <- saved
+			select {
+			case u.marks <- saved:
+			default: // an earlier one is still being written; the next will do
+				saved = saveMarks{}
+			}
 		}
 		u.publish()
 		timer.Reset(max(u.engine.Next()-u.o.Clock().Mono, time.Millisecond))
@@ -258,7 +258,7 @@ func (u *Uplink) lost() <-chan struct{} {
 
 // publish makes the engine's state readable for others.
 func (u *Uplink) publish() {
-	s := Status{Link: u.engine.Link(), Feeds: u.engine.Feeds(), ClockOffset: u.engine.ClockOffset()}
+	s := Status{Link: u.engine.Link(), Feeds: u.engine.Feeds(), ClockOffset: u.engine.ClockOffset(), HubHeard: u.engine.HubHeard()}
 	s.Ack, s.Safe = u.engine.Marks()
 	u.mu.Lock()
 	changed := u.status.Link != s.Link || u.status.Ack != s.Ack

@@ -15,7 +15,11 @@ type upload struct {
 	window      int
 	progressAt  time.Duration
 	startAt     time.Duration
+	retryAt     time.Duration // after the log could not be read
 }
+
+// readRetry is how long the engine waits after its log could not be read.
+const readRetry = 10 * time.Second
 
 // forget drops what is on the way; it is read and sent again.
 func (u *upload) forget() {
@@ -61,7 +65,7 @@ func (e *Engine) ack(m *protocol.Ack) {
 // once; there is no batching timer.
 func (e *Engine) pump() {
 	u := &e.up
-	if e.phase != phaseOpen || e.now.Mono < u.startAt {
+	if e.phase != phaseOpen || e.now.Mono < u.startAt || e.now.Mono < u.retryAt {
 		return
 	}
 	if len(u.flight) > 0 && e.now.Mono-u.progressAt >= ackTimeout {
@@ -74,7 +78,10 @@ func (e *Engine) pump() {
 	}
 	for u.sent < last && len(u.flight) < u.window {
 		if err := e.sendBatch(); err != nil {
+			// The hub wants what is no longer here, or the disk fails. Selling
+			// goes on; the next try is later.
 			e.cfg.Log.Error("batch cannot be made", "first", u.sent+1, "error", err)
+			u.retryAt = e.now.Mono + readRetry
 			return
 		}
 	}

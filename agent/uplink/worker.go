@@ -3,28 +3,22 @@ package uplink
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
 )
 
 // worker does what takes time on the way down, so that the way up never waits
-// for it. A feed that fails is reported to the engine, which asks again; only
-// a failed commit ends the worker.
-func (u *Uplink) worker(ctx context.Context) error {
+// for it. There is at most one job of each feed at a time. A feed that fails is
+// reported to the engine, which asks again.
+func (u *Uplink) worker(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case job := <-u.work:
 			var in Applied
 			switch job := job.(type) {
-			case saveMarks:
-				if err := u.saveMarks(ctx, job); err != nil && ctx.Err() == nil {
-					return fmt.Errorf("save marks: %w", err)
-				}
-				continue
 			case Apply:
 				in = u.apply(ctx, job)
 			case Fetch:
@@ -33,6 +27,21 @@ func (u *Uplink) worker(ctx context.Context) error {
 				in = MoveCursor(ctx, u.o.Driver, ledger.Cursor{FeedPos: protocol.FeedPos{Feed: job.Feed, Epoch: job.Epoch}})
 			}
 			u.report(ctx, in)
+		}
+	}
+}
+
+// keepMarks writes down how far the hub is, now and then. Losing the last of
+// them costs nothing: the next Welcome says it again.
+func (u *Uplink) keepMarks(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-u.marks:
+			if err := u.saveMarks(ctx, m); err != nil && ctx.Err() == nil {
+				u.o.Log.Warn("marks not written down", "error", err)
+			}
 		}
 	}
 }

@@ -89,9 +89,9 @@ func errText(err error) string {
 func TestOtherMethodsAreRefused(t *testing.T) {
 	h := New((&fakeHub{}).deps())
 	w := do(t, h, httptest.NewRequest(http.MethodPost, "/v1/stock?store=s1", nil))
-	problemOf(t, w, 405, protocol.NotFound)
-	if w.Header().Get("Allow") != "GET, PUT" {
-		t.Errorf("Allow is %q", w.Header().Get("Allow"))
+	p := problemOf(t, w, 405, "method_not_allowed")
+	if w.Header().Get("Allow") != "GET, PUT" || p["title"] != "Method not allowed" {
+		t.Errorf("Allow is %q, problem %v", w.Header().Get("Allow"), p)
 	}
 	r := httptest.NewRequest(http.MethodGet, "/v1/status", strings.NewReader("{}"))
 	problemOf(t, do(t, h, r), 413, protocol.TooLarge)
@@ -153,7 +153,7 @@ func TestUploadAnswers(t *testing.T) {
 func TestUploadsThatAreRefused(t *testing.T) {
 	h := New((&fakeHub{}).deps())
 	for _, kind := range []string{"", "application/json", "text/csv; charset=latin1", "text"} {
-		problemOf(t, put(t, h, "/v1/items", kind, "x"), 415, protocol.BadJSON)
+		problemOf(t, put(t, h, "/v1/items", kind, "x"), 400, protocol.BadJSON)
 	}
 	problemOf(t, put(t, h, "/v1/stock", "text/csv", "x"), 422, protocol.OutOfRangeCode)
 	problemOf(t, put(t, h, "/v1/items?store=s1", "text/csv", "x"), 400, protocol.UnknownField)

@@ -137,7 +137,7 @@ func TestOpenAPIListsEveryCode(t *testing.T) {
 	for _, code := range []protocol.Code{
 		protocol.BadJSON, protocol.UnknownField, protocol.Unauthenticated, protocol.Forbidden, protocol.NotFound, protocol.UnknownStore, protocol.UnknownCode,
 		protocol.Conflict, protocol.TooLarge, protocol.BadCheckDigit, protocol.BadLength, protocol.RestrictedCode, protocol.OutOfRangeCode,
-		protocol.NotProvisioned, protocol.DiskFull, protocol.Internal,
+		protocol.NotProvisioned, protocol.DiskFull, protocol.Internal, methodCode,
 	} {
 		if !slices.Contains(codes, any(string(code))) {
 			t.Errorf("code %s is not in openapi.json", code)

@@ -7,6 +7,10 @@ import (
 	"counterpart/protocol"
 )
 
+// methodCode is the code of a 405. It is not one of protocol's codes, because
+// only HTTP has methods.
+const methodCode protocol.Code = "method_not_allowed"
+
 // writeProblem answers with a problem document (RFC 9457). Members of the error
 // never replace those of the document.
 func writeProblem(w http.ResponseWriter, status int, e *protocol.Error) {
@@ -14,7 +18,11 @@ func writeProblem(w http.ResponseWriter, status int, e *protocol.Error) {
 	for name, value := range e.Members {
 		doc[name] = value
 	}
-	doc["type"], doc["title"], doc["status"], doc["code"], doc["detail"] = "about:blank", e.Code.Title(), status, e.Code, e.Message
+	title := e.Code.Title()
+	if e.Code == methodCode {
+		title = "Method not allowed"
+	}
+	doc["type"], doc["title"], doc["status"], doc["code"], doc["detail"] = "about:blank", title, status, e.Code, e.Message
 	body, err := json.Marshal(doc)
 	if err != nil {
 		body = []byte(`{"type":"about:blank","title":"Internal error","status":500,"code":"internal","detail":"Something went wrong inside."}`)

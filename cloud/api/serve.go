@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -105,7 +106,7 @@ func (s *server) noRoute(w *answer, r *http.Request) {
 	}
 	allowed := strings.Join(methods, ", ")
 	w.Header().Set("Allow", allowed)
-	e := protocol.Refuse(protocol.NotFound, "This address does not take "+r.Method+", only "+allowed+". Nothing was recorded. Look at /openapi.json.")
+	e := protocol.Refuse(methodCode, "This address does not take "+strconv.Quote(clip(r.Method))+", only "+allowed+". Nothing was recorded. Look at /openapi.json.")
 	writeProblem(w, http.StatusMethodNotAllowed, e)
 }
 
@@ -161,11 +162,7 @@ func (s *server) fail(w *answer, r *http.Request, err error) {
 	}
 	e := protocol.AsError(err)
 	status := e.Code.Status()
-	var fixed *statusError
-	switch {
-	case errors.As(err, &fixed):
-		status = fixed.status
-	case e.Code == protocol.UnknownCode && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+	if e.Code == protocol.UnknownCode && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		status = http.StatusNotFound
 	}
 	gone := r.Context().Err() != nil && errors.Is(err, context.Canceled)
@@ -177,15 +174,6 @@ func (s *server) fail(w *answer, r *http.Request, err error) {
 	}
 	writeProblem(w, status, e)
 }
-
-// statusError is a refusal that is answered with another status than its code's.
-type statusError struct {
-	status int
-	cause  *protocol.Error
-}
-
-func (e *statusError) Error() string { return e.cause.Error() }
-func (e *statusError) Unwrap() error { return e.cause }
 
 // patience keeps a connection open for as long as the client moves on, whatever
 // limits the server sets for whole requests.

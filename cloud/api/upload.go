@@ -61,8 +61,8 @@ func fileFormat(header string) (string, error) {
 	charset := params["charset"]
 	known := format == "text/csv" || format == "application/x-ndjson"
 	if err != nil || !known || charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "us-ascii") {
-		return "", &statusError{http.StatusUnsupportedMediaType, protocol.Refuse(protocol.BadJSON,
-			"A file is sent as text/csv or application/x-ndjson in UTF-8, which its Content-Type has to say. Nothing was recorded. Send it with one of these.")}
+		return "", protocol.Refuse(protocol.BadJSON,
+			"A file is sent as text/csv or application/x-ndjson in UTF-8, which its Content-Type has to say. Nothing was recorded. Send it with one of these.")
 	}
 	return format, nil
 }

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -154,6 +155,47 @@ func (h *Hub) saveSeen(ctx context.Context) error {
 	})
 }
 
+// isAgentOf tells whether an agent said hello for a store.
+func isAgentOf(r ledger.Reader, id protocol.AgentID, store protocol.StoreID) (bool, error) {
+	b, err := ledger.Note(r, "agent", string(id))
+	if err != nil || b == nil {
+		return false, err
+	}
+	var row agentRow
+	err = json.Unmarshal(b, &row)
+	return row.Store == store, err
+}
+
+// ensurePrimaries makes an agent that is online the primary of each store that
+// has none; where none is online the next one that says hello becomes it.
+func (h *Hub) ensurePrimaries(ctx context.Context) error {
+	var online []agentRow
+	for id, p := range h.presence() {
+		if p.Link == linkOnline {
+			online = append(online, agentRow{Agent: id, Store: p.Store})
+		}
+	}
+	slices.SortFunc(online, func(a, b agentRow) int { return strings.Compare(string(a.Agent), string(b.Agent)) })
+	err := h.view(ctx, func(r ledger.Reader) (err error) {
+		online = slices.DeleteFunc(online, func(row agentRow) bool {
+			st, readErr := ledger.ReadStore(r, row.Store)
+			err = errors.Join(err, readErr)
+			return st == nil || st.Primary != ""
+		})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, row := range online {
+		if err := h.ensurePrimary(ctx, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ensurePrimary makes an agent the primary of its store where there is none.
 func (h *Hub) ensurePrimary(ctx context.Context, row agentRow) error {
 	missing := false
 	err := h.view(ctx, func(r ledger.Reader) error {

@@ -63,8 +63,8 @@ func (h *Hub) verdicts(ctx context.Context, s *session, feeds []protocol.FeedPos
 	return list, err
 }
 
-// dack takes a cursor and sends what follows it. The same cursor twice means
-// that what was sent did not arrive.
+// dack takes a cursor and sends what follows it. The same cursor twice, as well
+// as Again, means that what was sent did not arrive.
 func (h *Hub) dack(ctx context.Context, t protocol.Topic, m *protocol.Dack) error {
 	h.mu.Lock()
 	s, err := h.alive(t, m.Session)
@@ -74,7 +74,7 @@ func (h *Hub) dack(ctx context.Context, t protocol.Topic, m *protocol.Dack) erro
 		return nil
 	}
 	f := s.feeds[m.Feed]
-	if f == nil || f.cursor == m.Offset || m.Offset > f.sent {
+	if f == nil || f.cursor == m.Offset || m.Offset > f.sent || m.Again {
 		f = &follower{sent: m.Offset}
 		s.feeds[m.Feed] = f
 	}

@@ -1,7 +1,9 @@
 package hub
 
 import (
+	"cmp"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -190,4 +192,12 @@ func (r *Report) add(o Report) {
 	r.Unchanged += o.Unchanged
 	r.Rejected += o.Rejected
 	r.Errors = append(r.Errors, o.Errors[:min(len(o.Errors), reportErrorsMax-len(r.Errors))]...)
+}
+
+// addInOrder takes over what became of the next rows of the file. Some of them
+// were found to be wrong when they were read and some when they were applied;
+// they are named in the order of the file.
+func (r *Report) addInOrder(next Report) {
+	slices.SortStableFunc(next.Errors, func(a, b RowError) int { return cmp.Compare(a.Row, b.Row) })
+	r.add(next)
 }

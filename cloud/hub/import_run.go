@@ -36,7 +36,8 @@ type table[P any] struct {
 func importRows[P any](ctx context.Context, h *Hub, rows RowReader, t table[P]) (Report, error) {
 	report := Report{Errors: []RowError{}}
 	for {
-		changes, err := nextChunk(rows, t.parse, &report)
+		var chunk Report
+		changes, err := nextChunk(rows, t.parse, &chunk)
 		if err != nil && err != io.EOF {
 			return report, err
 		}
@@ -58,20 +59,26 @@ func importRows[P any](ctx context.Context, h *Hub, rows RowReader, t table[P]) 
 			if actErr != nil {
 				return report, actErr
 			}
-			report.add(part)
+			chunk.add(part)
 			changes = changes[taken:]
 		}
+		report.addInOrder(chunk)
 		if err == io.EOF {
 			return report, nil
 		}
 	}
 }
 
+// chunkRefusedMax is how many rows of one chunk may be wrong by themselves. With
+// all the others of the chunk they are no more than a report names, so that none
+// is left out before they are put in order.
+const chunkRefusedMax = reportErrorsMax - chunkRowsMax
+
 // nextChunk reads rows up to a chunk's worth and reports those that are wrong
 // by themselves.
 func nextChunk[P any](rows RowReader, parse func(*cells) P, report *Report) ([]change[P], error) {
 	var changes []change[P]
-	for size := 0; len(changes) < chunkRowsMax && size < chunkBytesMax; {
+	for size := 0; len(changes) < chunkRowsMax && size < chunkBytesMax && len(report.Errors) < chunkRefusedMax; {
 		row, err := rows.Next()
 		if err != nil {
 			return changes, err

@@ -23,14 +23,16 @@ func (h *Hub) StockLoad(ctx context.Context, store protocol.StoreID, rows RowRea
 	}
 	spool := stockSpool{report: Report{Errors: []RowError{}}, at: map[protocol.SKU]int{}}
 	for err == nil {
+		var chunk Report
 		var changes []change[protocol.Quantity]
-		changes, err = nextChunk(rows, parseStock, &spool.report)
+		changes, err = nextChunk(rows, parseStock, &chunk)
 		if err != nil && err != io.EOF {
 			return spool.report, err
 		}
-		if viewErr := h.view(ctx, func(r ledger.Reader) error { return spool.resolve(r, changes) }); viewErr != nil {
+		if viewErr := h.view(ctx, func(r ledger.Reader) error { return spool.resolve(r, changes, &chunk) }); viewErr != nil {
 			return spool.report, viewErr
 		}
+		spool.report.addInOrder(chunk)
 	}
 	if len(spool.rows) == 0 {
 		return spool.report, nil
@@ -63,14 +65,14 @@ type stockSpool struct {
 	at     map[protocol.SKU]int
 }
 
-func (s *stockSpool) resolve(r ledger.Reader, changes []change[protocol.Quantity]) error {
+func (s *stockSpool) resolve(r ledger.Reader, changes []change[protocol.Quantity], chunk *Report) error {
 	for _, c := range changes {
 		sku, refused, err := namedItem(r, &c.row)
 		if err != nil {
 			return err
 		}
 		if refused != nil {
-			s.report.reject(c.row.Number, refused)
+			chunk.reject(c.row.Number, refused)
 			continue
 		}
 		at, again := s.at[sku]
@@ -81,7 +83,7 @@ func (s *stockSpool) resolve(r ledger.Reader, changes []change[protocol.Quantity
 			at = len(s.rows)
 			s.at[sku], s.rows = at, append(s.rows, protocol.StockRow{SKU: sku})
 		}
-		s.report.count(!again || s.rows[at].OnHand != c.patch)
+		chunk.count(!again || s.rows[at].OnHand != c.patch)
 		s.rows[at].OnHand = c.patch
 	}
 	return nil
@@ -100,7 +102,7 @@ func (h *Hub) logLoad(ctx context.Context, store protocol.StoreID, rows []protoc
 		return "", err
 	}
 	origin := protocol.Origin{Store: store, Agent: protocol.HubAgent, Inc: inc}
-	id := ""
+	id, primary := "", protocol.AgentID("")
 	for first := 0; first < len(rows); first += chunkRowsMax {
 		part := rows[first:min(first+chunkRowsMax, len(rows))]
 		name := id
@@ -110,11 +112,18 @@ func (h *Hub) logLoad(ctx context.Context, store protocol.StoreID, rows []protoc
 				if err != nil {
 					return nil, err
 				}
+				record, err := ledger.ReadStore(tx, store)
+				if err != nil {
+					return nil, err
+				}
+				// The load is bound to one machine, so that a change of the
+				// primary on the way cannot make two machines count one row.
+				primary = record.Primary
 				name = loadPrefix + protocol.EventID{Inc: inc, Seq: stream.Seq + 1}.String()
 			}
 			return &protocol.Event{
 				Kind:      protocol.KindStockLoad,
-				StockLoad: &protocol.StockLoad{ID: name, First: int64(first), Total: int64(len(rows)), Rows: part},
+				StockLoad: &protocol.StockLoad{ID: name, Agent: primary, First: int64(first), Total: int64(len(rows)), Rows: part},
 			}, nil
 		})
 		if err != nil {

@@ -18,9 +18,14 @@ type storePatch struct {
 	rounding                                                 given[*protocol.Money]
 }
 
-// ImportStores takes in the records of stores.
+// ImportStores takes in the records of stores. An empty primary_agent leaves the
+// choice to the hub, whose choice stands while that agent exists.
 func (h *Hub) ImportStores(ctx context.Context, rows RowReader) (Report, error) {
-	return importRows(ctx, h, rows, table[storePatch]{parse: h.parseStore, merge: h.mergeStores})
+	report, err := importRows(ctx, h, rows, table[storePatch]{parse: h.parseStore, merge: h.mergeStores})
+	if err != nil {
+		return report, err
+	}
+	return report, h.ensurePrimaries(ctx)
 }
 
 func (h *Hub) parseStore(c *cells) storePatch {
@@ -101,7 +106,17 @@ func (h *Hub) mergeStores(tx ledger.Tx, changes []change[storePatch], report *Re
 		if !known {
 			store = protocol.StoreRecord{ID: c.patch.id, Currency: h.currency, PriceZone: defaultZone}
 		}
+		elected := store.Primary
 		c.patch.onto(&store)
+		if store.Primary == "" && elected != "" {
+			stands, err := isAgentOf(tx, elected, store.ID)
+			if err != nil {
+				return nil, 0, err
+			}
+			if stands {
+				store.Primary = elected
+			}
+		}
 		if store.Name == "" {
 			report.reject(c.row.Number, required("name", c.row.cell("name")))
 			continue

@@ -224,13 +224,12 @@ func TestImportBoundsARow(t *testing.T) {
 	if err != nil || report.Rejected != 1 || report.Applied != 1 || report.Errors[0].Code != protocol.TooLarge {
 		t.Errorf("NDJSON: %+v, %v", report, err)
 	}
-	report, err = takeIn(t, importHub(t), ItemsTable, FormatCSV, "sku,name\nA,A\nB,\"never closed\n"+strings.Repeat("more,rows\n", 100_000))
-	if err != nil || report.Applied != 1 || report.Rejected != 1 || report.Errors[0].Code != protocol.TooLarge || !strings.Contains(report.Errors[0].Message, "quote") {
-		t.Errorf("an open quote: %+v, %v", report, err)
-	}
-	report, err = takeIn(t, importHub(t), ItemsTable, FormatCSV, "sku,name\nA,A\nB,\"closed by the end\nC,C\n")
-	if err != nil || report.Applied != 1 || report.Rejected != 1 || report.Errors[0].Code != protocol.BadJSON {
-		t.Errorf("an open quote in a small file: %+v, %v", report, err)
+	for name, row := range map[string]string{"one line": "P," + huge, "one quoted line": `P,"` + huge + `"`, "lines": `P,"x` + "\n" + huge + `"`} {
+		report, err := takeIn(t, importHub(t), ItemsTable, FormatCSV, "sku,name\nA,A\n"+row+"\nQ,Q\n")
+		last := report.Errors[len(report.Errors)-1]
+		if err != nil || report.Applied != 2 || (name != "one quoted line" && last.Code != protocol.TooLarge) || report.Read != last.Row+1 {
+			t.Errorf("CSV, %s: %+v, %v", name, report, err)
+		}
 	}
 }
 
@@ -261,6 +260,30 @@ type brokenReader struct{ err error }
 
 func (b brokenReader) Read([]byte) (int, error) { return 0, b.err }
 
+// TestImportNamesErrorsInTheOrderOfTheFile mixes rows that are wrong by
+// themselves with rows that are wrong only beside what is stored.
+func TestImportNamesErrorsInTheOrderOfTheFile(t *testing.T) {
+	for table, file := range map[Table]struct{ columns, read, applied string }{
+		ItemsTable:  {"sku,price_minor", "M,x", "M,1"},
+		PricesTable: {"zone,code,price_minor,valid_from", "default,P,x,2026-01-01", "default,NO,1,2026-01-01"},
+		StockTable:  {"code,on_hand", "P,x", "NO,1"},
+	} {
+		h := importHub(t)
+		mustTakeIn(t, h, StoresTable, "id,name,timezone\ns1,High Street,Europe/London\n")
+		mustTakeIn(t, h, ItemsTable, "sku,name\nP,Pen\n")
+		rows := file.columns + "\n" + strings.Repeat(strings.Repeat(file.applied+"\n", 3)+strings.Repeat(file.read+"\n", 7), 300)
+		report, err := takeIn(t, h, table, FormatCSV, rows)
+		if err != nil || report.Rejected != 3000 || len(report.Errors) != reportErrorsMax {
+			t.Fatalf("%s: %d rejected, %d named, %v", table, report.Rejected, len(report.Errors), err)
+		}
+		for i, e := range report.Errors {
+			if e.Row != int64(i+1) {
+				t.Fatalf("%s: error %d is of row %d", table, i+1, e.Row)
+			}
+		}
+	}
+}
+
 func TestImportNamesTheFirstThousandErrors(t *testing.T) {
 	report, err := takeIn(t, importHub(t), ItemsTable, FormatCSV, "gtin,name\n"+strings.Repeat("1,x\n", 1500))
 	if err != nil || report.Rejected != 1500 || len(report.Errors) != reportErrorsMax {
@@ -287,6 +310,48 @@ func TestImportSplitsWhatOneEventCannotHold(t *testing.T) {
 	}
 	if report := mustTakeIn(t, h, ItemsTable, again.String()); report.Applied != 60 || !itemOf(t, h, "P59").Blocked || len(itemOf(t, h, "P59").Attributes) != 50 {
 		t.Errorf("%+v", report)
+	}
+}
+
+// TestImportLeavesTheChoiceOfThePrimaryToTheHub sends a store's file whose
+// primary_agent is empty again and again.
+func TestImportLeavesTheChoiceOfThePrimaryToTheHub(t *testing.T) {
+	h := importHub(t)
+	file := func(primary string) string {
+		return "id,name,timezone,primary_agent\ns1,High Street,UTC," + primary + "\ns2,Station,UTC,\n"
+	}
+	mustTakeIn(t, h, StoresTable, file(""))
+	primary := func() (id protocol.AgentID) {
+		err := h.view(t.Context(), func(r ledger.Reader) error {
+			record, err := ledger.ReadStore(r, "s1")
+			id = record.Primary
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	for _, agent := range []protocol.AgentID{"q2", "q1", "q3"} {
+		o := stream("s1", agent, agent[1])
+		if err := h.register(t.Context(), agentRow{Agent: o.Agent, Store: o.Store, Inc: o.Inc.String()}); err != nil {
+			t.Fatal(err)
+		}
+		link := linkOnline
+		if agent == "q1" {
+			link = linkOffline
+		}
+		seen(h, o, link, h.now(), h.now(), 0)
+	}
+	for _, tt := range []struct {
+		imported  string
+		unchanged int64
+		want      protocol.AgentID
+	}{{"", 2, "q2"}, {"q3", 1, "q3"}, {"", 2, "q3"}, {"q1", 1, "q1"}, {"", 2, "q1"}, {"gone", 1, "gone"}, {"", 1, "q2"}, {"", 2, "q2"}} {
+		report := mustTakeIn(t, h, StoresTable, file(tt.imported))
+		if report.Unchanged != tt.unchanged || primary() != tt.want {
+			t.Errorf("after %q the primary is %q, want %q: %+v", tt.imported, primary(), tt.want, report)
+		}
 	}
 }
 

@@ -47,14 +47,19 @@ func (h *Hub) Receive(ctx context.Context, list []Inbound) error {
 		if err := flush(); err != nil {
 			return err
 		}
-		if err := h.handle(ctx, t, m); err != nil {
+		if err := h.handle(ctx, t, m); protocol.CodeOf(err) == protocol.DiskFull {
+			h.log.Error("the hub's disk is full", "error", err)
+		} else if err != nil {
 			return err
 		}
 	}
 	if err := flush(); err != nil {
 		return err
 	}
-	return h.saveSeen(ctx)
+	if err := h.saveSeen(ctx); protocol.CodeOf(err) != protocol.DiskFull {
+		return err
+	}
+	return nil
 }
 
 func (h *Hub) handle(ctx context.Context, t protocol.Topic, m protocol.Message) error {
@@ -101,6 +106,12 @@ func (h *Hub) ingest(ctx context.Context, run []*incoming) error {
 		}
 		return nil
 	})
+	if protocol.CodeOf(err) == protocol.DiskFull {
+		// Nothing was committed and nothing is acknowledged: the agents keep
+		// their events and send them again until there is room.
+		h.log.Error("the hub's disk is full; events wait at the stores", "error", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -164,7 +164,7 @@ func (s *site) answer(w http.ResponseWriter, r *http.Request, name string, data 
 func inert(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
-			return r
+			return -1
 		}
 		return r
 	}, s)

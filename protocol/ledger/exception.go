@@ -35,18 +35,24 @@ type Exception struct {
 
 // exceptionDetails say what happened, what is safe and what to do.
 var exceptionDetails = map[string]string{
-	ExceptionOverReturn:    "More came back on this receipt than was sold on it. Both sides are recorded. Check the returns against the goods.",
-	ExceptionVoidTwice:     "This receipt was voided more than once. Each void is recorded. Check what was paid back.",
-	ExceptionVoidAndReturn: "This receipt was voided, and goods of it were returned as well. Both are recorded. Check what was paid back.",
-	ExceptionReceiptTwice:  "Two receipts bear this number. Both are recorded. Check whether two machines ran under one name.",
-	ExceptionExternalTwice: "One sale of another till was recorded more than once. Each record counts. Void what is too much.",
-	ExceptionEventTwice:    "One event came with two contents. Both are recorded. Check whether a machine was copied or restored.",
+	ExceptionOverReturn:        "More came back on this receipt than was sold on it. Both sides are recorded. Check the returns against the goods.",
+	ExceptionVoidTwice:         "This receipt was voided more than once. Each void is recorded. Check what was paid back.",
+	ExceptionVoidAndReturn:     "This receipt was voided, and goods of it were returned as well. Both are recorded. Check what was paid back.",
+	ExceptionReceiptTwice:      "Two receipts bear this number. Both are recorded. Check whether two machines ran under one name.",
+	ExceptionExternalTwice:     "One sale of another till was recorded more than once. Each record counts. Void what is too much.",
+	"external_unknown_code":    "Another till sold a code that the catalogue does not know. The sale is recorded and its stock is kept under that code. Add the item, or correct the code there.",
+	"external_negative_price":  "Another till sold a line at a negative price. It is recorded as given. Check the sale there.",
+	"external_total_differs":   "The lines of another till's sale do not add up to its total. The total is recorded as given. Check the sale there.",
+	"external_tenders_differ":  "What was paid on another till's sale does not add up to its total. Both are recorded as given. Check the sale there.",
+	"external_over_return":     "Another till took back more than was sold. It is recorded. Check the return against the goods.",
+	"external_receipt_unknown": "Another till took back goods of a receipt that is not known here. It is recorded. Check the return there.",
+	ExceptionEventTwice:        "One event came with two contents. Both are recorded. Check whether a machine was copied or restored.",
 }
 
 // ID names an exception by what it is about, so that every machine and replica
 // gives it the same name.
 func (e *Exception) ID() string {
-	sum := sha256.Sum256([]byte(strings.Join([]string{string(e.Store), e.Kind, e.Subject}, sep)))
+	sum := sha256.Sum256([]byte(strings.Join([]string{e.Kind, e.Subject}, sep)))
 	return "x-" + hex.EncodeToString(sum[:8])
 }
 
@@ -64,6 +70,7 @@ func (e *Exception) Encode() []byte {
 		return nil
 	}
 	var f fields
+	f.text(2, string(e.Store))
 	for _, id := range e.Events {
 		f.element(1, encodeID(id))
 	}
@@ -72,38 +79,71 @@ func (e *Exception) Encode() []byte {
 
 func decodeException(key string, b []byte) (Exception, error) {
 	var e Exception
-	parts, err := split(key, 3)
+	parts, err := split(key, 2)
 	if err != nil {
 		return e, err
 	}
-	e.Store, e.Kind, e.Subject = protocol.StoreID(parts[0]), parts[1], parts[2]
+	e.Kind, e.Subject = parts[0], parts[1]
 	err = decodeFields("exception", b, func(num protowire.Number, v value) error {
-		if num != 1 {
-			return nil
+		switch num {
+		case 1:
+			id, err := decodeID(v.data)
+			e.Events = append(e.Events, id)
+			return err
+		case 2:
+			e.Store = protocol.StoreID(v.data)
 		}
-		id, err := decodeID(v.data)
-		e.Events = append(e.Events, id)
-		return err
+		return nil
 	})
 	return e, err
 }
 
-// raise writes the exceptions that an aggregate now shows. None goes away by
-// itself: what broke a rule stays in the log.
-func (s *set) raise(store protocol.StoreID, subject string, broken map[string][]protocol.EventID) {
-	kinds := make([]string, 0, len(broken))
-	for kind := range broken {
-		kinds = append(kinds, kind)
+// raise writes an exception, or deletes it where there are no events. It is
+// written whole from the aggregate that broke the rule, so that what stands in
+// the end does not depend on the order in which its events arrived.
+func (s *set) raise(store protocol.StoreID, kind, subject string, events []protocol.EventID) {
+	events = slices.Clone(events)
+	slices.SortFunc(events, compareIDs)
+	events = slices.Compact(events)
+	if len(events) > exceptionReferenceLimit {
+		events = events[:exceptionReferenceLimit]
 	}
-	slices.Sort(kinds)
-	for _, kind := range kinds {
-		events := slices.Clone(broken[kind])
-		slices.SortFunc(events, compareIDs)
-		events = slices.Compact(events)
-		if len(events) > exceptionReferenceLimit {
-			events = events[:exceptionReferenceLimit]
+	s.put(exceptionKey(kind, subject), &Exception{Store: store, Events: events})
+}
+
+// receiptKinds are the exceptions that a receipt can show.
+var receiptKinds = []string{ExceptionOverReturn, ExceptionVoidTwice, ExceptionVoidAndReturn, ExceptionReceiptTwice}
+
+// raiseReceipt writes the exceptions that a receipt shows now and takes back
+// those that it no longer shows: a smaller twin may have told another story. A
+// receipt that nothing else names never had one.
+func (s *set) raiseReceipt(no protocol.ReceiptNo, r *Receipt) {
+	if len(r.Reversals) == 0 && len(r.Twins) == 0 {
+		return
+	}
+	broken := r.broken()
+	for _, kind := range receiptKinds {
+		s.raise(r.Store, kind, string(no), broken[kind])
+	}
+}
+
+// externalKinds are the warnings on a sale of another POS that a person has to
+// look at, with the exceptions that they become.
+var externalKinds = map[string]string{
+	"unknown_code":    "external_unknown_code",
+	"negative_price":  "external_negative_price",
+	"total_differs":   "external_total_differs",
+	"tenders_differ":  "external_tenders_differ",
+	"over_return":     "external_over_return",
+	"receipt_unknown": "external_receipt_unknown",
+}
+
+// raiseExternal makes exceptions of an external sale's warnings.
+func (s *set) raiseExternal(store protocol.StoreID, id protocol.EventID, warnings []protocol.Warning) {
+	for _, w := range warnings {
+		if kind, ok := externalKinds[w.Code]; ok {
+			s.raise(store, kind, id.String(), []protocol.EventID{id})
 		}
-		s.put(exceptionKey(store, kind, subject), &Exception{Events: events})
 	}
 }
 

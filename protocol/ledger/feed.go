@@ -197,6 +197,9 @@ func readPeer(r Reader, d *protocol.Delta) error {
 	})
 }
 
+// ErrTrimmed is returned for events that are no longer here.
+var ErrTrimmed = errors.New("the events are no longer here")
+
 // Records reads up to count records of a stream from first on, together at
 // most about bytesMax, and the hash before the first of them.
 func Records(r Reader, o protocol.Origin, first protocol.Seq, count, bytesMax int) ([]protocol.Record, protocol.Hash, error) {
@@ -207,6 +210,9 @@ func Records(r Reader, o protocol.Origin, first protocol.Seq, count, bytesMax in
 		if err != nil {
 			return nil, prev, err
 		}
+		if values[0] == nil {
+			return nil, prev, ErrTrimmed
+		}
 		if prev, _, err = decodeEventRow(values[0]); err != nil {
 			return nil, prev, fmt.Errorf("event %s-%d: %w", o.Inc, first-1, err)
 		}
@@ -214,7 +220,10 @@ func Records(r Reader, o protocol.Origin, first protocol.Seq, count, bytesMax in
 	var records []protocol.Record
 	size := 0
 	to := eventKey(protocol.EventID{Inc: o.Inc, Seq: first + protocol.Seq(count)})
-	err := r.Scan(Events, from.ID, to.ID, func(_ string, v []byte) (bool, error) {
+	err := r.Scan(Events, from.ID, to.ID, func(id string, v []byte) (bool, error) {
+		if id != eventKey(protocol.EventID{Inc: o.Inc, Seq: first + protocol.Seq(len(records))}).ID {
+			return false, ErrTrimmed
+		}
 		_, rec, err := decodeEventRow(v)
 		if err != nil {
 			return false, err

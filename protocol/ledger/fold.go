@@ -88,8 +88,11 @@ func (f *fold) decode(at protocol.EventID, r protocol.Record, ev *protocol.Event
 	if err == nil && ev.Reissue != nil {
 		a.reissue, a.id, a.record = true, ev.Reissue.ID, ev.Reissue.Record
 		ev, err = protocol.DecodeEvent(a.record.Body)
-		if err == nil && ev.Reissue != nil {
+		switch {
+		case err == nil && ev.Reissue != nil:
 			err = fmt.Errorf("a reissue within a reissue")
+		case a.id.Inc == f.origin.Inc:
+			err = fmt.Errorf("a reissue of an event of its own stream")
 		}
 	}
 	if err != nil {
@@ -230,7 +233,7 @@ func (f *fold) noteBody(a *act) (bool, error) {
 	}
 	fresh := seen.add(sha256.Sum256(a.record.AppendTo(nil)))
 	if len(*seen) > 1 {
-		f.set.raise(f.origin.Store, a.id.String(), map[string][]protocol.EventID{ExceptionEventTwice: {a.id}})
+		f.set.raise(f.origin.Store, ExceptionEventTwice, a.id.String(), []protocol.EventID{a.id})
 	}
 	return !fresh, nil
 }
@@ -265,7 +268,7 @@ func (f *fold) apply(a *act) error {
 	case ev.StockLoad != nil:
 		load, err := change(f.set, loadKey(f.origin.Store, ev.StockLoad.ID), decodeLoad)
 		if err == nil {
-			load.add(LoadPart{First: ev.StockLoad.First, Event: a.id}, ev.StockLoad.Total)
+			load.add(ev.StockLoad, a.id)
 		}
 		return err
 	case ev.Catalog != nil:
@@ -295,14 +298,14 @@ func (f *fold) sale(a *act, s *protocol.Sale) error {
 		return err
 	}
 	receipt.claim(a.id, f.origin, s)
-	f.set.raise(receipt.Store, string(no), receipt.broken())
+	f.set.raiseReceipt(no, receipt)
 	if s.Original != "" {
 		original, err := change(f.set, receiptKey(s.Original), decodeReceipt)
 		if err != nil {
 			return err
 		}
 		original.reverse(a.id, s)
-		f.set.raise(original.Store, string(s.Original), original.broken())
+		f.set.raiseReceipt(s.Original, original)
 	}
 	if x := s.External; x != nil {
 		ids, err := change(f.set, externalKey(x.Source, x.ID), decodeIDSet)
@@ -311,8 +314,9 @@ func (f *fold) sale(a *act, s *protocol.Sale) error {
 		}
 		ids.add(a.id)
 		if len(*ids) > 1 {
-			f.set.raise(protocol.ChainStore, x.Source+" "+x.ID, map[string][]protocol.EventID{ExceptionExternalTwice: *ids})
+			f.set.raise(protocol.ChainStore, ExceptionExternalTwice, x.Source+" "+x.ID, *ids)
 		}
+		f.set.raiseExternal(f.origin.Store, a.id, s.Warnings)
 	}
 	return nil
 }

@@ -29,9 +29,7 @@ func loadKey(store protocol.StoreID, id string) Key { return stateKey("load", st
 
 func reissueKey(id protocol.EventID) Key { return stateKey("reissue", id.String()) }
 
-func exceptionKey(store protocol.StoreID, kind, subject string) Key {
-	return stateKey("exception", string(store), kind, subject)
-}
+func exceptionKey(kind, subject string) Key { return stateKey("exception", kind, subject) }
 
 func deadKey(id protocol.EventID) Key { return stateKey("dead", id.String()) }
 

@@ -13,6 +13,7 @@ import (
 type Load struct {
 	ID      string
 	Store   protocol.StoreID
+	Agent   protocol.AgentID // who applies it; empty: the store's primary
 	Total   int64
 	Applied int64
 	Parts   []LoadPart
@@ -34,8 +35,10 @@ func (l *Load) PartWith(row int64) (LoadPart, bool) {
 	return LoadPart{}, false
 }
 
-func (l *Load) add(p LoadPart, total int64) {
-	l.Total = max(l.Total, total)
+func (l *Load) add(s *protocol.StockLoad, event protocol.EventID) {
+	l.Total = max(l.Total, s.Total)
+	l.Agent = max(l.Agent, s.Agent)
+	p := LoadPart{First: s.First, Event: event}
 	i, found := slices.BinarySearchFunc(l.Parts, p, func(a, b LoadPart) int { return int(a.First - b.First) })
 	if !found {
 		l.Parts = slices.Insert(l.Parts, i, p)
@@ -47,6 +50,7 @@ func (l *Load) Encode() []byte {
 	var f fields
 	f.int(1, l.Total)
 	f.int(2, l.Applied)
+	f.text(4, string(l.Agent))
 	for _, p := range l.Parts {
 		var g fields
 		g.int(1, p.First)
@@ -64,6 +68,8 @@ func decodeLoad(b []byte) (*Load, error) {
 			l.Total = v.int()
 		case 2:
 			l.Applied = v.int()
+		case 4:
+			l.Agent = protocol.AgentID(v.data)
 		case 3:
 			var p LoadPart
 			err := decodeFields("part", v.data, func(num protowire.Number, v value) (err error) {

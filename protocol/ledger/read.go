@@ -98,6 +98,13 @@ func ReadLevels(r Reader, store protocol.StoreID, skus []protocol.SKU) ([]*stock
 	return levels, nil
 }
 
+// HasLevel tells whether anything ever happened to an item in a store. Its
+// level may have come back to nothing since.
+func HasLevel(r Reader, store protocol.StoreID, sku protocol.SKU) (bool, error) {
+	values, err := r.Load([]Key{levelKey(store, sku)})
+	return err == nil && values[0] != nil, err
+}
+
 // ScanLevels calls fn for every level of a store in the order of SKU bytes.
 func ScanLevels(r Reader, store protocol.StoreID, fn func(protocol.SKU, *stock.Level) (bool, error)) error {
 	prefix := "level" + sep + string(store) + sep

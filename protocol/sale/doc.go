@@ -6,9 +6,9 @@
 // terms and catalogue rows give the same receipt on any machine. Prices, rates
 // and codes are resolved by the caller before.
 //
-// Three things always hold. Tenders less change are the total (but for what
-// another POS recorded without tenders). A receipt's lines, with the tax where
-// prices exclude it and the rounding, are its total, unless another POS said
-// otherwise, and then a warning says so. And what is returned of a receipt, in
-// whatever parts, never adds up to more than was paid for it.
+// Three things always hold. Tenders less change are the total. A receipt's
+// lines, with the tax where prices exclude it and the rounding, are its total,
+// unless another POS said otherwise, and then a warning says so. And what is
+// returned of a receipt, in whatever parts, never adds up to more than was paid
+// for it.
 package sale

@@ -67,7 +67,7 @@ func TestDocumentOfExternal(t *testing.T) {
 "store":"s1","agent":"a1","till":"1","receipt_no":"a1-1-1-318","original_receipt_no":null,
 "business_date":"2026-11-20","at":"2026-11-21T10:02:12+00:00","staff":null,"member_id":null,"currency":"GBP",
 "lines":[{"line":1,"sku":"GHOST","gtin":null,"name":null,"qty":0.5,"unit_price_minor":500,"discount_minor":0,"amount_minor":250,"tax_code":null,"returned_qty":0.5}],
-"taxes":[],"tenders":[],"rounding_minor":0,"total_minor":250,"change_minor":0,"points_earned":0,
+"taxes":[],"tenders":[{"type":"other","amount_minor":250,"ref":null}],"rounding_minor":0,"total_minor":250,"change_minor":0,"points_earned":0,
 "fiscal":{"device":"D1","number":"77","signature":null},"training":false,"voided":true,
 "external":{"source":"pos-x","id":"W3-000482","receipt_no":null,"occurred_at":"2026-11-20T10:02:11+00:00","business_date":"2026-11-20","total_minor":250,
 "fiscal":{"device":"D1","number":"77","signature":null}},

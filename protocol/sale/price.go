@@ -1,6 +1,8 @@
 package sale
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -58,6 +60,7 @@ const (
 	WarnTendersDiffer  = "tenders_differ"
 	WarnUnknownCode    = string(protocol.UnknownCode)
 	WarnPriceMissing   = string(protocol.PriceMissing)
+	WarnNegativePrice  = "negative_price"
 	WarnBlocked        = "blocked"
 	WarnOverReturn     = string(protocol.OverReturn)
 	WarnAlreadyVoided  = string(protocol.AlreadyVoided)
@@ -133,9 +136,17 @@ func (b *builder) saleLine(n int, in Line, r Resolved) (protocol.SaleLine, error
 	if err := b.sellable(n, in, r); err != nil {
 		return protocol.SaleLine{}, err
 	}
+	return b.pricedLine(n, in, r)
+}
+
+// pricedLine is saleLine for what may be sold, or was.
+func (b *builder) pricedLine(n int, in Line, r Resolved) (protocol.SaleLine, error) {
 	v, err := b.value(n, in, r)
 	if err != nil {
 		return protocol.SaleLine{}, err
+	}
+	if *v.price < 0 {
+		b.warn(WarnNegativePrice, n, "This line has a unit price below 0, "+money(*v.price)+". It was recorded as given.")
 	}
 	out := protocol.SaleLine{
 		Item: b.itemRef(in, r), Quantity: v.quantity, UnitPrice: *v.price,
@@ -260,7 +271,7 @@ func (b *builder) gross(n int, v *lineValue, in Line, r Resolved) error {
 		v.gross = *in.AmountMinor + v.reduced
 	case b.external != nil:
 		v.price = new(protocol.Money)
-		b.warn(WarnPriceMissing, n, "This line came without a price and its code has none here. It was recorded at 0.")
+		b.warn(WarnPriceMissing, n, "This line came without a price and none is known here. It was recorded at 0.")
 	default:
 		return b.refuse(protocol.PriceMissing, n, r.Item.Name+" ("+in.Code+") has no price in this store.",
 			"Enter its price, or ask for one.").With("value", in.Code)
@@ -301,26 +312,35 @@ func (b *builder) itemRef(in Line, r Resolved) protocol.ItemRef {
 		ref.SKU = protocol.SKU(in.Code)
 	}
 	if !protocol.ValidSKU(string(ref.SKU)) {
-		ref.SKU = openSKU(string(ref.SKU))
+		ref.SKU = OpenSKU(string(ref.SKU))
 	}
 	ref.GTIN, ref.Name = r.GTIN, r.Name
 	return ref
 }
 
-// openSKU makes a valid SKU of any code, so that an open item can be recorded
-// whatever was scanned. The whole code stays in the line.
-func openSKU(code string) protocol.SKU {
+// skuBytesMax bounds a SKU.
+const skuBytesMax = 64
+
+// OpenSKU makes a valid SKU of any code, so that an open item can be recorded
+// whatever was scanned. A code that is too long is cut and ends in a part of its
+// hash, so that two long codes stay two items. The whole code stays in the line.
+func OpenSKU(code string) protocol.SKU {
 	code = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == utf8.RuneError {
 			return -1
 		}
 		return r
 	}, code)
-	end := min(len(code), 64)
-	for end < len(code) && !utf8.RuneStart(code[end]) {
+	if len(code) <= skuBytesMax {
+		return protocol.SKU(code)
+	}
+	sum := sha256.Sum256([]byte(code))
+	tail := "~" + hex.EncodeToString(sum[:6])
+	end := skuBytesMax - len(tail)
+	for !utf8.RuneStart(code[end]) {
 		end--
 	}
-	return protocol.SKU(code[:end])
+	return protocol.SKU(code[:end] + tail)
 }
 
 func (r Resolved) gtin() string {
@@ -350,9 +370,9 @@ func scannedCode(code string, sku protocol.SKU, gtin string) string {
 //
 // A sale with External has happened: what differs from our own reckoning stays
 // as given and becomes a warning, and its total is the total that was given.
-// Where it came without tenders the receipt has none and no change; this is the
-// one case in which tenders less change are not the total. A training sale
-// moves no stock.
+// Where it came without tenders one of type other stands for them, so that
+// tenders less change are the total of every receipt. A training sale moves no
+// stock.
 func Build(t Terms, r Request, lines []Resolved) (*protocol.Sale, []protocol.Move, error) {
 	if err := r.Validate(); err != nil {
 		return nil, nil, err

@@ -282,7 +282,8 @@ func TestExternal(t *testing.T) {
 		"unknown, no price":  {lines: []sale.Line{line("GHOST", "1")}, resolved: []sale.Resolved{unknown}, total: 0, warnings: []string{"unknown_code", "price_missing"}},
 		"blocked":            {lines: []sale.Line{line("BAD", "1")}, resolved: []sale.Resolved{of(withdrn, 5)}, total: 5, warnings: []string{"blocked"}},
 		"exchange":           {lines: []sale.Line{line("PEN-01", "1"), line("BREAD", "-2")}, resolved: []sale.Resolved{of(pen, 250), of(bread, 100)}, total: 50},
-		"coupon":             {lines: []sale.Line{line("PEN-01", "1"), priced(line("GHOST", "1"), -50)}, resolved: []sale.Resolved{of(pen, 250), unknown}, total: 200, warnings: []string{"unknown_code"}},
+		"coupon":             {lines: []sale.Line{line("PEN-01", "1"), priced(line("GHOST", "1"), -50)}, resolved: []sale.Resolved{of(pen, 250), unknown}, total: 200, warnings: []string{"unknown_code", "negative_price"}},
+		"negative price":     {lines: []sale.Line{line("PEN-01", "1"), priced(line("BREAD", "1"), -1)}, resolved: []sale.Resolved{of(pen, 250), of(bread, 100)}, total: 249, warnings: []string{"negative_price"}},
 		"nothing of it":      {lines: []sale.Line{line("PEN-01", "0")}, resolved: []sale.Resolved{{Item: pen, SKU: "PEN-01", AmountFromCode: ptr[protocol.Money](5)}}, total: 0},
 		"rounded":            {rounding: 5, lines: []sale.Line{line("PEN-01", "1")}, resolved: []sale.Resolved{of(pen, 248)}, tenders: []sale.Tender{tender("cash", 250)}, total: 250, rounded: 2},
 		"tax on top":         {exclusive: true, lines: []sale.Line{line("PEN-01", "1")}, resolved: []sale.Resolved{of(pen, 250)}, total: 300},
@@ -307,10 +308,48 @@ func TestExternal(t *testing.T) {
 			if s.Total != test.total || s.Change != test.change || s.Rounding != test.rounded || s.BusinessDate != "2026-11-20" {
 				t.Errorf("total %d, change %d, rounding %d, day %s", s.Total, s.Change, s.Rounding, s.BusinessDate)
 			}
-			if len(test.warnings) == 0 && len(test.tenders) > 0 {
+			wantPaid(t, s)
+			if len(test.warnings) == 0 {
 				wantClosed(t, s)
 			}
 		})
+	}
+}
+
+// TestUntoldTenders holds that a POS which does not say how it was paid leaves
+// one tender for the whole, above zero for a sale and below it for a return.
+func TestUntoldTenders(t *testing.T) {
+	for _, test := range []struct {
+		total protocol.Money
+		want  []protocol.Tender
+	}{{250, []protocol.Tender{{Type: protocol.OtherPay, Amount: 250}}}, {-7, []protocol.Tender{{Type: protocol.OtherPay, Amount: -7}}}, {0, nil}} {
+		r := sale.Request{Lines: []sale.Line{line("PEN-01", "1")}, External: external(test.total)}
+		s, _, err := sale.Build(terms(), r, []sale.Resolved{of(pen, 250)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		back := sale.ReturnRequest{Lines: []sale.ReturnLine{{Code: "PEN-01", Qty: qty("1")}}, External: external(test.total)}
+		returned, _, err := sale.BuildReturn(terms(), back, nil, []sale.Resolved{of(pen, 250)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(s.Tenders, test.want) || !reflect.DeepEqual(returned.Tenders, test.want) || s.Change != 0 || returned.Change != 0 {
+			t.Errorf("total %d: tenders %v, of the return %v, change %d", test.total, s.Tenders, returned.Tenders, s.Change)
+		}
+	}
+}
+
+// TestNegativePriceNamesItsLine holds that the warning says where to look.
+func TestNegativePriceNamesItsLine(t *testing.T) {
+	deposit := line("DEPOSIT", "1")
+	deposit.UnitPriceMinor = ptr[protocol.Money](-25)
+	r := sale.Request{Lines: []sale.Line{line("PEN-01", "1"), deposit}, External: external(225)}
+	s, _, err := sale.Build(terms(), r, []sale.Resolved{of(pen, 250), of(stamp, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Warnings) != 1 || s.Warnings[0].Code != sale.WarnNegativePrice || s.Warnings[0].Line != 2 {
+		t.Errorf("warnings %+v", s.Warnings)
 	}
 }
 
@@ -332,4 +371,34 @@ func TestExternalTooMuch(t *testing.T) {
 	}
 	_, _, err = sale.Build(terms(), r, resolved)
 	wantError(t, err, protocol.OutOfRangeCode, map[string]any{"field": "tenders"})
+}
+
+// TestSumsTooMuch holds that thousands of lines, each within its limits, are
+// refused by name where their sum cannot be recorded.
+func TestSumsTooMuch(t *testing.T) {
+	zero := &protocol.Item{SKU: "Z", Name: "Z", TaxCode: "ZERO", Stocked: true}
+	for _, item := range []*protocol.Item{stamp, pen, bread, zero} {
+		for _, inclusive := range []bool{true, false} {
+			terms := terms()
+			terms.PricesIncludeTax = inclusive
+			r := sale.Request{Tenders: []sale.Tender{tender("cash", protocol.MoneyMax)}}
+			back := sale.ReturnRequest{Reason: "unwanted", Tenders: r.Tenders}
+			var resolved []sale.Resolved
+			for range sale.LinesMax {
+				l := line(string(item.SKU), "10000000")
+				l.AmountMinor = ptr(protocol.MoneyMax)
+				r.Lines, resolved = append(r.Lines, l), append(resolved, of(item, 1))
+				back.Lines = append(back.Lines, sale.ReturnLine{Code: l.Code, Qty: l.Qty, AmountMinor: l.AmountMinor})
+			}
+			_, _, err := sale.Build(terms, r, resolved)
+			wantError(t, err, protocol.OutOfRangeCode, map[string]any{"field": "total_minor"})
+			_, _, err = sale.BuildReturn(terms, back, nil, resolved)
+			wantError(t, err, protocol.OutOfRangeCode, map[string]any{"field": "total_minor"})
+			r.External, back.External = external(1), external(-1)
+			_, _, err = sale.Build(terms, r, resolved)
+			wantError(t, err, protocol.OutOfRangeCode, nil)
+			_, _, err = sale.BuildReturn(terms, back, nil, resolved)
+			wantError(t, err, protocol.OutOfRangeCode, nil)
+		}
+	}
 }

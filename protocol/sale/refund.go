@@ -38,7 +38,8 @@ func (o *Original) returned(i int) protocol.Quantity {
 //
 // A return with External has happened: over-returns, voided or unknown receipts
 // and other differences become warnings. An amount_minor of such a line stands;
-// a negative quantity there is what the shopper took along in exchange. A
+// a negative quantity there is what the shopper took along in exchange; a line
+// that is not known and names no code has the SKU unknown and moves no stock. A
 // return from a training receipt is itself training and moves no stock.
 func BuildReturn(t Terms, r ReturnRequest, original *Original, lines []Resolved) (*protocol.Sale, []protocol.Move, error) {
 	if err := r.Validate(); err != nil {
@@ -126,19 +127,31 @@ func (b *refund) line(n int, in ReturnLine) (protocol.SaleLine, error) {
 	to, _ := destination(in.To)
 	var out protocol.SaleLine
 	var err error
-	switch known := b.original != nil && int(in.Line) <= len(b.returned); {
+	switch known := b.original != nil && uint64(in.Line) <= uint64(len(b.returned)); {
 	case in.Line != 0 && known:
 		out, err = b.originalLine(n, in)
-	case in.Code == "" && b.original == nil:
-		return out, b.refuse(protocol.ReceiptUnknown, n, "Receipt "+b.r.ReceiptNo+" is not known in this store, and the line has no code.",
-			"Send the line with its code.").With("receipt_no", b.r.ReceiptNo)
-	case in.Code == "":
-		return out, b.outOfRange(n, "line", strconv.FormatUint(uint64(in.Line), 10), "not a line of receipt "+b.r.ReceiptNo)
-	default:
+	case in.Code != "":
 		out, err = b.codeLine(n, in)
+	case b.external != nil:
+		out, err = b.unknownLine(n, in)
+	default:
+		return out, b.outOfRange(n, "line", strconv.FormatUint(uint64(in.Line), 10), "not a line of receipt "+b.r.ReceiptNo)
 	}
 	out.To = to
 	return out, err
+}
+
+// unknownSKU names the item of a line of which nobody knows the item.
+const unknownSKU protocol.SKU = "unknown"
+
+// unknownLine is a line of a receipt that is not here, without a code: its
+// amount counts, and nothing moves, since nobody can tell what came back.
+func (b *refund) unknownLine(n int, in ReturnLine) (protocol.SaleLine, error) {
+	b.warn(WarnReceiptUnknown, n, "Line "+strconv.FormatUint(uint64(in.Line), 10)+" of receipt "+b.r.ReceiptNo+
+		" is not known in this store, and no code was given. The return was recorded without an item, and no stock was changed.")
+	line, err := b.pricedLine(n, in.asSold(), Resolved{SKU: unknownSKU})
+	line.Code, line.Unstocked = "", true
+	return negated(line), err
 }
 
 // codeLine is a line that a code names: priced as a sale, then turned round.

@@ -219,17 +219,61 @@ func TestExternalReturn(t *testing.T) {
 			if !reflect.DeepEqual(warnings, test.warnings) || s.Total != test.total || moves[0].Delta != test.moved {
 				t.Errorf("warnings %v, total %d, moves %v", warnings, s.Total, moves)
 			}
-			if len(test.warnings) == 0 && len(test.tenders) > 0 {
+			wantPaid(t, s)
+			if len(test.warnings) == 0 {
 				wantClosed(t, s)
 			}
 		})
 	}
-	r := sale.ReturnRequest{ReceiptNo: "gone", Lines: []sale.ReturnLine{{Line: 1, Code: "", Qty: qty("1")}}, External: external(0)}
-	_, _, err := sale.BuildReturn(terms(), r, nil, nil)
-	wantError(t, err, protocol.ReceiptUnknown, map[string]any{"line": 1})
-	r.Lines[0].Line = 9
-	_, _, err = sale.BuildReturn(terms(), r, sold(t, nil), nil)
-	wantError(t, err, protocol.OutOfRangeCode, map[string]any{"line": 1, "field": "line"})
+}
+
+// TestExternalReturnOfNobodyKnowsWhat holds that a return which has happened is
+// recorded where neither its receipt nor a code says what came back.
+func TestExternalReturnOfNobodyKnowsWhat(t *testing.T) {
+	for name, test := range map[string]struct {
+		number   uint32
+		original *sale.Original
+		lines    []uint32 // of the warnings receipt_unknown; 0 is the receipt
+	}{
+		"unknown receipt": {1, nil, []uint32{0, 1}},
+		"a return":        {1, &sale.Original{Sale: &protocol.Sale{Type: protocol.SaleReturn}}, []uint32{0, 1}},
+		"no such line":    {9, sold(t, nil), []uint32{1}},
+		"no such number":  {1 << 31, sold(t, nil), []uint32{1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := sale.ReturnLine{Line: test.number, Qty: qty("2"), AmountMinor: ptr[protocol.Money](250), To: "damaged"}
+			r := sale.ReturnRequest{ReceiptNo: "a1-1-1-318", Lines: []sale.ReturnLine{l}, External: external(-250)}
+			s, moves, err := sale.BuildReturn(terms(), r, test.original, make([]sale.Resolved, 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantClosed(t, s)
+			wantEncodable(t, s, moves)
+			want := protocol.SaleLine{Item: protocol.ItemRef{SKU: "unknown"}, Quantity: -2000, UnitPrice: 125, Amount: -250, To: protocol.Damaged, Unstocked: true}
+			if !reflect.DeepEqual(s.Lines, []protocol.SaleLine{want}) || len(moves) != 0 || s.Total != -250 {
+				t.Errorf("lines %+v, moves %v, total %d", s.Lines, moves, s.Total)
+			}
+			var lines []uint32
+			for _, w := range s.Warnings {
+				if w.Code != sale.WarnReceiptUnknown {
+					t.Errorf("warning %+v", w)
+				}
+				lines = append(lines, w.Line)
+			}
+			if !reflect.DeepEqual(lines, test.lines) {
+				t.Errorf("warnings about %v, want %v", lines, test.lines)
+			}
+		})
+	}
+	priceless := sale.ReturnRequest{ReceiptNo: "gone", Lines: []sale.ReturnLine{back(1, "1")}, External: external(-250)}
+	s, _, err := sale.BuildReturn(terms(), priceless, nil, make([]sale.Resolved, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantPaid(t, s)
+	priceless.Lines[0].UnitPriceMinor = ptr(protocol.MoneyMax + 1)
+	_, _, err = sale.BuildReturn(terms(), priceless, nil, nil)
+	wantError(t, err, protocol.OutOfRangeCode, map[string]any{"line": 1, "field": "unit_price_minor"})
 }
 
 func TestVoid(t *testing.T) {

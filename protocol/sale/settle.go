@@ -253,6 +253,7 @@ func (b *builder) settleExternal(s *protocol.Sale) error {
 		}
 	}
 	if len(s.Tenders) == 0 {
+		s.Tenders = untold(s.Total)
 		return nil
 	}
 	s.Change = cash + other - s.Total
@@ -260,4 +261,14 @@ func (b *builder) settleExternal(s *protocol.Sale) error {
 		b.warn(WarnTendersDiffer, 0, "The payments come to "+money(cash+other)+", the total is "+money(s.Total)+". Both were kept as given.")
 	}
 	return nil
+}
+
+// untold is the payment of a receipt whose POS does not say how it was paid:
+// one that comes to the total, so that tenders less change are the total here
+// as well.
+func untold(total protocol.Money) []protocol.Tender {
+	if total == 0 {
+		return nil
+	}
+	return []protocol.Tender{{Type: protocol.OtherPay, Amount: total}}
 }

@@ -8,18 +8,19 @@ import (
 	"counterpart/protocol"
 )
 
-// Limits of a request. Those of lines, quantities and money are HTTP.md's; the
-// others keep a receipt far below protocol.EventBytesMax in ordinary use.
+// Limits of a request. Those of lines, quantities and money are HTTP.md's, and
+// those of tenders and discounts what an event holds; the others keep a receipt
+// far below protocol.EventBytesMax in ordinary use.
 const (
 	LinesMax     = protocol.SaleLinesMax
-	TendersMax   = 100
-	DiscountsMax = 100 // in one line
+	TendersMax   = 1000
+	DiscountsMax = 1000 // in one line
 
 	codeBytesMax      = 512
 	nameBytesMax      = 64  // a source or a type
 	refBytesMax       = 128 // what another system calls something
 	reasonBytesMax    = 500
-	signatureBytesMax = 4096
+	signatureBytesMax = protocol.TextBytesMax
 )
 
 // defaultTill is the till of a request that names none.
@@ -132,6 +133,7 @@ func (c *checker) till(till *string) {
 	if !protocol.ValidTill(*till) {
 		c.outOfRange("till", "", "not 1 to 16 of the characters A–Z, a–z, 0–9 and _")
 	}
+	c.noCard("till", ContainsCardNumber(*till))
 }
 
 // id checks an identifier of ours; an empty one was not given.
@@ -200,6 +202,11 @@ func (c *checker) saleLine(l Line) {
 	if strings.TrimSpace(code) == "" {
 		c.outOfRange("code", "", "missing")
 	}
+	c.value(l)
+}
+
+// value checks what a line says beside its code.
+func (c *checker) value(l Line) {
 	c.quantity(l.Qty)
 	c.money("unit_price_minor", l.UnitPriceMinor, c.least(0))
 	c.money("amount_minor", l.AmountMinor, c.least(0))
@@ -216,7 +223,7 @@ func (c *checker) discount(d Discount) {
 	if d.AmountMinor == nil {
 		c.outOfRange("amount_minor", "", "missing in a discount")
 	}
-	c.money("amount_minor", d.AmountMinor, c.least(1))
+	c.money("amount_minor", d.AmountMinor, c.least(0))
 }
 
 func (c *checker) returnLine(l ReturnLine, receipt bool) {
@@ -232,8 +239,7 @@ func (c *checker) returnLine(l ReturnLine, receipt bool) {
 		c.outOfRange("line", strconv.FormatUint(uint64(l.Line), 10), "given together with a code, price, amount or discount (the receipt says them)")
 	}
 	if l.Line != 0 && l.Code == "" {
-		c.quantity(l.Qty)
-		c.money("amount_minor", l.AmountMinor, c.least(0))
+		c.value(l.asSold())
 		return
 	}
 	c.saleLine(l.asSold())

@@ -117,7 +117,7 @@ func TestCardNumbers(t *testing.T) {
 	const number = "4111111111111111"
 	for field, old := range map[string]string{
 		"type": `"manual"`, "id": `"d1"`, "reason": `"damaged box"`, "ref": `"r"`, "staff": `"s7"`, "member_id": `"m-1"`,
-		"source": `"pos-x"`, "device": `"D1"`, "number": `"77"`, "signature": `"MEUCIQ=="`,
+		"till": `"1"`, "source": `"pos-x"`, "device": `"D1"`, "number": `"77"`, "signature": `"MEUCIQ=="`,
 	} {
 		_, err := decode(strings.Replace(whole, old, `"`+number+`"`, 1))
 		wantError(t, err, protocol.CardNumber, map[string]any{"field": field})
@@ -130,6 +130,12 @@ func TestCardNumbers(t *testing.T) {
 		if _, err := decode(strings.Replace(whole, old, `"`+number+`"`, 1)); err != nil {
 			t.Errorf("%s: %v", old, err)
 		}
+	}
+	back := sale.ReturnRequest{Till: number, ReceiptNo: number, Lines: []sale.ReturnLine{{Line: 1, Qty: qty("1")}}}
+	wantError(t, back.Validate(), protocol.CardNumber, map[string]any{"field": "till"})
+	back.Till = ""
+	if err := back.Validate(); err != nil {
+		t.Errorf("as a receipt number: %v", err)
 	}
 	if _, err := decode(strings.Replace(whole, "MEUCIQ==", "aa"+number+"bb 00", 1)); err != nil {
 		t.Errorf("inside a signature: %v", err)
@@ -163,6 +169,7 @@ func FuzzRequest(f *testing.F) {
 			return
 		}
 		wantEncodable(t, s, moves)
+		wantPaid(t, s)
 		if r.External == nil {
 			wantClosed(t, s)
 		}

@@ -1726,6 +1726,7 @@ type StockLoad struct {
 	Total         uint64                 `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"`                                     // number of rows of the whole load
 	RowSkus       []string               `protobuf:"bytes,4,rep,name=row_skus,json=rowSkus,proto3" json:"row_skus,omitempty"`                   // the rows, as columns; at most 10,000
 	RowOnHand     []int64                `protobuf:"zigzag64,5,rep,packed,name=row_on_hand,json=rowOnHand,proto3" json:"row_on_hand,omitempty"` // staged goods included
+	Agent         string                 `protobuf:"bytes,6,opt,name=agent,proto3" json:"agent,omitempty"`                                      // the machine that applies the load; empty: the store's primary
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1793,6 +1794,13 @@ func (x *StockLoad) GetRowOnHand() []int64 {
 		return x.RowOnHand
 	}
 	return nil
+}
+
+func (x *StockLoad) GetAgent() string {
+	if x != nil {
+		return x.Agent
+	}
+	return ""
 }
 
 // Catalog carries rows of reference data, at most 10,000 in all.
@@ -2010,13 +2018,14 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\tload_rows\x18\x0e \x01(\x04R\bloadRows\"N\n" +
 	"\tCountSeen\x12-\n" +
 	"\x05count\x18\x01 \x01(\v2\x17.counterpart.v1.EventIDR\x05count\x12\x12\n" +
-	"\x04skus\x18\x02 \x03(\tR\x04skus\"\x82\x01\n" +
+	"\x04skus\x18\x02 \x03(\tR\x04skus\"\x98\x01\n" +
 	"\tStockLoad\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\x04R\x05first\x12\x14\n" +
 	"\x05total\x18\x03 \x01(\x04R\x05total\x12\x19\n" +
 	"\brow_skus\x18\x04 \x03(\tR\arowSkus\x12\x1e\n" +
-	"\vrow_on_hand\x18\x05 \x03(\x12R\trowOnHand\"\xcc\x01\n" +
+	"\vrow_on_hand\x18\x05 \x03(\x12R\trowOnHand\x12\x14\n" +
+	"\x05agent\x18\x06 \x01(\tR\x05agent\"\xcc\x01\n" +
 	"\aCatalog\x12*\n" +
 	"\x05items\x18\x01 \x03(\v2\x14.counterpart.v1.ItemR\x05items\x121\n" +
 	"\x06prices\x18\x02 \x03(\v2\x19.counterpart.v1.PriceListR\x06prices\x12-\n" +

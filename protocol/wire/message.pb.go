@@ -1779,6 +1779,7 @@ type Dack struct {
 	Epoch         uint64                 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	Offset        uint64                 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
 	Credit        uint32                 `protobuf:"varint,5,opt,name=credit,proto3" json:"credit,omitempty"` // Deltas that may be on the way
+	Again         bool                   `protobuf:"varint,6,opt,name=again,proto3" json:"again,omitempty"`   // what was sent beyond the cursor did not arrive: send it again
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1846,6 +1847,13 @@ func (x *Dack) GetCredit() uint32 {
 		return x.Credit
 	}
 	return 0
+}
+
+func (x *Dack) GetAgain() bool {
+	if x != nil {
+		return x.Again
+	}
+	return false
 }
 
 // Cmd asks the agent for an act; its result is an event.
@@ -2272,13 +2280,14 @@ const file_protocol_wire_message_proto_rawDesc = "" +
 	"\tfirst_seq\x18\x04 \x01(\x04R\bfirstSeq\x12\x1b\n" +
 	"\tprev_hash\x18\x05 \x01(\fR\bprevHash\x12\x14\n" +
 	"\x05count\x18\x06 \x01(\rR\x05count\x12\x14\n" +
-	"\x05frame\x18\a \x01(\fR\x05frame\"z\n" +
+	"\x05frame\x18\a \x01(\fR\x05frame\"\x90\x01\n" +
 	"\x04Dack\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x12\n" +
 	"\x04feed\x18\x02 \x01(\tR\x04feed\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12\x16\n" +
 	"\x06offset\x18\x04 \x01(\x04R\x06offset\x12\x16\n" +
-	"\x06credit\x18\x05 \x01(\rR\x06credit\"W\n" +
+	"\x06credit\x18\x05 \x01(\rR\x06credit\x12\x14\n" +
+	"\x05again\x18\x06 \x01(\bR\x05again\"W\n" +
 	"\x03Cmd\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +

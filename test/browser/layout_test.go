@@ -45,10 +45,12 @@ func TestNamesDoNothing(t *testing.T) {
 			if v.name == "hub" {
 				within = "#fleet, .find"
 			}
-			p.await(soon, "an odd name is shown as it is written", fmt.Sprintf(`[...document.querySelectorAll(%q)].every(e => e.innerText.includes("W".repeat(100)))`, within))
+			p.await(soon, "an odd name is shown as it is written",
+				fmt.Sprintf(`[...document.querySelectorAll(%q)].every(e => e.innerText.includes("W".repeat(100)))`, within))
 			p.await(soon, "markup is shown as text", `document.body.innerText.includes("<script>window.ran = ")`)
 			if v.name == "agent" {
-				p.await(soon, "all odd items are shown, sold and found", `document.querySelectorAll("#results li").length === 4 && document.querySelectorAll("[data-live=sales] li").length >= 4`)
+				p.await(soon, "all odd items are shown, sold and found",
+					`document.querySelectorAll("#results li").length === 4 && document.querySelectorAll("[data-live=sales] li").length >= 4`)
 				p.await(soon, "what was sold has reached the hub", online)
 			}
 			// The agent's page itself isolates names with U+2068 and U+2069.

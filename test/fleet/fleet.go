@@ -93,18 +93,20 @@ func Start(ctx context.Context, host *process.Host, options Options, load func(c
 // startMachine starts one agent behind its line and waits until it can sell.
 func startMachine(ctx context.Context, host *process.Host, hub *process.Hub, seat Seat) (*Machine, error) {
 	m := &Machine{}
+	for line, target := range map[**proxy.Proxy]string{&m.http: hub.Ready().HTTP, &m.mqtt: hub.Ready().MQTT} {
+		p, err := proxy.Listen(target)
+		if err != nil {
+			return nil, err
+		}
+		host.Own(p)
+		*line = p
+	}
 	var err error
-	if m.http, err = proxy.Listen(hub.Ready().HTTP); err != nil {
-		return nil, err
-	}
-	if m.mqtt, err = proxy.Listen(hub.Ready().MQTT); err != nil {
-		return nil, errors.Join(err, m.http.Close())
-	}
 	m.Agent, err = host.StartAgent(ctx, process.AgentOptions{
 		Agent: seat.Agent, Store: seat.Store, Hub: "http://" + m.http.Addr(), MQTT: "mqtt://" + m.mqtt.Addr(),
 	})
 	if err != nil {
-		return nil, errors.Join(err, m.Close())
+		return nil, err
 	}
 	return m, m.awaitSelling(ctx)
 }
@@ -144,17 +146,7 @@ func (m *Machine) cut(change int) error {
 	return m.SetLine(proxy.Pass)
 }
 
-// Bytes is what went over the line: up to the hub, down to the machine.
-func (m *Machine) Bytes() (up, down int64) {
-	httpUp, httpDown := m.http.Bytes()
-	mqttUp, mqttDown := m.mqtt.Bytes()
-	return httpUp + mqttUp, httpDown + mqttDown
-}
-
-// Close takes the line down for good.
-func (m *Machine) Close() error { return errors.Join(m.http.Close(), m.mqtt.Close()) }
-
-// Machines of a store, the first of which is its primary.
+// In lists the machines of a store, the first of which is its primary.
 func (f *Fleet) In(store string) []*Machine {
 	var list []*Machine
 	for _, m := range f.Machines {
@@ -165,13 +157,12 @@ func (f *Fleet) In(store string) []*Machine {
 	return list
 }
 
-// Stop stops the agents and then the hub, each as a service manager would, and
-// takes the lines down.
+// Stop stops the agents and then the hub, each as a service manager would.
 func (f *Fleet) Stop() error {
 	var all []error
 	for _, m := range f.Machines {
 		if m != nil {
-			all = append(all, m.Agent.Stop(), m.Close())
+			all = append(all, m.Agent.Stop())
 		}
 	}
 	return errors.Join(append(all, f.Hub.Stop())...)
@@ -240,4 +231,33 @@ func (f *Fleet) CatchUp(ctx context.Context) error {
 		}
 		return "", nil
 	})
+}
+
+// Quarantined lists what hub and agents have set aside because they could not
+// read or fold it, and the holes that the hub knows of. There must be none
+// unless somebody sent nonsense.
+func (f *Fleet) Quarantined(ctx context.Context) ([]string, error) {
+	hub, err := f.Hub.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	if hub.DeadLetters != 0 || hub.Gaps != 0 {
+		found = append(found, fmt.Sprintf("the hub has %d dead letters and %d gaps", hub.DeadLetters, hub.Gaps))
+	}
+	sum := int64(0)
+	for _, m := range f.Machines {
+		status, err := m.Status(ctx)
+		if err != nil {
+			return nil, err
+		}
+		sum += status.Stream.LastSeq
+		if status.DeadLetters != 0 {
+			found = append(found, fmt.Sprintf("%s has %d dead letters", m.ID(), status.DeadLetters))
+		}
+	}
+	if hub.Events < sum {
+		found = append(found, fmt.Sprintf("the hub has folded %d events, the agents have logged %d", hub.Events, sum))
+	}
+	return found, nil
 }

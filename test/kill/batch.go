@@ -225,6 +225,11 @@ func (b *batch) compare(ctx context.Context) error {
 		return err
 	}
 	faults = append(faults, misplaced(confirmed, levels)...)
+	quarantined, err := b.chain.Quarantined(ctx)
+	if err != nil {
+		return err
+	}
+	faults = append(faults, quarantined...)
 	if len(faults) > 0 {
 		var all []error
 		for _, fault := range faults[:min(len(faults), 20)] {

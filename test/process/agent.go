@@ -70,20 +70,6 @@ func (a *Agent) Level(ctx context.Context, code string) (Level, error) {
 	return level, a.Get(ctx, "/v1/stock/"+url.PathEscape(code), &level)
 }
 
-// Sell posts a sale once.
-func (a *Agent) Sell(ctx context.Context, key string, sale Sale) (Answer, error) {
-	return a.post(ctx, "/v1/sales", key, sale)
-}
-
-// post sends a body of JSON once.
-func (a *Agent) post(ctx context.Context, path, key string, body any) (Answer, error) {
-	r, err := JSON(http.MethodPost, path, key, body)
-	if err != nil {
-		return Answer{}, err
-	}
-	return a.Send(ctx, r)
-}
-
 // Verify runs the agent's own check of the data on disk. The agent must not be
 // running.
 func (a *Agent) Verify(ctx context.Context) error {

@@ -121,7 +121,6 @@ type AgentStatus struct {
 
 // HubStatus is GET /v1/status of the hub.
 type HubStatus struct {
-	Online      int64 `json:"online"`
 	Events      int64 `json:"events"`
 	DeadLetters int64 `json:"dead_letters"`
 	Gaps        int64 `json:"gaps"`

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,6 +47,7 @@ type Host struct {
 
 	mu        sync.Mutex
 	processes []*Process
+	owned     []io.Closer
 }
 
 // Open builds both programs into a fresh folder.
@@ -167,6 +169,13 @@ func (h *Host) Processes() []*Process {
 	return slices.Clone(h.processes)
 }
 
+// Own hands something over that is closed with the host.
+func (h *Host) Own(c io.Closer) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.owned = append(h.owned, c)
+}
+
 // Complaints are the lines in which a process said that its own code is at
 // fault: a panic, or a race that the race detector found.
 func (h *Host) Complaints() []string {
@@ -186,13 +195,18 @@ func (h *Host) Complaints() []string {
 	return found
 }
 
-// Close kills what still runs and removes the folder.
+// Close kills what still runs, closes what it owns and removes the folder.
 func (h *Host) Close() error {
 	var all []error
 	for _, p := range slices.Backward(h.Processes()) {
 		all = append(all, p.discard())
 	}
 	close(h.starter)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.owned {
+		all = append(all, c.Close())
+	}
 	if !h.options.Keep {
 		all = append(all, os.RemoveAll(h.dir))
 	}

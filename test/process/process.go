@@ -88,13 +88,6 @@ func (p *Process) Ready() Ready {
 	return p.ready
 }
 
-// Starts counts how often the process was started.
-func (p *Process) Starts() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.starts
-}
-
 // PID is the system's number of the running process, or 0.
 func (p *Process) PID() int {
 	p.mu.Lock()

@@ -56,7 +56,11 @@ func compare(ctx context.Context, f *feeder, want map[string]*expected) (*compar
 	if c.file.adjustments != c.hub.adjustments {
 		c.differ("%d adjustments were confirmed, expected %d", c.hub.adjustments, c.file.adjustments)
 	}
-	return c, nil
+	quarantined, err := f.fleet.Quarantined(ctx)
+	for _, found := range quarantined {
+		c.differ("%s", found)
+	}
+	return c, err
 }
 
 // shop compares one shop. confirmed are the receipts that its agent answered

@@ -117,16 +117,15 @@ func grouped(n int64) string {
 
 // quantity writes a quantity with commas.
 func quantity(q protocol.Quantity) string {
-	whole, fraction, _ := strings.Cut(q.String(), ".")
 	sign := ""
-	if whole, _ = strings.CutPrefix(whole, "-"); q < 0 {
-		sign = "-"
+	if q < 0 {
+		sign, q = "-", -q
 	}
-	n, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil || fraction == "" {
-		return sign + grouped(n)
+	_, fraction, _ := strings.Cut(q.String(), ".")
+	if fraction != "" {
+		fraction = "." + fraction
 	}
-	return sign + grouped(n) + "." + fraction
+	return sign + grouped(int64(q/piece)) + fraction
 }
 
 // decimal writes an amount of minor units with two decimals, as all currencies

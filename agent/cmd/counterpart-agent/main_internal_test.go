@@ -34,6 +34,10 @@ func TestExitCodes(t *testing.T) {
 	if err := os.WriteFile(unknown, []byte(`{"data":"x","colour":"red"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	misspelt := filepath.Join(dir, "misspelt.json")
+	if err := os.WriteFile(misspelt, []byte(`{"Data":"x"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	serve := []string{"--hub", "http://127.0.0.1:1", "--store", "s1", "--agent", "a1", "--listen", "127.0.0.1:0", "--insecure-dev"}
 	for _, c := range []struct {
 		name string
@@ -46,6 +50,7 @@ func TestExitCodes(t *testing.T) {
 		{"no command", nil, exitUsage, "expected"},
 		{"unknown flag", []string{"run", "--colour", "red"}, exitUsage, "colour"},
 		{"unknown word in the file", []string{"run", "--config", unknown}, exitUsage, "colour"},
+		{"a name in other letters in the file", []string{"run", "--config", misspelt}, exitUsage, `"Data"`},
 		{"no data folder", append([]string{"run"}, serve...), exitUsage, "--data"},
 		{"plain text without leave", []string{"run", "--data", dir, "--hub", "http://127.0.0.1:1", "--store", "s1", "--agent", "a1"}, exitUsage, "--insecure-dev"},
 		{"not a database", append([]string{"run", "--data", foreign}, serve...), exitRefused, ""},

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +10,7 @@ import (
 
 	"counterpart/agent"
 	"counterpart/agent/service"
+	"counterpart/protocol"
 
 	"github.com/alecthomas/kong"
 )
@@ -63,14 +62,8 @@ func (c *runCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) e
 func (c *runCommand) configure() (agent.Config, error) {
 	var cfg agent.Config
 	if c.Config != "" {
-		b, err := os.ReadFile(c.Config)
-		if err != nil {
+		if err := readConfig(c.Config, &cfg); err != nil {
 			return cfg, err
-		}
-		d := json.NewDecoder(bytes.NewReader(b))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&cfg); err != nil {
-			return cfg, fmt.Errorf("%s: %w. It holds one JSON object with the names of the flags", c.Config, err)
 		}
 	}
 	over := func(to *string, from string) {
@@ -90,6 +83,26 @@ func (c *runCommand) configure() (agent.Config, error) {
 	}
 	cfg.InsecureDev = cfg.InsecureDev || c.InsecureDev
 	return cfg, nil
+}
+
+// readConfig reads a configuration file over what is there.
+func readConfig(file string, cfg *agent.Config) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if err = protocol.DecodeJSON(b, cfg); err == nil {
+		return nil
+	}
+	e := protocol.AsError(err)
+	what := "it cannot be read as JSON"
+	switch name := e.Members["field"]; {
+	case e.Code == protocol.UnknownField:
+		what = fmt.Sprintf("there is no flag %q", name)
+	case name != nil:
+		what = fmt.Sprintf("%q stands there twice or has a value of the wrong kind", name)
+	}
+	return fmt.Errorf("%s: %s. It holds one JSON object with the names of the flags, written as they are", file, what)
 }
 
 func listenVars() kong.Vars { return kong.Vars{"listen": agent.ListenDefault} }

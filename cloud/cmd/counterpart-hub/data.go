@@ -15,13 +15,25 @@ import (
 
 // dataFlag names the folder of a hub that is not running.
 type dataFlag struct {
-	Data string `help:"Folder of the hub's database." placeholder:"DIR" required:""`
+	Data   string `help:"Folder of the hub's database (default: the one that --config names)." placeholder:"DIR"`
+	Config string `help:"The hub's configuration file." placeholder:"FILE"`
 }
 
 func (f dataFlag) open(log *slog.Logger) (*bolt.DB, error) {
-	path := cloud.DatabasePath(f.Data)
+	folder := f.Data
+	if folder == "" && f.Config != "" {
+		var cfg cloud.Config
+		if err := readConfig(f.Config, &cfg); err != nil {
+			return nil, errors.Join(errUsage, err)
+		}
+		folder = cfg.Data
+	}
+	if folder == "" {
+		return nil, errors.Join(errUsage, errors.New("say where the hub keeps its data: --data DIR, COUNTERPART_HUB_DATA, or a --config FILE that names it"))
+	}
+	path := cloud.DatabasePath(folder)
 	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("there is no hub's database in %s: %w", f.Data, err)
+		return nil, fmt.Errorf("there is no hub's database in %s: %w", folder, err)
 	}
 	return bolt.Open(path, bolt.Options{Kind: "hub", Log: log})
 }

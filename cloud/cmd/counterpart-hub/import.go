@@ -29,7 +29,7 @@ func (c *importCommand) Run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	address := c.Hub + "/v1/" + c.Kind
+	address := strings.TrimRight(c.Hub, "/") + "/v1/" + c.Kind
 	if c.Store != "" {
 		address += "?store=" + url.QueryEscape(c.Store)
 	}
@@ -41,7 +41,9 @@ func (c *importCommand) Run(ctx context.Context, out io.Writer) (err error) {
 	if ext := strings.ToLower(filepath.Ext(c.File)); ext == ".ndjson" || ext == ".jsonl" {
 		req.Header.Set("Content-Type", "application/x-ndjson")
 	}
-	resp, err := http.DefaultClient.Do(req)
+	// A redirection would be followed without the file.
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(req)
 	if err != nil {
 		return fmt.Errorf("no hub answers at %s: %w. Is it running? Another address: --hub", c.Hub, err)
 	}
@@ -50,8 +52,12 @@ func (c *importCommand) Run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	fmt.Fprintln(out)
-	if resp.StatusCode >= http.StatusBadRequest {
-		return fmt.Errorf("the hub answered %s", resp.Status)
+	switch resp.StatusCode {
+	case http.StatusOK, http.StatusAccepted:
+		return nil
 	}
-	return nil
+	if to := resp.Header.Get("Location"); to != "" {
+		return fmt.Errorf("%s answered %s and names %s. Nothing was imported. Give the hub's own address with --hub", c.Hub, resp.Status, to)
+	}
+	return fmt.Errorf("the hub answered %s", resp.Status)
 }

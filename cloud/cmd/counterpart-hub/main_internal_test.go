@@ -2,6 +2,10 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,6 +37,10 @@ func TestExitCodes(t *testing.T) {
 	if err := os.WriteFile(file, []byte(`{"data":"x","colour":"red"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	misspelt := filepath.Join(dir, "misspelt.json")
+	if err := os.WriteFile(misspelt, []byte(`{"Data":"x"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	serve := []string{"--listen", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--insecure-dev"}
 	for _, c := range []struct {
 		name string
@@ -43,6 +51,10 @@ func TestExitCodes(t *testing.T) {
 		{"version", []string{"version"}, exitDone, "protocol 1"},
 		{"no command", nil, exitUsage, "expected"},
 		{"unknown word in the file", []string{"serve", "--config", file}, exitUsage, "colour"},
+		{"a name in other letters in the file", []string{"serve", "--config", misspelt}, exitUsage, `"Data"`},
+		{"backup of nobody knows what", []string{"backup", filepath.Join(dir, "copy")}, exitUsage, "COUNTERPART_HUB_DATA"},
+		{"backup with a wrong file", []string{"backup", "--config", misspelt, filepath.Join(dir, "copy")}, exitUsage, `"Data"`},
+		{"backup without a database", []string{"backup", "--data", dir, filepath.Join(dir, "copy")}, exitFailed, "no hub's database"},
 		{"no data folder", append([]string{"serve"}, serve...), exitUsage, "--data"},
 		{"plain text without leave", []string{"serve", "--data", dir}, exitUsage, "--insecure-dev"},
 		{"listening to all", []string{"serve", "--data", dir, "--insecure-dev", "--listen", "0.0.0.0:8080"}, exitUsage, "loopback"},
@@ -59,5 +71,89 @@ func TestExitCodes(t *testing.T) {
 		if !strings.Contains(out.String()+errs.String(), c.says) {
 			t.Errorf("%s: says %q, which does not hold %q", c.name, out.String()+errs.String(), c.says)
 		}
+	}
+}
+
+// TestBackupFindsTheData names the data folder by flag, environment and file.
+func TestBackupFindsTheData(t *testing.T) {
+	dir := t.TempDir()
+	db, err := bolt.Open(cloud.DatabasePath(dir), bolt.Options{Kind: "hub"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(map[string]any{"data": dir, "insecure-dev": true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "config.json")
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, way := range []string{"flag", "environment", "file", "file of the environment"} {
+		t.Run(way, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "copy")
+			args := []string{"backup", out}
+			switch way {
+			case "flag":
+				args = append(args, "--data", dir)
+			case "environment":
+				t.Setenv("COUNTERPART_HUB_DATA", dir)
+			case "file":
+				args = append(args, "--config", file)
+			default:
+				t.Setenv("COUNTERPART_HUB_CONFIG", file)
+			}
+			var errs bytes.Buffer
+			if exit := run(args, io.Discard, &errs); exit != exitDone {
+				t.Fatalf("exit %d: %s", exit, &errs)
+			}
+			if _, err := os.Stat(out); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestImportIsDoneOnlyWhenTheHubSaysSo demands that the file arrives, and that
+// no other answer than 200 and 202 counts as done.
+func TestImportIsDoneOnlyWhenTheHubSaysSo(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "items.csv")
+	if err := os.WriteFile(file, []byte("sku,name\nP,Pen\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for status, exit := range map[int]int{
+		http.StatusOK: exitDone, http.StatusAccepted: exitDone, http.StatusNoContent: exitFailed, http.StatusMovedPermanently: exitFailed,
+		http.StatusTemporaryRedirect: exitFailed, http.StatusUnprocessableEntity: exitFailed, http.StatusInternalServerError: exitFailed,
+	} {
+		var got []string
+		hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			got = append(got, r.Method+" "+r.URL.Path+" "+string(body))
+			if status >= 300 && status < 400 && len(got) == 1 {
+				w.Header().Set("Location", "/elsewhere")
+				w.WriteHeader(status)
+				return
+			}
+			if len(got) == 1 {
+				w.WriteHeader(status)
+			}
+		}))
+		for _, address := range []string{hub.URL, hub.URL + "/"} {
+			got = nil
+			var errs bytes.Buffer
+			if got := run([]string{"import", "--hub", address, "items", file}, io.Discard, &errs); got != exit {
+				t.Errorf("answered %d at %s: exit %d, want %d: %s", status, address, got, exit, &errs)
+			}
+			if len(got) != 1 || got[0] != "PUT /v1/items sku,name\nP,Pen\n" {
+				t.Errorf("answered %d at %s: the hub got %q", status, address, got)
+			}
+		}
+		hub.Close()
 	}
 }

@@ -16,7 +16,7 @@
     return name + " “" + (element.textContent || "").trim().slice(0, 30) + "”";
   },
 
-  // overflow lists what is wider than the window.
+  // overflow lists what is wider than the window, or than what it stands in.
   overflow() {
     const root = document.documentElement;
     const width = Math.min(root.clientWidth, innerWidth);
@@ -28,6 +28,9 @@
       const box = e.getBoundingClientRect();
       if (this.seen(e) && (box.right > width + 1 || box.left < -1)) {
         wide.push(`${this.describe(e)} reaches from ${box.left} to ${box.right} of ${width}`);
+      }
+      if (this.seen(e) && e.tagName !== "INPUT" && getComputedStyle(e).overflowX !== "visible" && e.scrollWidth > e.clientWidth + 1) {
+        wide.push(`${this.describe(e)} is cut off at ${e.clientWidth} of ${e.scrollWidth}`);
       }
     }
     return wide;
