@@ -162,7 +162,12 @@ func (a *Agent) Run(ctx context.Context, ready func(address string)) error {
 // follow does the agent's part of what came down: stock loads that this store's
 // primary applies, and counts of siblings.
 func (a *Agent) follow(ctx context.Context) error {
+	again := time.NewTicker(upkeepEvery)
+	defer again.Stop()
 	for {
+		if err := a.till.Settle(ctx); err != nil && ctx.Err() == nil {
+			a.log.Error("price zone not settled", "error", err)
+		}
 		if err := a.till.ApplyLoads(ctx); err != nil && ctx.Err() == nil {
 			a.log.Error("stock load not applied", "error", err)
 		}
@@ -173,6 +178,7 @@ func (a *Agent) follow(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-a.fed:
+		case <-again.C:
 		}
 	}
 }
@@ -191,8 +197,11 @@ func (a *Agent) upkeep(ctx context.Context) error {
 	for {
 		d := a.disk.read()
 		a.uplink.SetDisk(ctx, d.State, uint64(max(d.FreeBytes, 0)))
-		if err := a.trim(ctx, a.uplink.Status().Safe, time.Now()); err != nil && ctx.Err() == nil {
-			a.log.Error("log not trimmed", "error", err)
+		// Only a hub that was heard since the start can say what it has.
+		if up := a.uplink.Status(); up.HubHeard {
+			if err := a.trim(ctx, up.Safe, time.Now()); err != nil && ctx.Err() == nil {
+				a.log.Error("log not trimmed", "error", err)
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -37,7 +37,7 @@ const (
 	shutdownTimeout  = 3 * time.Second
 	// inboxMessages bounds what waits for the core. Beyond it payloads are
 	// dropped; their senders send them again.
-	inboxMessages = 4096
+	inboxMessages = 256
 	// gatherMessages and gatherBytes bound what one transaction takes in.
 	gatherMessages = 256
 	gatherBytes    = 4 << 20

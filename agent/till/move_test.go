@@ -110,6 +110,27 @@ func TestOpenItemStock(t *testing.T) {
 	wantCode(t, err, protocol.BadCheckDigit)
 }
 
+// TestOpenItemAtZero checks that an item is known for as long as anything was
+// ever recorded of it, also while its book shows nothing.
+func TestOpenItemAtZero(t *testing.T) {
+	eachDriver(t, func(t *testing.T, s *shopTest) {
+		s.sell(`{"lines":[{"code":"ZZZ-OPEN","qty":1,"unit_price_minor":5}],"tenders":[{"type":"cash","amount_minor":5}]}`)
+		s.move(`{"type":"receipt","lines":[{"code":"ZZZ-OPEN","qty":1}]}`)
+		level, err := s.till.Stock(context.Background(), "ZZZ-OPEN")
+		if err != nil || level.OnHand != 0 || level.SKU != "ZZZ-OPEN" {
+			t.Errorf("level %+v, %v", level, err)
+		}
+		for range 2 {
+			if doc := s.move(`{"type":"count","lines":[{"code":"ZZZ-OPEN","qty":0}]}`); doc.Lines[0].OnHand != 0 {
+				t.Errorf("counted %+v", doc.Lines)
+			}
+		}
+		_, err = s.till.Stock(context.Background(), "ZZZ-NEVER")
+		wantCode(t, err, protocol.UnknownCode)
+		s.verify()
+	})
+}
+
 // TestCountStaged checks that staged goods are in neither side of a count.
 func TestCountStaged(t *testing.T) {
 	s := memory(t)

@@ -50,6 +50,8 @@ func TestItems(t *testing.T) {
 		{"çay iri", "TEA"},
 		{"ÇAY ırı", "TEA"},
 		{"CAY", "TEA"},
+		{"c\u0327ay I\u0307ri\u0307", "TEA"},
+		{"C\u0327AY", "TEA"},
 		{"کیک", "PERSIAN"},
 		{"كيك 12", "PERSIAN"},
 		{"۱۲", "PERSIAN"},

@@ -325,12 +325,40 @@ func TestExternal(t *testing.T) {
 	})
 }
 
+// TestExternalReturnOfUnknown checks that a return of what this store never sold
+// is recorded with its money, moves no stock, and says so.
+func TestExternalReturnOfUnknown(t *testing.T) {
+	eachDriver(t, func(t *testing.T, s *shopTest) {
+		s.sell(`{"lines":[{"code":"CUP","qty":1}],"external":{"source":"p","id":"0","total_minor":999}}`)
+		for id, receipt := range []string{"unknown-1", "a1-1-1-1"} {
+			a, err := s.tryReturn(fmt.Sprintf(`{"receipt_no":%q,"lines":[{"line":9,"qty":1}],"external":{"source":"p","id":"back-%d","total_minor":-250}}`, receipt, id))
+			if err != nil {
+				t.Fatal(err)
+			}
+			doc := document[sale.Document](t, a)
+			if a.Status != 201 || doc.Lines[0].SKU != "unknown" || doc.TotalMinor != -250 || doc.Tenders[0].AmountMinor != -250 || doc.Tenders[0].Type != protocol.OtherPay ||
+				!strings.Contains(string(a.Body), `{"code":"receipt_unknown","line":1,`) {
+				t.Errorf("return %s", a.Body)
+			}
+		}
+		for i, ev := range s.events()[1:] {
+			if len(ev.Moves) != 0 {
+				t.Errorf("return %d moved %v", i, ev.Moves)
+			}
+		}
+		s.verify()
+	})
+}
+
 // TestCardNumbers checks that none is kept.
 func TestCardNumbers(t *testing.T) {
 	s := memory(t)
 	for name, try := range map[string]func() (protocol.Answer, error){
 		"sale": func() (protocol.Answer, error) {
 			return s.trySell(`{"lines":[{"code":"CUP","qty":1}],"tenders":[{"type":"card","amount_minor":999,"ref":"4111 1111 1111 1111"}]}`)
+		},
+		"till": func() (protocol.Answer, error) {
+			return s.trySell(`{"till":"4111111111111111","lines":[{"code":"CUP","qty":1}],"tenders":[{"type":"card","amount_minor":999}]}`)
 		},
 		"return": func() (protocol.Answer, error) {
 			return s.tryReturn(`{"lines":[{"code":"CUP","qty":1}],"reason":"4111111111111111","tenders":[]}`)

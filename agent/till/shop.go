@@ -1,6 +1,7 @@
 package till
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -41,7 +42,56 @@ func (t *Till) readShop(r ledger.Reader) (*shop, error) {
 	if record == nil {
 		record = &protocol.StoreRecord{ID: t.o.Origin.Store}
 	}
-	return &shop{record: record, loc: t.zones.location(record.Timezone, t.o.Log), zone: zoneOf(record)}, nil
+	zone, err := sellingZone(r, zoneOf(record))
+	if err != nil {
+		return nil, err
+	}
+	return &shop{record: record, loc: t.zones.location(record.Timezone, t.o.Log), zone: zone}, nil
+}
+
+// noteZone is the price zone that this machine last had whole.
+const noteZone = "price_zone"
+
+// sellingZone is the zone whose prices and taxes are used: the one that the
+// store record names, once its feed was here as a whole, and until then the one
+// before. A change of zone can so never leave a till without prices, whatever
+// the line does in that moment (I22).
+func sellingZone(r ledger.Reader, named protocol.ZoneID) (protocol.ZoneID, error) {
+	cursor, err := ledger.ReadCursor(r, protocol.PriceFeed(named))
+	if err != nil || cursor.Tail {
+		return named, err
+	}
+	b, err := ledger.Note(r, noteZone)
+	if err != nil || b == nil {
+		return named, err
+	}
+	return protocol.ZoneID(b), nil
+}
+
+// Settle notes that this machine has everything that it needs to sell, and
+// which price zone it has whole. It is called whenever something came down.
+func (t *Till) Settle(ctx context.Context) error {
+	if ready, err := t.Provisioned(ctx); err != nil || !ready {
+		return err
+	}
+	var zone protocol.ZoneID
+	var known bool
+	err := t.o.Driver.View(ctx, func(r ledger.Reader) error {
+		record, err := ledger.ReadStore(r, t.o.Origin.Store)
+		if err != nil {
+			return err
+		}
+		if zone, err = sellingZone(r, zoneOf(record)); err != nil {
+			return err
+		}
+		b, err := ledger.Note(r, noteZone)
+		known = string(b) == string(zone)
+		return err
+	})
+	if err != nil || known {
+		return err
+	}
+	return t.o.Driver.Update(ctx, func(tx ledger.Tx) error { return ledger.SetNote(tx, []byte(zone), noteZone) })
 }
 
 // offsetMin is the store's offset from UTC at a time, in minutes.

@@ -29,7 +29,7 @@ type feed struct {
 	resync bool
 }
 
-func (f *feed) behind() bool { return f.head > f.cursor.Offset || !f.cursor.Tail }
+func (f *feed) behind() bool { return f.resync || f.head > f.cursor.Offset || !f.cursor.Tail }
 
 // asks tells whether the feed waits for something that can be asked for now.
 func (f *feed) asks() bool { return f.behind() && f.busy == 0 && !f.whole }
@@ -54,7 +54,7 @@ func (e *Engine) Feeds() []FeedStatus {
 		switch {
 		case f.whole:
 			s.State = "snapshot"
-		case f.cursor.Tail:
+		case f.cursor.Tail && !f.resync:
 			s.State = "tail"
 		}
 		list = append(list, s)
@@ -217,7 +217,7 @@ func (e *Engine) applied(in Applied) {
 // agent wrote itself, so that they need not come down again.
 func (e *Engine) ownEvents(r *protocol.OwnRun) {
 	f := e.down[r.Feed]
-	if f == nil || r.Epoch != e.epoch {
+	if f == nil || r.Epoch != e.epoch || f.resync || f.cursor.Offset > 0 && f.cursor.Epoch != r.Epoch {
 		return
 	}
 	f.head = max(f.head, r.Upto)

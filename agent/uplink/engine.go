@@ -8,6 +8,7 @@
 package uplink
 
 import (
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -120,14 +121,15 @@ type (
 // refusal backs off.
 const (
 	dialEvery     = 500 * time.Millisecond
-	helloTimeout  = 3 * time.Second
+	helloTimeout  = 3 * time.Second  // before the second Hello; each further wait is twice as long
+	helloWaitMax  = 60 * time.Second // and at most this
 	beatEvery     = 10 * time.Second
 	beatTimeout   = 4 * time.Second
 	ackTimeout    = 5 * time.Second
 	askEvery      = 3 * time.Second
 	backoffMin    = time.Second
 	backoffMax    = 120 * time.Second
-	hellosMax     = 5 // unanswered, then the connection is made anew
+	hellosMax     = 8 // unanswered, then the connection is made anew
 	deltasWaiting = 16
 )
 
@@ -152,6 +154,7 @@ type Engine struct {
 	dialAt    time.Duration
 	helloAt   time.Duration
 	helloSent time.Duration
+	helloWait time.Duration
 	hellos    int
 	refusals  int
 	nonce     uint64
@@ -227,16 +230,16 @@ func (e *Engine) Next() time.Duration {
 	case phaseDown:
 		return e.dialAt
 	case phaseHello:
-		return e.helloSent + helloTimeout
+		return e.helloSent + e.helloWait
 	case phaseWaiting:
 		return e.helloAt
 	case phaseOpen:
 		next := e.beatAt
 		if e.beatSent > 0 {
-			next = min(next, e.beatSent+beatTimeout)
+			next = min(next, max(e.beatSent, e.heard)+beatTimeout)
 		}
 		if len(e.up.flight) > 0 {
-			next = min(next, e.up.progressAt+ackTimeout)
+			next = min(next, e.up.progressAt+e.up.ackWait)
 		}
 		if e.up.startAt > e.now.Mono {
 			next = min(next, e.up.startAt)
@@ -273,7 +276,7 @@ func (e *Engine) timers() {
 			e.emit(Connect{})
 		}
 	case phaseHello:
-		if now-e.helloSent >= helloTimeout {
+		if now-e.helloSent >= e.helloWait {
 			if e.hellos >= hellosMax {
 				e.emit(Hangup{})
 				e.lost("timeout")
@@ -284,6 +287,7 @@ func (e *Engine) timers() {
 		}
 	case phaseWaiting:
 		if now >= e.helloAt {
+			e.hellos = 0
 			e.hello()
 		}
 	case phaseOpen:
@@ -292,7 +296,7 @@ func (e *Engine) timers() {
 }
 
 func (e *Engine) openTimers(now time.Duration) {
-	if e.beatSent > 0 && now-e.beatSent >= beatTimeout {
+	if e.beatSent > 0 && now-max(e.beatSent, e.heard) >= beatTimeout {
 		// The hub is silent: whatever was sent may be lost.
 		e.setLink(Offline, "timeout", "")
 		e.hellos = 0
@@ -350,7 +354,13 @@ func (e *Engine) backoff(least time.Duration) time.Duration {
 
 func (e *Engine) hello() {
 	e.phase = phaseHello
-	e.nonce, e.helloSent = e.cfg.Rand.Uint64(), e.now.Mono
+	if e.hellos == 0 {
+		// A repeated Hello keeps its nonce, so that a slow hub's answer to the
+		// first is still an answer.
+		e.nonce = e.cfg.Rand.Uint64()
+	}
+	e.helloSent, e.helloWait = e.now.Mono, min(helloTimeout<<e.hellos, helloWaitMax)
+	e.helloWait += time.Duration(e.cfg.Rand.Int64N(int64(e.helloWait / 4)))
 	e.hellos++
 	e.up.forget()
 	seq, hash, err := e.cfg.Outbox.Head()
@@ -435,13 +445,8 @@ func (e *Engine) welcome(m *protocol.Welcome) {
 	if e.phase != phaseHello || m.Nonce != e.nonce {
 		return
 	}
-	last, _, err := e.cfg.Outbox.Head()
-	if err != nil {
-		e.cfg.Log.Error("log cannot be read", "error", err)
-		return
-	}
-	if m.CursorSeq > last {
-		e.refused(&protocol.Fence{Reason: protocol.DuplicateIdentity, RetryAfterMs: 60000, Message: "The hub holds events that this machine does not."})
+	if refusal := e.compare(m); refusal != nil {
+		e.refused(refusal)
 		return
 	}
 	e.phase, e.session, e.epoch, e.refusals = phaseOpen, m.Session, m.Epoch, 0
@@ -452,6 +457,32 @@ func (e *Engine) welcome(m *protocol.Welcome) {
 	for _, v := range m.Feeds {
 		e.verdict(v)
 	}
+}
+
+// compareRetry is how long the engine waits when its log and the hub's do not
+// fit together; a person has to look.
+const compareRetry = 60 * time.Second
+
+// compare holds the hub's cursor against the own log. What does not fit is
+// never sent: it would be another history under known numbers.
+func (e *Engine) compare(m *protocol.Welcome) *protocol.Fence {
+	refusal := func(reason protocol.Code, message string) *protocol.Fence {
+		return &protocol.Fence{Reason: reason, RetryAfterMs: uint32(compareRetry.Milliseconds()), Message: message}
+	}
+	last, hash, err := e.cfg.Outbox.Head()
+	if err == nil && m.CursorSeq < last {
+		_, hash, err = e.cfg.Outbox.Read(m.CursorSeq + 1)
+	}
+	switch {
+	case errors.Is(err, ledger.ErrTrimmed):
+		return refusal(protocol.Internal, "The hub asks for events that it had confirmed as safe and that are no longer here. Selling goes on and loses nothing. Those who run the hub restore its newest copy.")
+	case err != nil:
+		e.cfg.Log.Error("log cannot be read", "error", err)
+		return refusal(protocol.Internal, "This machine's log cannot be read.")
+	case m.CursorSeq > last, m.CursorHash != hash:
+		return refusal(protocol.DuplicateIdentity, "The hub holds other events of this machine than it does itself. Selling goes on. It was restored from an old copy, or two machines share one name.")
+	}
+	return nil
 }
 
 func (e *Engine) fence(m *protocol.Fence) {
@@ -482,6 +513,8 @@ func (e *Engine) refused(m *protocol.Fence) {
 		e.setLink(Unprovisioned, string(m.Reason), m.Message)
 	case protocol.VersionRefused:
 		e.setLink(Offline, "version", m.Message)
+	case protocol.Internal:
+		e.setLink(Offline, string(CauseHubError), m.Message)
 	default:
 		e.setLink(Fenced, string(m.Reason), m.Message)
 	}

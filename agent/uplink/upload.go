@@ -14,9 +14,13 @@ type upload struct {
 	flight      []protocol.Seq
 	window      int
 	progressAt  time.Duration
+	ackWait     time.Duration // without progress, then everything is sent again
 	startAt     time.Duration
 	retryAt     time.Duration // after the log could not be read
 }
+
+// ackWaitMax bounds the wait for an acknowledgement.
+const ackWaitMax = 80 * time.Second
 
 // readRetry is how long the engine waits after its log could not be read.
 const readRetry = 10 * time.Second
@@ -28,7 +32,9 @@ func (u *upload) forget() {
 
 func (u *upload) open(m *protocol.Welcome, now time.Duration) {
 	u.acked, u.sent, u.flight = m.CursorSeq, m.CursorSeq, nil
-	u.safe = max(u.safe, m.Safe)
+	// The Welcome stands above what an earlier hub had said.
+	u.safe = min(m.Safe, m.CursorSeq)
+	u.ackWait = ackTimeout
 	u.window = int(max(1, min(m.Window, 64)))
 	u.progressAt = now
 	u.startAt = now + time.Duration(m.StartAfterMs)*time.Millisecond
@@ -50,7 +56,7 @@ func (e *Engine) ack(m *protocol.Ack) {
 	fresh := m.Seq - u.acked
 	u.acked, u.safe = m.Seq, max(u.safe, min(m.Safe, m.Seq))
 	if fresh > 0 {
-		u.progressAt = e.now.Mono
+		u.progressAt, u.ackWait = e.now.Mono, ackTimeout
 	}
 	for len(u.flight) > 0 && u.flight[0] <= m.Seq {
 		u.flight = u.flight[1:]
@@ -68,8 +74,11 @@ func (e *Engine) pump() {
 	if e.phase != phaseOpen || e.now.Mono < u.startAt || e.now.Mono < u.retryAt {
 		return
 	}
-	if len(u.flight) > 0 && e.now.Mono-u.progressAt >= ackTimeout {
+	if len(u.flight) > 0 && e.now.Mono-u.progressAt >= u.ackWait {
+		// On a slow line the window may still be on its way: each wait is
+		// twice the last until something is acknowledged.
 		u.sent, u.flight, u.progressAt = u.acked, nil, e.now.Mono
+		u.ackWait = min(2*u.ackWait, ackWaitMax)
 	}
 	last, _, err := e.cfg.Outbox.Head()
 	if err != nil {

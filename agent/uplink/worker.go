@@ -104,9 +104,7 @@ func (u *Uplink) committed(ctx context.Context, d *protocol.Delta) error {
 		}
 		u.report(ctx, Follow{list})
 	}
-	if len(d.Rows) > 0 || len(d.Events) > 0 {
-		u.o.Applied(d)
-	}
+	u.o.Applied(d)
 	return nil
 }
 

@@ -95,7 +95,7 @@ func (h *Hub) register(ctx context.Context, row agentRow) error {
 		row.CaughtMs = old.CaughtMs
 	}
 	h.mu.Unlock()
-	if old == nil || old.Inc != row.Inc || old.Build != row.Build || row.SeenMs-old.SeenMs > int64(time.Hour/time.Millisecond) {
+	if old == nil || old.Inc != row.Inc || old.Build != row.Build {
 		b, err := json.Marshal(row)
 		if err != nil {
 			return err

@@ -159,7 +159,7 @@ func (h *Hub) heads(feeds []protocol.FeedID) ([]protocol.FeedPos, error) {
 // announce broadcasts what a commit added to feeds that somebody follows.
 // Whoever misses a broadcast sees the gap, or the head in the next Beat, and
 // asks.
-func (h *Hub) announce(ctx context.Context, grown map[protocol.FeedID]uint64) error {
+func (h *Hub) announce(ctx context.Context, grown map[protocol.FeedID]ledger.Growth) error {
 	feeds := make([]protocol.FeedID, 0, len(grown))
 	for f := range grown {
 		feeds = append(feeds, f)
@@ -176,11 +176,11 @@ func (h *Hub) announce(ctx context.Context, grown map[protocol.FeedID]uint64) er
 	return nil
 }
 
-func (h *Hub) announceFeed(ctx context.Context, feed protocol.FeedID, head uint64) error {
-	from, followed := h.broadcastFrom(feed)
-	if !followed {
+func (h *Hub) announceFeed(ctx context.Context, feed protocol.FeedID, g ledger.Growth) error {
+	if !h.followed(feed) {
 		return nil
 	}
+	from, head := g.Before, g.Head
 	for range announceDeltasMax {
 		if from >= head {
 			return nil
@@ -195,7 +195,6 @@ func (h *Hub) announceFeed(ctx context.Context, feed protocol.FeedID, head uint6
 		}
 		h.post(protocol.TopicFeed(feed), d)
 		h.mu.Lock()
-		h.announced[feed] = max(h.announced[feed], d.Upto)
 		for _, s := range h.sessions {
 			if f := s.feeds[feed]; f != nil && f.sent == d.After {
 				f.sent = d.Upto
@@ -207,20 +206,14 @@ func (h *Hub) announceFeed(ctx context.Context, feed protocol.FeedID, head uint6
 	return nil
 }
 
-// broadcastFrom is the offset after which a broadcast starts, and whether
-// anybody listens: the least offset that a follower who keeps up was sent.
-func (h *Hub) broadcastFrom(feed protocol.FeedID) (uint64, bool) {
+// followed tells whether anybody listens to a feed.
+func (h *Hub) followed(feed protocol.FeedID) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	followed := false
-	from := h.announced[feed]
 	for _, s := range h.sessions {
-		if f := s.feeds[feed]; f != nil && s.online {
-			if !followed && from == 0 {
-				from = f.sent
-			}
-			followed = true
+		if s.online && s.feeds[feed] != nil {
+			return true
 		}
 	}
-	return from, followed
+	return false
 }

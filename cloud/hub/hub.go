@@ -50,7 +50,6 @@ type Hub struct {
 	sessions  map[protocol.AgentID]*session
 	agents    map[protocol.AgentID]*agentRow
 	streams   map[protocol.StoreID]protocol.Inc // the hub's own, by store
-	announced map[protocol.FeedID]uint64
 	changed   chan struct{}
 	snapshots snapshotCache
 	seenSaved time.Duration
@@ -63,11 +62,10 @@ type Hub struct {
 func New(ctx context.Context, o Options) (*Hub, error) {
 	h := &Hub{
 		driver: o.Driver, currency: o.Currency, now: o.Now, mono: o.Mono, random: o.Random, send: o.Send, log: o.Log,
-		sessions:  map[protocol.AgentID]*session{},
-		agents:    map[protocol.AgentID]*agentRow{},
-		streams:   map[protocol.StoreID]protocol.Inc{},
-		announced: map[protocol.FeedID]uint64{},
-		changed:   make(chan struct{}),
+		sessions: map[protocol.AgentID]*session{},
+		agents:   map[protocol.AgentID]*agentRow{},
+		streams:  map[protocol.StoreID]protocol.Inc{},
+		changed:  make(chan struct{}),
 	}
 	err := o.Driver.Update(ctx, func(tx ledger.Tx) error {
 		var err error
@@ -125,9 +123,9 @@ func (h *Hub) act(ctx context.Context, store protocol.StoreID, build func(tx led
 	}
 	origin := protocol.Origin{Store: store, Agent: protocol.HubAgent, Inc: inc}
 	var res ledger.Result
-	var grown map[protocol.FeedID]uint64
+	var grown map[protocol.FeedID]ledger.Growth
 	err = h.driver.Update(ctx, func(tx ledger.Tx) error {
-		res, grown = ledger.Result{}, map[protocol.FeedID]uint64{}
+		res, grown = ledger.Result{}, map[protocol.FeedID]ledger.Growth{}
 		ev, err := build(tx)
 		if err != nil || ev == nil {
 			return err
@@ -137,14 +135,14 @@ func (h *Hub) act(ctx context.Context, store protocol.StoreID, build func(tx led
 		if res, err = ledger.Log(tx, origin, clock, ev); err != nil {
 			return err
 		}
-		for feed, head := range res.Feeds {
-			grown[feed] = head
+		for feed, growth := range res.Feeds {
+			grown[feed] = growth
 		}
 		if store == protocol.ChainStore {
 			return nil
 		}
 		head, err := ledger.AppendPeer(tx, origin, res.Stream.Seq, 1)
-		grown[protocol.PeerFeed(store)] = head
+		grown[protocol.PeerFeed(store)] = ledger.Growth{Before: head - 1, Head: head}
 		return err
 	})
 	if err != nil {

@@ -1,8 +1,11 @@
 package hub
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
@@ -25,7 +28,7 @@ func (h *Hub) Receive(ctx context.Context, list []Inbound) error {
 		run = run[:0]
 		return err
 	}
-	for _, in := range list {
+	for i, in := range list {
 		t, err := protocol.ParseTopic(in.Topic)
 		if err != nil {
 			h.log.Warn("payload on a foreign topic", "topic", in.Topic, "error", err)
@@ -38,6 +41,9 @@ func (h *Hub) Receive(ctx context.Context, list []Inbound) error {
 		m, err := protocol.DecodeMessage(in.Payload)
 		if err != nil {
 			h.log.Warn("payload cannot be read", "topic", in.Topic, "error", err)
+			continue
+		}
+		if _, ok := m.(*protocol.Hello); ok && sentAgain(list[i+1:], in) {
 			continue
 		}
 		if b, ok := m.(*protocol.Batch); ok {
@@ -60,6 +66,12 @@ func (h *Hub) Receive(ctx context.Context, list []Inbound) error {
 		return err
 	}
 	return nil
+}
+
+// sentAgain tells whether the same payload follows on the same topic: of a Hello
+// that was repeated only the last needs an answer.
+func sentAgain(rest []Inbound, in Inbound) bool {
+	return slices.ContainsFunc(rest, func(other Inbound) bool { return other.Topic == in.Topic && bytes.Equal(other.Payload, in.Payload) })
 }
 
 func (h *Hub) handle(ctx context.Context, t protocol.Topic, m protocol.Message) error {
@@ -106,19 +118,31 @@ func (h *Hub) ingest(ctx context.Context, run []*incoming) error {
 		}
 		return nil
 	})
-	if protocol.CodeOf(err) == protocol.DiskFull {
+	switch {
+	case protocol.CodeOf(err) == protocol.DiskFull:
 		// Nothing was committed and nothing is acknowledged: the agents keep
 		// their events and send them again until there is room.
 		h.log.Error("the hub's disk is full; events wait at the stores", "error", err)
 		return nil
+	case err != nil && len(ready) > 1:
+		// One batch must not keep the others from their commit (I18).
+		for _, in := range ready {
+			if err := h.ingest(ctx, []*incoming{in}); err != nil {
+				return err
+			}
+		}
+		return nil
+	case err != nil:
+		// It is not acknowledged and comes again, ever more slowly. Should the
+		// database itself have failed, the process is stopped by that.
+		h.log.Error("events not taken in", "agent", ready[0].topic.Agent, "first", ready[0].batch.FirstSeq, "error", err)
+		return nil
 	}
-	if err != nil {
-		return err
-	}
-	grown := map[protocol.FeedID]uint64{}
+	grown := map[protocol.FeedID]ledger.Growth{}
 	for i, in := range ready {
 		if in.err == nil && in.res.Applied > 0 && h.shared(in.session) {
-			grown[protocol.PeerFeed(in.session.origin.Store)] = in.offset
+			feed := protocol.PeerFeed(in.session.origin.Store)
+			grown[feed] = grown[feed].Join(ledger.Growth{Before: in.offset - uint64(in.res.Applied), Head: in.offset})
 		}
 		h.answer(in, lastOf(ready[i:], in))
 	}
@@ -162,7 +186,12 @@ func (h *Hub) open(in *incoming) bool {
 
 // apply folds one batch; refusals are kept in in.err and do not hurt the other
 // batches of the transaction.
-func (in *incoming) apply(tx ledger.Tx) error {
+func (in *incoming) apply(tx ledger.Tx) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic in the fold: %v", r)
+		}
+	}()
 	in.err, in.res, in.offset = nil, ledger.Result{}, 0
 	o := in.session.origin
 	res, err := ledger.Apply(tx, ledger.Batch{Origin: o, First: in.batch.FirstSeq, Prev: in.batch.PrevHash, Records: in.records})

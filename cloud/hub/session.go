@@ -32,6 +32,8 @@ type session struct {
 	ownAfter, ownUpto uint64
 	feeds             map[protocol.FeedID]*follower
 	boots             []bootSeen
+	nonce             uint64
+	welcome           *protocol.Welcome
 }
 
 // bootSeen is a start of the agent's process and when it first said hello.
@@ -52,6 +54,10 @@ const (
 // hello opens a session or refuses it with the reason.
 func (h *Hub) hello(ctx context.Context, t protocol.Topic, m *protocol.Hello) error {
 	origin := protocol.Origin{Store: m.Store, Agent: m.Agent, Inc: m.Inc}
+	if s := h.repeated(origin, m); s != nil {
+		h.post(s.down, s.welcome)
+		return nil
+	}
 	stream, refusal, err := h.admit(ctx, t, m, origin)
 	if err != nil {
 		return err
@@ -69,7 +75,7 @@ func (h *Hub) hello(ctx context.Context, t protocol.Topic, m *protocol.Hello) er
 		return err
 	}
 	s := &session{
-		origin: origin, bootID: m.BootID, down: protocol.TopicDown(m.Store, m.Agent), online: true, seen: h.mono(), seenAt: now,
+		nonce: m.Nonce, origin: origin, bootID: m.BootID, down: protocol.TopicDown(m.Store, m.Agent), online: true, seen: h.mono(), seenAt: now,
 		lastSeq: m.LastSeq, clockOffsetMs: m.Clock.WallMs - now.UnixMilli(), disk: m.DiskState, cursor: stream.Seq, feeds: map[protocol.FeedID]*follower{},
 	}
 	h.random(s.id[:])
@@ -84,14 +90,27 @@ func (h *Hub) hello(ctx context.Context, t protocol.Topic, m *protocol.Hello) er
 	s.boots = appendBoot(s.boots, m.BootID, s.seen)
 	s.noteCaughtUp(now)
 	h.sessions[m.Agent] = s
-	startAfter := h.startAfter(now)
+	s.welcome = &protocol.Welcome{
+		Nonce: m.Nonce, Epoch: h.epoch, Session: s.id, HubTimeMs: now.UnixMilli(), CursorSeq: stream.Seq, CursorHash: stream.Head(),
+		Safe: stream.Seq, Window: windowBatches, StartAfterMs: h.startAfter(now), Feeds: verdicts,
+	}
 	h.notify()
 	h.mu.Unlock()
-	h.post(s.down, &protocol.Welcome{
-		Nonce: m.Nonce, Epoch: h.epoch, Session: s.id, HubTimeMs: now.UnixMilli(), CursorSeq: stream.Seq, CursorHash: stream.Head(),
-		Safe: stream.Seq, Window: windowBatches, StartAfterMs: startAfter, Feeds: verdicts,
-	})
+	h.post(s.down, s.welcome)
 	return h.pumpAll(ctx, s)
+}
+
+// repeated finds the session that the same Hello opened already. It is answered
+// with the same Welcome at next to no cost, so that agents which repeat their
+// Hello to a slow hub do not make it slower still.
+func (h *Hub) repeated(o protocol.Origin, m *protocol.Hello) *session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.sessions[m.Agent]
+	if s == nil || s.nonce != m.Nonce || s.bootID != m.BootID || s.origin != o || s.cursor != s.welcome.CursorSeq {
+		return nil
+	}
+	return s
 }
 
 // admit decides whether a Hello may open a session.

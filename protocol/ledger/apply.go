@@ -22,8 +22,21 @@ type Result struct {
 	Dead    int    // of these, events that were stored but could not be folded
 	// Events are the new events, decoded; nil stands for a dead one.
 	Events []*protocol.Event
-	// Feeds are the state feeds that grew, with their new heads.
-	Feeds map[protocol.FeedID]uint64
+	// Feeds are the state feeds that grew.
+	Feeds map[protocol.FeedID]Growth
+}
+
+// Growth is what a transaction added to a feed: the offsets above Before, up to
+// and including Head.
+type Growth struct{ Before, Head uint64 }
+
+// Join is the growth of two transactions, or parts of one, together. The zero
+// Growth adds nothing.
+func (g Growth) Join(other Growth) Growth {
+	if g == (Growth{}) {
+		return other
+	}
+	return Growth{Before: min(g.Before, other.Before), Head: max(g.Head, other.Head)}
 }
 
 // GapError says that a batch does not follow on the cursor.
@@ -71,7 +84,7 @@ func Apply(tx Tx, b Batch) (Result, error) {
 // applyFresh folds records that follow on the stream's cursor. events are their
 // decoded forms, where the caller has them.
 func applyFresh(s *set, o protocol.Origin, first protocol.Seq, head protocol.Hash, fresh []protocol.Record, events []*protocol.Event) (Result, error) {
-	f := &fold{set: s, origin: o, stream: streamKey(o), res: Result{Feeds: map[protocol.FeedID]uint64{}}}
+	f := &fold{set: s, origin: o, stream: streamKey(o), res: Result{Feeds: map[protocol.FeedID]Growth{}}}
 	if err := f.run(first, head, fresh, events); err != nil {
 		return Result{}, err
 	}

@@ -375,7 +375,7 @@ func (f *fold) catalog(a *act) error {
 		if err := f.set.putReference(row, head.offset); err != nil {
 			return err
 		}
-		f.res.Feeds[row.feed] = head.offset
+		f.res.Feeds[row.feed] = f.res.Feeds[row.feed].Join(Growth{Before: head.offset - 1, Head: head.offset})
 	}
 	return nil
 }

@@ -62,6 +62,7 @@ func verifyStream(r Reader, replay Driver, info StreamInfo, rep *Report) error {
 	batch := Batch{Origin: info.Origin, First: 1, Prev: prev}
 	flush := func() error {
 		if len(batch.Records) == 0 || rep.Trimmed > 0 {
+			batch.Records = nil
 			return nil
 		}
 		err := replay.Update(context.Background(), func(tx Tx) error {

@@ -2,6 +2,7 @@ package sale_test
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 
 	"counterpart/protocol"
@@ -101,6 +102,26 @@ func TestOpenItem(t *testing.T) {
 	wantEncodable(t, s, moves)
 	if got := s.Lines[0]; !protocol.ValidSKU(string(got.Item.SKU)) || got.Code != l.Code || got.TaxCode != "" || got.Unstocked {
 		t.Errorf("line is %+v", got)
+	}
+}
+
+// TestOpenSKU holds that long codes stay apart, and that what is no SKU becomes
+// one.
+func TestOpenSKU(t *testing.T) {
+	long := strings.Repeat("x", 200)
+	seen := map[protocol.SKU]string{}
+	for _, code := range []string{long + "A", long + "B", long[:65], strings.Repeat("ə", 40), strings.Repeat("ə", 41), "x" + strings.Repeat("ə", 40)} {
+		sku := sale.OpenSKU(code)
+		if first, ok := seen[sku]; ok || !protocol.ValidSKU(string(sku)) || sku != sale.OpenSKU(code) {
+			t.Errorf("%q becomes %q, like %q", code, sku, first)
+		}
+		seen[sku] = code
+	}
+	if sku := sale.OpenSKU(long[:64]); string(sku) != long[:64] {
+		t.Errorf("a code that is a SKU becomes %q", sku)
+	}
+	if sku := sale.OpenSKU("a\x1db"); sku != "ab" {
+		t.Errorf("a code with a separator becomes %q", sku)
 	}
 }
 

@@ -66,7 +66,7 @@ func TestValidateRefuses(t *testing.T) {
 		"price below 0":          {native, `"unit_price_minor":1`, `"unit_price_minor":-1`, "unit_price_minor"},
 		"price too large":        {native, `"unit_price_minor":1`, `"unit_price_minor":1000000000001`, "unit_price_minor"},
 		"amount below 0":         {native, `"qty":1`, `"qty":1,"amount_minor":-1`, "amount_minor"},
-		"discount of 0":          {native, `"type":"manual","amount_minor":1`, `"type":"manual","amount_minor":0`, "amount_minor"},
+		"discount below 0":       {native, `"type":"manual","amount_minor":1`, `"type":"manual","amount_minor":-1`, "amount_minor"},
 		"discount of nothing":    {native, `"type":"manual","amount_minor":1`, `"type":"manual"`, "amount_minor"},
 		"tender below 0":         {native, `"cash","amount_minor":1`, `"cash","amount_minor":-1`, "amount_minor"},
 		"tender of nothing":      {native, `"cash","amount_minor":1`, `"cash"`, "amount_minor"},
@@ -95,6 +95,29 @@ func TestValidateRefuses(t *testing.T) {
 	wantError(t, err, protocol.OutOfRangeCode, map[string]any{"field": "lines"})
 	if _, err := decode(strings.Replace(many, `{"code":"x","qty":1},`, "", 1)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestValidateTakes holds that nothing beyond the stated limits is asked for.
+func TestValidateTakes(t *testing.T) {
+	const many = 1000
+	for name, text := range map[string]string{
+		"discount of 0":  strings.Replace(whole, `"amount_minor":50}`, `"amount_minor":0}`, 1),
+		"many discounts": strings.Replace(whole, `"discounts":[`, `"discounts":[`+strings.Repeat(`{"type":"manual","amount_minor":1},`, many-1), 1),
+		"many tenders":   strings.Replace(whole, `"tenders":[`, `"tenders":[`+strings.Repeat(`{"type":"card","amount_minor":1},`, many-1), 1),
+		"long signature": strings.Replace(whole, "MEUCIQ==", strings.Repeat("MEUCIQ==", 8000), 1),
+	} {
+		r, err := decode(text)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		s, moves, err := sale.Build(terms(), r, []sale.Resolved{of(pen, 250)})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		wantEncodable(t, s, moves)
 	}
 }
 
