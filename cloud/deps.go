@@ -50,23 +50,7 @@ func (c *Cloud) deployment() hub.Deployment {
 }
 
 func (c *Cloud) importRows(ctx context.Context, u api.Upload) (api.Imported, error) {
-	rows, err := hub.ReadRows(hub.Table(u.Table), u.Format, u.Body)
-	if err != nil {
-		return api.Imported{}, err
-	}
-	var rep hub.Report
-	switch hub.Table(u.Table) {
-	case hub.ItemsTable:
-		rep, err = c.hub.ImportItems(ctx, rows)
-	case hub.StoresTable:
-		rep, err = c.hub.ImportStores(ctx, rows)
-	case hub.PricesTable:
-		rep, err = c.hub.ImportPrices(ctx, rows)
-	case hub.TaxesTable:
-		rep, err = c.hub.ImportTaxes(ctx, rows)
-	case hub.StockTable:
-		rep, err = c.hub.StockLoad(ctx, u.Store, rows)
-	}
+	rep, err := c.hub.Import(ctx, hub.File{Table: hub.Table(u.Table), Format: u.Format, Store: u.Store, Key: u.Key, Body: u.Body})
 	return api.Imported{Good: rep.Applied + rep.Unchanged, Rejected: rep.Rejected, Pending: rep.LoadID != nil, Report: rep}, err
 }
 

@@ -179,8 +179,7 @@ func (e *Engine) applyNext(f *feed) {
 // deltaCredit is how many Deltas may be on the way to this agent.
 const deltaCredit = 4
 
-// failuresMax is how often a Delta is tried before it is reported as stuck and
-// tried only as often as it is asked for.
+// failuresMax is how often a feed may fail before it is begun anew (I18).
 const failuresMax = 3
 
 func (e *Engine) applied(in Applied) {
@@ -202,6 +201,9 @@ func (e *Engine) applied(in Applied) {
 		}
 		if in.Cursor.Feed != "" {
 			f.cursor = in.Cursor
+		}
+		if f.failures%failuresMax == 0 {
+			f.resync = true
 		}
 		return
 	}

@@ -65,8 +65,12 @@ type (
 	Tick struct{}
 	// Dialed tells that the connection is up and subscribed.
 	Dialed struct{}
-	// DialFailed tells why there is no connection.
-	DialFailed struct{ Cause DialCause }
+	// DialFailed tells why there is no connection, and whether a hub or broker
+	// that is there refused it.
+	DialFailed struct {
+		Cause   DialCause
+		Refused bool
+	}
 	// Lost tells that the connection is gone.
 	Lost struct{}
 	// Received is a payload from the hub.
@@ -202,7 +206,7 @@ func (e *Engine) Step(now Instant, in any) []any {
 		e.hellos, e.phase = 0, phaseHello
 		e.hello()
 	case DialFailed:
-		e.dialFailed(in.Cause)
+		e.dialFailed(in)
 	case Lost:
 		e.lost("")
 	case Received:
@@ -314,16 +318,14 @@ func (e *Engine) openTimers(now time.Duration) {
 	}
 }
 
-func (e *Engine) dialFailed(cause DialCause) {
+func (e *Engine) dialFailed(in DialFailed) {
 	e.phase = phaseDown
-	switch cause {
-	case CauseAuth, CauseHubError, CauseVersion:
-		e.dialAt = e.now.Mono + e.backoff(backoffMin)
-		e.setLink(Offline, string(cause), "")
-	default:
+	e.setLink(Offline, string(in.Cause), "")
+	if !in.Refused {
 		e.refusals = 0
-		e.setLink(Offline, string(cause), "")
+		return
 	}
+	e.dialAt = e.now.Mono + e.backoff(backoffMin)
 }
 
 // lost forgets the session. The next dial is due at once, if the last one is

@@ -80,6 +80,16 @@ func (e *DialError) Error() string { return fmt.Sprintf("uplink: dial (%s): %v",
 // Unwrap gives access to the cause beneath.
 func (e *DialError) Unwrap() error { return e.Err }
 
+// errHubAnswered marks an answer of the hub that was not what was asked for.
+var errHubAnswered = errors.New("uplink: the hub answered otherwise")
+
+// refused tells whether a hub or broker that is there said no. Only that is a
+// reason to come back more slowly: a line that breaks at once is no answer.
+func (e *DialError) refused() bool {
+	return e.Cause == CauseAuth || e.Cause == CauseVersion || errors.Is(e.Err, errHubAnswered) ||
+		errors.Is(e.Err, packets.ErrorRefusedServerUnavailable) || errors.Is(e.Err, packets.ErrorRefusedIDRejected)
+}
+
 // Message is one message that arrived on a link.
 type Message struct {
 	Topic    string

@@ -316,13 +316,13 @@ func (u *Uplink) connect(ctx context.Context) {
 	if err == nil {
 		in = linkUp{link}
 	} else {
-		cause := CauseTimeout
+		failed := DialFailed{Cause: CauseTimeout}
 		var d *DialError
 		if errors.As(err, &d) {
-			cause = d.Cause
+			failed = DialFailed{Cause: d.Cause, Refused: d.refused()}
 		}
-		u.o.Log.Debug("hub not reached", "cause", cause, "error", err)
-		in = DialFailed{cause}
+		u.o.Log.Debug("hub not reached", "cause", failed.Cause, "error", err)
+		in = failed
 	}
 	select {
 	case u.inputs <- in:
@@ -371,7 +371,7 @@ func (u *Uplink) askBroker(ctx context.Context) (string, error) {
 		if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
 			cause = CauseAuth
 		}
-		return "", &DialError{cause, fmt.Errorf("hub answered %s", resp.Status)}
+		return "", &DialError{cause, fmt.Errorf("%w: %s", errHubAnswered, resp.Status)}
 	}
 	var answer struct {
 		MQTTURL string `json:"mqtt_url"`

@@ -67,6 +67,7 @@ type Upload struct {
 	Table  string // items, stores, prices, taxes or stock
 	Format string // text/csv or application/x-ndjson
 	Store  protocol.StoreID
+	Key    string // the Idempotency-Key, empty for none
 	Body   io.Reader
 }
 

@@ -138,12 +138,13 @@ func TestUploadAnswers(t *testing.T) {
 			f := &fakeHub{imported: tt.imported}
 			r := httptest.NewRequest(http.MethodPut, tt.target, strings.NewReader("the rows"))
 			r.Header.Set("Content-Type", "application/x-ndjson")
+			r.Header.Set("Idempotency-Key", "load-~1")
 			w := do(t, New(f.deps()), r)
 			checkContract(t, strings.TrimSuffix(tt.target, "?store=s1"), r, w)
 			if w.Code != tt.status || w.Header().Get("Content-Type") != "application/json" || !strings.Contains(w.Body.String(), `"read":`) {
 				t.Errorf("answered %d %s", w.Code, w.Body)
 			}
-			if f.asked[0] != "the rows" || f.asked[1].(Upload).Format != "application/x-ndjson" {
+			if f.asked[0] != "the rows" || f.asked[1].(Upload).Format != "application/x-ndjson" || f.asked[1].(Upload).Key != "load-~1" {
 				t.Errorf("passed on %+v", f.asked)
 			}
 		})
@@ -157,6 +158,12 @@ func TestUploadsThatAreRefused(t *testing.T) {
 	}
 	problemOf(t, put(t, h, "/v1/stock", "text/csv", "x"), 422, protocol.OutOfRangeCode)
 	problemOf(t, put(t, h, "/v1/items?store=s1", "text/csv", "x"), 400, protocol.UnknownField)
+	for _, keys := range [][]string{{""}, {"two words"}, {"é"}, {strings.Repeat("k", 129)}, {"a", "b"}} {
+		r := httptest.NewRequest(http.MethodPut, "/v1/items", strings.NewReader("x"))
+		r.Header.Set("Content-Type", "text/csv")
+		r.Header["Idempotency-Key"] = keys
+		problemOf(t, do(t, h, r), 422, protocol.OutOfRangeCode)
+	}
 	r := httptest.NewRequest(http.MethodPut, "/v1/items", strings.NewReader("x"))
 	r.Header.Set("Content-Type", "text/csv")
 	r.ContentLength = uploadMax + 1

@@ -120,6 +120,9 @@ func TestOpenAPIDescribesEveryRoute(t *testing.T) {
 		if slices.Sort(query); rt.query != nil && !slices.Equal(query, slices.Sorted(slices.Values(rt.query))) {
 			t.Errorf("%s knows the parameters %v, openapi.json says %v", name, rt.query, query)
 		}
+		if keyed := operation.Parameters.GetByInAndName(openapi3.ParameterInHeader, keyHeader) != nil; keyed != (rt.method == http.MethodPut) {
+			t.Errorf("%s: its idempotency key is not described as it is read", name)
+		}
 		if (operation.RequestBody != nil) != (rt.bodyMax > 0) || (rt.bodyMax > 0) != (rt.method == http.MethodPut) {
 			t.Errorf("%s: its body is not described as it is read", name)
 		}

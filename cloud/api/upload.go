@@ -18,8 +18,12 @@ func (s *server) upload(table string) func(http.ResponseWriter, *http.Request) e
 		if err != nil {
 			return err
 		}
+		key, err := idempotencyKey(r.Header)
+		if err != nil {
+			return err
+		}
 		patience := s.patience(w)
-		up := Upload{Table: table, Format: format, Body: &patientReader{from: r.Body, patience: patience}}
+		up := Upload{Table: table, Format: format, Key: key, Body: &patientReader{from: r.Body, patience: patience}}
 		if table == "stock" {
 			p := parametersOf(r)
 			up.Store = protocol.StoreID(p.required("store"))
@@ -53,6 +57,25 @@ func cutOff(err error) bool {
 	}
 	var timeout interface{ Timeout() bool }
 	return errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// keyHeader names a request so that it can be repeated safely.
+const (
+	keyHeader   = "Idempotency-Key"
+	keyBytesMax = 128
+)
+
+// idempotencyKey reads the key of a request, empty for none.
+func idempotencyKey(h http.Header) (string, error) {
+	keys := h.Values(keyHeader)
+	if len(keys) == 0 {
+		return "", nil
+	}
+	invisible := func(c rune) bool { return c <= ' ' || c > '~' }
+	if key := keys[0]; len(keys) > 1 || key == "" || len(key) > keyBytesMax || strings.ContainsFunc(key, invisible) {
+		return "", protocol.OutOfRange(keyHeader, "", "not 1 to 128 visible ASCII characters, given once")
+	}
+	return keys[0], nil
 }
 
 // fileFormat reads the media type of a file.

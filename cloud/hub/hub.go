@@ -52,6 +52,7 @@ type Hub struct {
 	streams   map[protocol.StoreID]protocol.Inc // the hub's own, by store
 	changed   chan struct{}
 	snapshots snapshotCache
+	uploads   keyedUploads // has a lock of its own
 	seenSaved time.Duration
 	helloMs   int64 // the second in which Hellos are being counted
 	hellos    int

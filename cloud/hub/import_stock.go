@@ -16,7 +16,7 @@ const loadRowsMax = 500_000
 
 // StockLoad asks the primary of a store to count what a file says. The hub's
 // own levels change when those counts come back.
-func (h *Hub) StockLoad(ctx context.Context, store protocol.StoreID, rows RowReader) (Report, error) {
+func (h *Hub) StockLoad(ctx context.Context, store protocol.StoreID, rows RowReader, keep keeper) (Report, error) {
 	err := h.view(ctx, func(r ledger.Reader) error { return knownStore(r, store) })
 	if err != nil {
 		return Report{}, err
@@ -37,7 +37,14 @@ func (h *Hub) StockLoad(ctx context.Context, store protocol.StoreID, rows RowRea
 	if len(spool.rows) == 0 {
 		return spool.report, nil
 	}
-	id, err := h.logLoad(ctx, store, spool.rows)
+	id, err := h.logLoad(ctx, store, spool.rows, func(tx ledger.Tx, id string) error {
+		if keep == nil {
+			return nil
+		}
+		report := spool.report
+		report.LoadID = &id
+		return keep(tx, report)
+	})
 	spool.report.LoadID = &id
 	return spool.report, err
 }
@@ -93,10 +100,11 @@ func (s *stockSpool) resolve(r ledger.Reader, changes []change[protocol.Quantity
 // follows.
 const loadPrefix = "l-"
 
-// logLoad writes the rows as events of the store's stream. Should it end in the
-// middle, the primary counts what is there and the load stays pending; loading
-// the file again makes it whole.
-func (h *Hub) logLoad(ctx context.Context, store protocol.StoreID, rows []protocol.StockRow) (string, error) {
+// logLoad writes the rows as events of the store's stream, the last of them
+// together with what whole writes. Should it end in the middle, the primary
+// counts what is there and the load stays pending; loading the file again makes
+// it whole.
+func (h *Hub) logLoad(ctx context.Context, store protocol.StoreID, rows []protocol.StockRow, whole func(tx ledger.Tx, id string) error) (string, error) {
 	inc, err := h.ownStream(ctx, store)
 	if err != nil {
 		return "", err
@@ -120,6 +128,11 @@ func (h *Hub) logLoad(ctx context.Context, store protocol.StoreID, rows []protoc
 				// primary on the way cannot make two machines count one row.
 				primary = record.Primary
 				name = loadPrefix + protocol.EventID{Inc: inc, Seq: stream.Seq + 1}.String()
+			}
+			if first+len(part) == len(rows) {
+				if err := whole(tx, name); err != nil {
+					return nil, err
+				}
 			}
 			return &protocol.Event{
 				Kind:      protocol.KindStockLoad,

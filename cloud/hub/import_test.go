@@ -55,7 +55,7 @@ func takeInFrom(t *testing.T, h *Hub, table Table, format string, file io.Reader
 	}
 	take := map[Table]func(context.Context, RowReader) (Report, error){
 		ItemsTable: h.ImportItems, PricesTable: h.ImportPrices, TaxesTable: h.ImportTaxes, StoresTable: h.ImportStores,
-		StockTable: func(ctx context.Context, rows RowReader) (Report, error) { return h.StockLoad(ctx, "s1", rows) },
+		StockTable: func(ctx context.Context, rows RowReader) (Report, error) { return h.StockLoad(ctx, "s1", rows, nil) },
 	}[table]
 	report, err := take(t.Context(), rows)
 	if report.Read != report.Applied+report.Unchanged+report.Rejected {
@@ -473,7 +473,7 @@ func TestStockLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.StockLoad(t.Context(), "s9", rows); protocol.CodeOf(err) != protocol.UnknownStore {
+	if _, err := h.StockLoad(t.Context(), "s9", rows, nil); protocol.CodeOf(err) != protocol.UnknownStore {
 		t.Errorf("load for an unknown store: %v", err)
 	}
 }
