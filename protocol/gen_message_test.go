@@ -109,7 +109,7 @@ func drawDelta(t *rapid.T) protocol.Message {
 
 func drawDack(t *rapid.T) protocol.Message {
 	return &protocol.Dack{
-		Again: rapid.Bool().Draw(t, "again"),
+		Again:   rapid.Bool().Draw(t, "again"),
 		Session: genSession.Draw(t, "session"), Feed: genFeedID.Draw(t, "feed"), Epoch: rapid.Uint64().Draw(t, "epoch"),
 		Offset: rapid.Uint64().Draw(t, "offset"), Credit: rapid.Uint32().Draw(t, "credit"),
 	}

@@ -199,7 +199,8 @@ func (e *Engine) applied(in Applied) {
 		if !errors.Is(in.Err, ledger.ErrFeedGap) {
 			e.cfg.Log.Error("feed cannot be applied", "feed", in.Feed, "failures", f.failures, "error", in.Err)
 		}
-		if in.Cursor.Feed != "" {
+		if errors.Is(in.Err, ledger.ErrFeedGap) {
+			// After any other error the cursor may be one that was not committed.
 			f.cursor = in.Cursor
 		}
 		if f.failures%failuresMax == 0 {

@@ -243,7 +243,7 @@ func (e *Engine) Next() time.Duration {
 			next = min(next, max(e.beatSent, e.heard)+beatTimeout)
 		}
 		if len(e.up.flight) > 0 {
-			next = min(next, e.up.progressAt+e.up.ackWait)
+			next = min(next, max(e.up.progressAt+e.up.ackWait, e.up.retryAt))
 		}
 		if e.up.startAt > e.now.Mono {
 			next = min(next, e.up.startAt)

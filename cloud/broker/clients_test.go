@@ -46,8 +46,10 @@ type hub struct {
 }
 
 func newHub(t testing.TB, b *broker.Broker, filters ...string) *hub {
-	return &hub{t: t, broker: b, filters: filters,
-		up: make(chan struct{}, 16), down: make(chan error, 16), messages: make(chan message, 1<<16)}
+	return &hub{
+		t: t, broker: b, filters: filters,
+		up: make(chan struct{}, 16), down: make(chan error, 16), messages: make(chan message, 1<<16),
+	}
 }
 
 // run starts Run, waits for the first Up and ends it with the test.

@@ -121,8 +121,9 @@ func (k keptReport) encode() ([]byte, error) {
 var errReportNote = errors.New("the note of a report is cut off")
 
 // keptReport finds what became of the first file under a key, nil for none.
-func (h *Hub) keptReport(ctx context.Context, name []string) (k *keptReport, err error) {
-	return k, h.view(ctx, func(r ledger.Reader) error {
+func (h *Hub) keptReport(ctx context.Context, name []string) (*keptReport, error) {
+	var k *keptReport
+	err := h.view(ctx, func(r ledger.Reader) error {
 		b, err := ledger.Note(r, name...)
 		if err != nil || b == nil {
 			return err
@@ -133,6 +134,7 @@ func (h *Hub) keptReport(ctx context.Context, name []string) (k *keptReport, err
 		k = &keptReport{atMs: int64(binary.BigEndian.Uint64(b)), sum: bytes.Clone(b[8:keptHeaderBytes])}
 		return json.Unmarshal(b[keptHeaderBytes:], &k.report)
 	})
+	return k, err
 }
 
 // keyedUploads are the files with a key that are being taken in, and how far

@@ -223,8 +223,10 @@ func (h *Hub) answer(in *incoming, last bool) {
 	s := in.session
 	if errors.Is(in.err, ledger.ErrChain) {
 		h.log.Warn("events of another history refused", "agent", in.topic.Agent, "first", in.batch.FirstSeq)
-		h.post(s.down, &protocol.Fence{Session: s.id, Reason: protocol.DuplicateIdentity, Action: protocol.FenceRetry, RetryAfterMs: uint32(retryRefused.Milliseconds()),
-			Message: "The hub holds other events under these numbers. The store sells on and keeps everything. Two machines may be using one identity: stop the copy."})
+		h.post(s.down, &protocol.Fence{
+			Session: s.id, Reason: protocol.DuplicateIdentity, Action: protocol.FenceRetry, RetryAfterMs: uint32(retryRefused.Milliseconds()),
+			Message: "The hub holds other events under these numbers. The store sells on and keeps everything. Two machines may be using one identity: stop the copy.",
+		})
 		return
 	}
 	var gap *ledger.GapError

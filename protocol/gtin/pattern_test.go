@@ -58,8 +58,11 @@ func TestPatternMatch(t *testing.T) {
 		{"whole kilograms", "21XXXXX{NNNNN}C", withCheck("211234500012"), grams("12345", 12000), true, nil},
 		{"grams", "28XXXXXWWWWWC", withCheck("281234500750"), grams("12345", 750), true, nil},
 		{"weight with verifier", "28XXXXVWWWWWC", withCheck("281234614685"), grams("1234", 14685), true, nil},
-		{"both", "2XXXPPPPWWWWC", withCheck("212302990500"),
-			gtin.Weighed{Item: "123", PriceMinor: 299, HasPrice: true, WeightThousandths: 500, HasWeight: true}, true, nil},
+		{
+			"both", "2XXXPPPPWWWWC", withCheck("212302990500"),
+			gtin.Weighed{Item: "123", PriceMinor: 299, HasPrice: true, WeightThousandths: 500, HasWeight: true},
+			true, nil,
+		},
 		{"item on both sides", "20XXPPPPXXXXC", withCheck("201202993456"), pence("123456", 299), true, nil},
 		{"eight digits", "2XXXPPPC", withCheck("2123299"), pence("123", 299), true, nil},
 	}

@@ -1,11 +1,11 @@
 package ledger
 
 import (
-	"counterpart/protocol"
-	"counterpart/protocol/stock"
-
 	"encoding/binary"
 	"strings"
+
+	"counterpart/protocol"
+	"counterpart/protocol/stock"
 )
 
 // StreamInfo is a stream with its cursor.

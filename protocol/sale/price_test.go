@@ -11,8 +11,10 @@ import (
 
 // example is the sale of HTTP.md: two pens at 2.50 less 0.50, paid with 5.00.
 func example() (sale.Request, []sale.Resolved) {
-	l := sale.Line{Code: "4006381333931", Qty: qty("2"), UnitPriceMinor: ptr[protocol.Money](250),
-		Discounts: []sale.Discount{{Type: "manual", Reason: "damaged box", AmountMinor: ptr[protocol.Money](50)}}}
+	l := sale.Line{
+		Code: "4006381333931", Qty: qty("2"), UnitPriceMinor: ptr[protocol.Money](250),
+		Discounts: []sale.Discount{{Type: "manual", Reason: "damaged box", AmountMinor: ptr[protocol.Money](50)}},
+	}
 	return sale.Request{Till: "1", Lines: []sale.Line{l}, Tenders: []sale.Tender{tender("cash", 500)}, Staff: "s7"},
 		[]sale.Resolved{of(pen, 300)}
 }
@@ -277,8 +279,10 @@ func TestMovesOfNothing(t *testing.T) {
 }
 
 func external(total protocol.Money) *sale.External {
-	return &sale.External{Source: "pos-x", ID: "W3-000482", ReceiptNo: "482", OccurredAt: "2026-11-20T10:02:11+00:00",
-		BusinessDate: "2026-11-20", TotalMinor: &total, Fiscal: &sale.Fiscal{Device: "D1", Number: "77", Signature: "…"}}
+	return &sale.External{
+		Source: "pos-x", ID: "W3-000482", ReceiptNo: "482", OccurredAt: "2026-11-20T10:02:11+00:00",
+		BusinessDate: "2026-11-20", TotalMinor: &total, Fiscal: &sale.Fiscal{Device: "D1", Number: "77", Signature: "…"},
+	}
 }
 
 func TestExternal(t *testing.T) {

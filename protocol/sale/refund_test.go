@@ -30,8 +30,10 @@ func back(n uint32, quantity string) sale.ReturnLine {
 }
 
 func returning(refund protocol.Money, lines ...sale.ReturnLine) sale.ReturnRequest {
-	return sale.ReturnRequest{ReceiptNo: "a1-1-1-318", Lines: lines, Reason: "unwanted", Staff: "s7",
-		Tenders: []sale.Tender{tender("cash", refund)}}
+	return sale.ReturnRequest{
+		ReceiptNo: "a1-1-1-318", Lines: lines, Reason: "unwanted", Staff: "s7",
+		Tenders: []sale.Tender{tender("cash", refund)},
+	}
 }
 
 func TestReturn(t *testing.T) {
@@ -43,8 +45,10 @@ func TestReturn(t *testing.T) {
 	}
 	wantClosed(t, s)
 	wantEncodable(t, s, moves)
-	want := protocol.SaleLine{Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: -1000, UnitPrice: 250, Amount: -225, TaxCode: "STD",
-		To: protocol.Damaged, OriginalLine: 1, Discounts: []protocol.Discount{{Type: "manual", Reason: "damaged box", Amount: -25}}}
+	want := protocol.SaleLine{
+		Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: -1000, UnitPrice: 250, Amount: -225, TaxCode: "STD",
+		To: protocol.Damaged, OriginalLine: 1, Discounts: []protocol.Discount{{Type: "manual", Reason: "damaged box", Amount: -25}},
+	}
 	if !reflect.DeepEqual(s.Lines, []protocol.SaleLine{want}) {
 		t.Errorf("lines are %+v", s.Lines)
 	}
@@ -97,9 +101,13 @@ func TestReturnRefuses(t *testing.T) {
 }
 
 func TestReturnWithoutReceipt(t *testing.T) {
-	r := sale.ReturnRequest{Reason: "no receipt", Tenders: []sale.Tender{tender("card", 200), tender("cash", 40)},
-		Lines: []sale.ReturnLine{{Code: "BAD", Qty: qty("1"), To: "quality_control"}, {Code: "REPAIR", Qty: qty("1"), UnitPriceMinor: ptr[protocol.Money](100),
-			Discounts: []sale.Discount{{AmountMinor: ptr[protocol.Money](10)}}}}}
+	r := sale.ReturnRequest{
+		Reason: "no receipt", Tenders: []sale.Tender{tender("card", 200), tender("cash", 40)},
+		Lines: []sale.ReturnLine{{Code: "BAD", Qty: qty("1"), To: "quality_control"}, {
+			Code: "REPAIR", Qty: qty("1"), UnitPriceMinor: ptr[protocol.Money](100),
+			Discounts: []sale.Discount{{AmountMinor: ptr[protocol.Money](10)}},
+		}},
+	}
 	terms := terms()
 	terms.CashRounding = 5
 	s, moves, err := sale.BuildReturn(terms, r, nil, []sale.Resolved{of(withdrn, 148), of(repair, 1)})

@@ -71,7 +71,8 @@ func wantError(t *testing.T, err error, code protocol.Code, members map[string]a
 func wantClosed(t interface {
 	Helper()
 	Fatalf(string, ...any)
-}, s *protocol.Sale) {
+}, s *protocol.Sale,
+) {
 	t.Helper()
 	var lines, taxes protocol.Money
 	for _, l := range s.Lines {
@@ -93,7 +94,8 @@ func wantClosed(t interface {
 func wantPaid(t interface {
 	Helper()
 	Fatalf(string, ...any)
-}, s *protocol.Sale) {
+}, s *protocol.Sale,
+) {
 	t.Helper()
 	var tenders protocol.Money
 	for _, x := range s.Tenders {
@@ -108,7 +110,8 @@ func wantPaid(t interface {
 func wantEncodable(t interface {
 	Helper()
 	Fatalf(string, ...any)
-}, s *protocol.Sale, moves []protocol.Move) {
+}, s *protocol.Sale, moves []protocol.Move,
+) {
 	t.Helper()
 	if _, err := protocol.EncodeEvent(&protocol.Event{Kind: protocol.KindSale, Boot: 1, Moves: moves, Sale: s}); err != nil {
 		t.Fatalf("cannot be encoded: %v", err)

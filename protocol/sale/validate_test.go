@@ -123,9 +123,13 @@ func TestValidateTakes(t *testing.T) {
 
 func TestExternalMayBeOdd(t *testing.T) {
 	for _, change := range [][2]string{
-		{`"qty":2`, `"qty":-2`}, {`"qty":2`, `"qty":0`}, {`"unit_price_minor":250`, `"unit_price_minor":-250`},
-		{`"amount_minor":450`, `"amount_minor":-450`}, {`"amount_minor":50}`, `"amount_minor":-50}`},
-		{`"amount_minor":500`, `"amount_minor":-500`}, {`"total_minor":450`, `"total_minor":-450`},
+		{`"qty":2`, `"qty":-2`},
+		{`"qty":2`, `"qty":0`},
+		{`"unit_price_minor":250`, `"unit_price_minor":-250`},
+		{`"amount_minor":450`, `"amount_minor":-450`},
+		{`"amount_minor":50}`, `"amount_minor":-50}`},
+		{`"amount_minor":500`, `"amount_minor":-500`},
+		{`"total_minor":450`, `"total_minor":-450`},
 		{`"occurred_at":"2026-11-21T10:02:11+00:00","business_date":"2026-11-21",`, ``},
 	} {
 		if _, err := decode(strings.Replace(whole, change[0], change[1], 1)); err != nil {

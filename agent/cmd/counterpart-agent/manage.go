@@ -41,7 +41,7 @@ func (f *runFlags) arguments() []string {
 	for _, layout := range f.WeighedCode {
 		add("--weighed-code", layout)
 	}
-	if f.InsecureDev {
+	if f.InsecureDev != nil && *f.InsecureDev {
 		args = append(args, "--insecure-dev")
 	}
 	return args

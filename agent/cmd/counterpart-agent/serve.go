@@ -25,7 +25,7 @@ type runFlags struct {
 	Listen      string   `help:"Address of the local API (default ${listen})." placeholder:"HOST:PORT"`
 	Inbox       string   `help:"Folder for files of another POS." placeholder:"DIR"`
 	WeighedCode []string `help:"Layout of in-store codes that carry a price or weight, such as '20 XXX RR V PPPP C'. May be repeated." placeholder:"LAYOUT"`
-	InsecureDev bool     `help:"Plain text on loopback, for trying out on one machine."`
+	InsecureDev *bool    `help:"Plain text on loopback, for trying out on one machine."`
 	Config      string   `help:"File with one JSON object of these names." placeholder:"FILE"`
 }
 
@@ -81,7 +81,9 @@ func (c *runCommand) configure() (agent.Config, error) {
 	if len(c.WeighedCode) > 0 {
 		cfg.WeighedCode = c.WeighedCode
 	}
-	cfg.InsecureDev = cfg.InsecureDev || c.InsecureDev
+	if c.InsecureDev != nil {
+		cfg.InsecureDev = *c.InsecureDev
+	}
 	return cfg, nil
 }
 

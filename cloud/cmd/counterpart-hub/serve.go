@@ -21,7 +21,7 @@ type serveCommand struct {
 	SecondCopy  string `help:"File that follows every commit." placeholder:"FILE"`
 	Currency    string `help:"Currency of rows that name none (default ${currency})." placeholder:"ISO"`
 	Config      string `help:"File with one JSON object of these names." placeholder:"FILE"`
-	InsecureDev bool   `help:"Plain text on loopback, for trying out on one machine."`
+	InsecureDev *bool  `help:"Plain text on loopback, for trying out on one machine."`
 	Debug       bool   `help:"Log everything."`
 }
 
@@ -63,14 +63,21 @@ func (c *serveCommand) configure() (cloud.Config, error) {
 		to   *string
 		from string
 	}{
-		{&cfg.Data, c.Data}, {&cfg.Listen, c.Listen}, {&cfg.MQTT, c.MQTT}, {&cfg.Database, c.Database},
-		{&cfg.Broker, c.Broker}, {&cfg.SecondCopy, c.SecondCopy}, {&cfg.Currency, c.Currency},
+		{&cfg.Data, c.Data},
+		{&cfg.Listen, c.Listen},
+		{&cfg.MQTT, c.MQTT},
+		{&cfg.Database, c.Database},
+		{&cfg.Broker, c.Broker},
+		{&cfg.SecondCopy, c.SecondCopy},
+		{&cfg.Currency, c.Currency},
 	} {
 		if f.from != "" {
 			*f.to = f.from
 		}
 	}
-	cfg.InsecureDev = cfg.InsecureDev || c.InsecureDev
+	if c.InsecureDev != nil {
+		cfg.InsecureDev = *c.InsecureDev
+	}
 	return cfg, nil
 }
 

@@ -56,7 +56,7 @@ func newHistory(seed uint64) *history {
 }
 
 func (h *history) step() {
-	switch h.rnd.IntN(12) {
+	switch h.rnd.IntN(13) {
 	case 0, 1, 2, 3:
 		h.sale(h.till())
 	case 4, 5:
@@ -73,6 +73,8 @@ func (h *history) step() {
 		h.hub()
 	case 11:
 		h.poison(h.till())
+	case 12:
+		h.twin()
 	}
 }
 
@@ -93,7 +95,22 @@ func (h *history) log(s *stream, ev *protocol.Event) {
 
 func (h *history) sale(s *stream) {
 	s.receipt++
-	sale := protocol.Sale{Type: protocol.SaleSale, Till: "1", Series: fmt.Sprint(s.origin.Inc[0]), Number: s.receipt, BusinessDate: "2026-11-21", Currency: "GBP"}
+	h.sell(s, fmt.Sprint(s.origin.Inc[0]), s.receipt)
+}
+
+// twin sells under a number that another sale of the same agent may bear, as a
+// machine and its copy do.
+func (h *history) twin() {
+	parent, fork := h.streams[0], h.streams[2]
+	if h.rnd.IntN(2) == 0 {
+		parent, fork = fork, parent
+	}
+	h.sell(parent, fmt.Sprint(fork.origin.Inc[0]), 1+h.rnd.Uint64N(fork.receipt+1))
+}
+
+// sell logs a sale of random goods under a receipt number.
+func (h *history) sell(s *stream, series string, number uint64) {
+	sale := protocol.Sale{Type: protocol.SaleSale, Till: "1", Series: series, Number: number, BusinessDate: "2026-11-21", Currency: "GBP"}
 	ev := &protocol.Event{Kind: protocol.KindSale, Sale: &sale}
 	for range 1 + h.rnd.IntN(3) {
 		l := protocol.SaleLine{Item: protocol.ItemRef{SKU: h.sku()}, Quantity: h.quantity(), UnitPrice: 100, Amount: 100}
@@ -108,7 +125,7 @@ func (h *history) sale(s *stream) {
 }
 
 // reversal returns or voids some receipt, whether or not enough is left of it
-// and whichever stream sold it.
+// and whichever stream sold it. Now and then it takes a return back.
 func (h *history) reversal(s *stream) {
 	if len(h.sold) == 0 {
 		return
@@ -125,6 +142,9 @@ func (h *history) reversal(s *stream) {
 	}
 	line = h.rnd.IntN(len(original.Lines))
 	q := h.quantity()
+	if h.rnd.IntN(6) == 0 {
+		q = -q
+	}
 	sale.Lines = []protocol.SaleLine{{Item: original.Lines[line].Item, Quantity: -q, UnitPrice: 100, Amount: -100, OriginalLine: uint32(line + 1)}}
 	h.log(s, &protocol.Event{Kind: protocol.KindSale, Sale: &sale, Moves: []protocol.Move{{SKU: original.Lines[line].Item.SKU, State: protocol.OnHand, Delta: q}}})
 }
