@@ -77,8 +77,8 @@ func TestReissueWithinItsOwnStreamIsDead(t *testing.T) {
 	}
 	view(t, d, func(r ledger.Reader) error {
 		level, err := ledger.ReadLevel(r, o.Store, "PEN")
-		if err == nil && level.Of(protocol.OnHand) != -3000 {
-			t.Errorf("the level is %d, want -3000", level.Of(protocol.OnHand))
+		if err == nil && level.OnHand() != -3000 {
+			t.Errorf("the level is %d, want -3000", level.OnHand())
 		}
 		return err
 	})
