@@ -203,7 +203,7 @@ func (e *Engine) applied(in Applied) {
 			// After any other error the cursor may be one that was not committed.
 			f.cursor = in.Cursor
 		}
-		if f.failures%failuresMax == 0 {
+		if f.failures%failuresMax == 0 && protocol.CodeOf(in.Err) != protocol.DiskFull {
 			f.resync = true
 		}
 		return

@@ -1,11 +1,9 @@
 package hub
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
@@ -28,7 +26,7 @@ func (h *Hub) Receive(ctx context.Context, list []Inbound) error {
 		run = run[:0]
 		return err
 	}
-	for i, in := range list {
+	for _, in := range list {
 		t, err := protocol.ParseTopic(in.Topic)
 		if err != nil {
 			h.log.Warn("payload on a foreign topic", "topic", in.Topic, "error", err)
@@ -41,9 +39,6 @@ func (h *Hub) Receive(ctx context.Context, list []Inbound) error {
 		m, err := protocol.DecodeMessage(in.Payload)
 		if err != nil {
 			h.log.Warn("payload cannot be read", "topic", in.Topic, "error", err)
-			continue
-		}
-		if _, ok := m.(*protocol.Hello); ok && sentAgain(list[i+1:], in) {
 			continue
 		}
 		if b, ok := m.(*protocol.Batch); ok {
@@ -66,12 +61,6 @@ func (h *Hub) Receive(ctx context.Context, list []Inbound) error {
 		return err
 	}
 	return nil
-}
-
-// sentAgain tells whether the same payload follows on the same topic: of a Hello
-// that was repeated only the last needs an answer.
-func sentAgain(rest []Inbound, in Inbound) bool {
-	return slices.ContainsFunc(rest, func(other Inbound) bool { return other.Topic == in.Topic && bytes.Equal(other.Payload, in.Payload) })
 }
 
 func (h *Hub) handle(ctx context.Context, t protocol.Topic, m protocol.Message) error {
