@@ -59,7 +59,8 @@ run: ## Start a small chain on this machine; needs only Go and make.
 	@$(GO) run ./test/chain
 
 .PHONY: test
-test: setup lint ## Lint, then run every test with the race detector; what CI runs.
+test: setup lint ## Lint, then run the long pure tests, then every test with the race detector; what CI runs.
+	@$(GO) test -timeout 20m ./protocol/ledger/... ./protocol/sim
 	@CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
 
 .PHONY: test-full

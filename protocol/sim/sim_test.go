@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"counterpart/protocol/ledger/ledgertest"
 	"counterpart/protocol/sim"
 )
 
@@ -16,7 +17,7 @@ func seeds(t *testing.T) uint64 {
 	if n, err := strconv.ParseUint(os.Getenv("COUNTERPART_SEEDS"), 10, 64); err == nil {
 		return n
 	}
-	return 40
+	return 40 / ledgertest.Share
 }
 
 // TestI1_I20 runs the production cores through random faults; the auditor
