@@ -30,7 +30,10 @@ setup: ## Install the Debian packages and Go modules that are missing.
 	@if command -v dpkg >/dev/null; then \
 	  missing=''; \
 	  for p in $(PACKAGES); do \
-	    dpkg -s "$$p" 2>/dev/null | grep -q '^Status:.* ok installed' || missing="$$missing $$p"; \
+	    case "$$(dpkg-query -W -f='$${Status}' "$$p" 2>/dev/null)" in \
+	      *' ok installed') ;; \
+	      *) missing="$$missing $$p" ;; \
+	    esac; \
 	  done; \
 	  if [ -n "$$missing" ]; then \
 	    echo "setup: installing$$missing"; \
