@@ -13,7 +13,7 @@ PROGRAMS := bin/counterpart-hub bin/counterpart-agent
 
 # What the tests drive beside Go: a C compiler for the race detector, the schema
 # compiler, a browser, an outside broker and the database for large chains.
-PACKAGES := ca-certificates gcc libc6-dev protobuf-compiler chromium chromium-driver mosquitto postgresql
+PACKAGES := ca-certificates gcc libc6-dev protobuf-compiler chromium mosquitto postgresql
 
 FUZZTIME ?= 30s
 ROUNDS ?= 1000
