@@ -106,6 +106,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"bad store":            func(c *Config) { c.Store = "a store" },
 		"bad agent":            func(c *Config) { c.Agent = "../x" },
 		"the hub's name":       func(c *Config) { c.Agent = "hub" },
+		"an inbox":             func(c *Config) { c.Inbox = "in" },
 		"no hub":               func(c *Config) { c.Hub = "" },
 		"a hub beyond":         func(c *Config) { c.Hub = "http://example.org" },
 		"a broker beyond":      func(c *Config) { c.MQTT = "mqtt://example.org:1883" },

@@ -50,6 +50,9 @@ func (c *Config) Check() ([]gtin.Pattern, error) {
 	case !protocol.ValidID(c.Agent) || protocol.AgentID(c.Agent) == protocol.HubAgent:
 		return nil, usage("--agent %q is not an agent identifier: letters, digits, _ and -, at most 64, and not %q.", c.Agent, protocol.HubAgent)
 	}
+	if c.Inbox != "" {
+		return nil, usage("--inbox: this version reads no files of another POS. Send its sales to the local API.")
+	}
 	if err := checkAddress("--hub", c.Hub, c.InsecureDev, "http", "https"); err != nil {
 		return nil, err
 	}
