@@ -12,8 +12,9 @@ TOOL := $(GO) tool -modfile=$(TOOLS)
 PROGRAMS := bin/counterpart-hub bin/counterpart-agent
 
 # What the tests drive beside Go: a C compiler for the race detector, the schema
-# compiler, a browser, an outside broker and the database for large chains.
-PACKAGES := ca-certificates gcc libc6-dev protobuf-compiler chromium mosquitto postgresql
+# compiler, a browser, an outside broker, the database for large chains, and
+# what records an agent's writes.
+PACKAGES := ca-certificates gcc libc6-dev protobuf-compiler chromium mosquitto postgresql strace
 
 FUZZTIME ?= 30s
 ROUNDS ?= 1000
@@ -81,9 +82,13 @@ replay: ## Replay recorded trade through real processes (DATA STORES SEED KILLS 
 kill: ## Kill a selling agent ROUNDS times and verify each restart.
 	@$(GO) run ./test/kill -rounds '$(ROUNDS)'
 
+.PHONY: crash
+crash: ## Record an agent's writes, check STATES states that a power cut could leave (SEED).
+	@$(GO) run ./test/crash $(call flag,states,$(STATES)) $(call flag,seed,$(SEED))
+
 .PHONY: bench
-bench: ## Measure this machine's floors and the programs on it.
-	@$(GO) run ./test/bench
+bench: ## Measure this machine's floors and the programs on it (WORKLOADS=w1,w2,…).
+	@$(GO) run ./test/bench -out dist/bench $(call flag,workloads,$(WORKLOADS))
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME.

@@ -9,14 +9,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
+	"sync/atomic"
 	"time"
 
 	"counterpart/agent/api"
 	"counterpart/agent/till"
 	"counterpart/agent/uplink"
 	"counterpart/protocol"
-	"counterpart/protocol/ledger"
 	"counterpart/protocol/ledger/bolt"
 
 	"golang.org/x/sync/errgroup"
@@ -28,19 +27,16 @@ type Agent struct {
 	build   string
 	log     *slog.Logger
 	db      *bolt.DB
-	origin  protocol.Origin
+	boot    uint64
 	started time.Time
 	till    *till.Till
-	uplink  *uplink.Uplink
+	present atomic.Pointer[stream]
 	changes *changes
 	fed     chan struct{} // rows or events came down
-	disk    diskMonitor
+	disk    *disk
 }
 
-const (
-	databaseBytesMax = 16 << 30
-	shutdownTimeout  = 3 * time.Second
-)
+const shutdownTimeout = 3 * time.Second
 
 // New opens the agent's database. Nothing listens or dials yet.
 func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Agent, error) {
@@ -48,31 +44,26 @@ func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Agen
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("data folder: %w", err)
-	}
-	db, err := bolt.Open(DatabasePath(cfg.Data), bolt.Options{Kind: "agent", Owner: cfg.Store + "/" + cfg.Agent, SizeMax: databaseBytesMax, Log: log})
+	db, err := openDatabase(ctx, cfg, log)
 	if err != nil {
 		return nil, err
 	}
-	a := &Agent{cfg: cfg, build: build, log: log, db: db, started: time.Now(), changes: newChanges(), fed: make(chan struct{}, 1)}
-	a.disk = diskMonitor{dir: cfg.Data, db: db}
-	id, inc, err := start(ctx, db)
+	a := &Agent{cfg: cfg, build: build, log: log, db: db, boot: bootID(), started: time.Now(), changes: newChanges(), fed: make(chan struct{}, 1)}
+	a.disk = newDisk(cfg.Data, db, a.changes.Notify, log)
+	id, err := a.start(ctx)
+	if protocol.CodeOf(err) == protocol.DiskFull {
+		id, err = a.startFull(ctx, err)
+	}
+	if err == nil {
+		err = a.openStream(ctx, id)
+	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	a.origin = protocol.Origin{Store: protocol.StoreID(cfg.Store), Agent: protocol.AgentID(cfg.Agent), Inc: inc}
 	a.till = till.New(till.Options{
-		Driver: db, Origin: a.origin, Series: id.Series, Boot: id.Boot, Patterns: patterns,
+		Driver: selling{db, a.disk}, Origin: a.origin(), Series: id.Series, Boot: id.Boot, Patterns: patterns,
 		Now: a.now, Mono: func() int64 { return time.Since(a.started).Milliseconds() }, Appended: a.appended, Log: log,
 	})
-	a.uplink, err = uplink.NewUplink(ctx, uplink.Options{
-		Origin: a.origin, Build: build, BootID: bootID(), HubURL: cfg.Hub, MQTTURL: cfg.MQTT, Driver: db,
-		Clock: a.clock, Applied: a.applied, Changed: a.changes.Notify, Log: log,
-	})
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
 	return a, nil
 }
 
@@ -97,14 +88,14 @@ const clockTolerance = 30 * time.Second
 // start and is far off.
 func (a *Agent) now() time.Time {
 	now := time.Now()
-	if off := a.uplink.Status().ClockOffset; off.Abs() > clockTolerance {
+	if off := a.uplink().Status().ClockOffset; off.Abs() > clockTolerance {
 		return now.Add(-off)
 	}
 	return now
 }
 
 func (a *Agent) appended() {
-	a.uplink.Appended()
+	a.uplink().Appended()
 	a.changes.Notify()
 }
 
@@ -144,7 +135,8 @@ func (a *Agent) Run(ctx context.Context, ready func(address string)) error {
 		}
 		return nil
 	})
-	g.Go(func() error { return a.uplink.Run(ctx) })
+	g.Go(func() error { return a.keepLinked(ctx) })
+	g.Go(func() error { return a.keepWitness(ctx) })
 	g.Go(func() error { return a.upkeep(ctx) })
 	g.Go(func() error { return a.follow(ctx) })
 	g.Go(func() error {
@@ -165,6 +157,15 @@ func (a *Agent) follow(ctx context.Context) error {
 	again := time.NewTicker(upkeepEvery)
 	defer again.Stop()
 	for {
+		if a.disk.stage() >= stageLow {
+			// What waits costs nothing but room.
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-again.C:
+			}
+			continue
+		}
 		if err := a.till.Settle(ctx); err != nil && ctx.Err() == nil {
 			a.log.Error("price zone not settled", "error", err)
 		}
@@ -181,57 +182,4 @@ func (a *Agent) follow(ctx context.Context) error {
 		case <-again.C:
 		}
 	}
-}
-
-// Times of upkeep.
-const (
-	upkeepEvery   = 30 * time.Second
-	keepAfterSafe = 14 * 24 * time.Hour
-	trimStep      = 500
-)
-
-// upkeep watches the disk and trims what is long safe at the hub.
-func (a *Agent) upkeep(ctx context.Context) error {
-	ticker := time.NewTicker(upkeepEvery)
-	defer ticker.Stop()
-	for {
-		d := a.disk.read()
-		a.uplink.SetDisk(ctx, d.State, uint64(max(d.FreeBytes, 0)))
-		// Only a hub that was heard since the start can say what it has.
-		if up := a.uplink.Status(); up.HubHeard {
-			if err := a.trim(ctx, up.Safe, time.Now()); err != nil && ctx.Err() == nil {
-				a.log.Error("log not trimmed", "error", err)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-	}
-}
-
-// trim deletes own events below the number that the hub has safely (I7), where
-// they are older than two weeks, a step at a time.
-func (a *Agent) trim(ctx context.Context, safe protocol.Seq, now time.Time) error {
-	before := now.Add(-keepAfterSafe).UnixMilli()
-	var below protocol.Seq
-	err := a.db.View(ctx, func(r ledger.Reader) error {
-		n := 0
-		return ledger.ScanEvents(r, a.origin.Inc, 1, func(seq protocol.Seq, _ protocol.Hash, rec protocol.Record) (bool, error) {
-			if seq >= safe || rec.WallMs >= before || n >= trimStep {
-				return false, nil
-			}
-			n++
-			below = seq
-			return true, nil
-		})
-	})
-	if err != nil || below == 0 {
-		return err
-	}
-	return a.db.Update(ctx, func(tx ledger.Tx) error {
-		_, err := ledger.TrimEvents(tx, a.origin.Inc, below, trimStep)
-		return err
-	})
 }

@@ -32,7 +32,7 @@ func open(t *testing.T) *Agent {
 func held(t *testing.T, a *Agent) (first protocol.Seq, n int) {
 	t.Helper()
 	err := a.db.View(context.Background(), func(r ledger.Reader) error {
-		return ledger.ScanEvents(r, a.origin.Inc, 1, func(seq protocol.Seq, _ protocol.Hash, _ protocol.Record) (bool, error) {
+		return ledger.ScanEvents(r, a.origin().Inc, 1, func(seq protocol.Seq, _ protocol.Hash, _ protocol.Record) (bool, error) {
 			if n == 0 {
 				first = seq
 			}
@@ -53,7 +53,7 @@ func TestI7_TrimsOnlyBelowSafe(t *testing.T) {
 	for range 10 {
 		err := a.db.Update(ctx, func(tx ledger.Tx) error {
 			ev := &protocol.Event{Kind: "test", Moves: []protocol.Move{{SKU: "PEN", Delta: 1000}}}
-			_, err := ledger.Log(tx, a.origin, protocol.Clock{WallMs: now.UnixMilli()}, ev)
+			_, err := ledger.Log(tx, a.origin(), protocol.Clock{WallMs: now.UnixMilli()}, ev)
 			return err
 		})
 		if err != nil {
@@ -71,7 +71,7 @@ func TestI7_TrimsOnlyBelowSafe(t *testing.T) {
 		{"four are safe", 4, now.Add(15 * 24 * time.Hour), 3},
 		{"all are safe", 10, now.Add(15 * 24 * time.Hour), 9},
 	} {
-		if err := a.trim(ctx, step.safe, step.at); err != nil {
+		if _, err := a.trim(ctx, step.safe, step.at.Add(-keepFor(stageOK))); err != nil {
 			t.Fatalf("%s: %v", step.name, err)
 		}
 		if first, n := held(t, a); first != step.first || n != int(11-step.first) {
@@ -84,16 +84,16 @@ func TestI7_TrimsOnlyBelowSafe(t *testing.T) {
 // counts the start.
 func TestIdentityIsKept(t *testing.T) {
 	dir := t.TempDir()
-	var last Agent
+	var last protocol.Origin
 	for boot := range 3 {
 		a, err := New(context.Background(), config(dir), "test", slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if boot > 0 && a.origin != last.origin {
-			t.Errorf("start %d writes %v, the first wrote %v", boot, a.origin, last.origin)
+		if boot > 0 && a.origin() != last {
+			t.Errorf("start %d writes %v, the first wrote %v", boot, a.origin(), last)
 		}
-		last.origin = a.origin
+		last = a.origin()
 		if err := a.db.Close(); err != nil {
 			t.Fatal(err)
 		}

@@ -24,6 +24,9 @@ type Config struct {
 	Inbox       string   `json:"inbox"`        // folder for files of another POS
 	InsecureDev bool     `json:"insecure-dev"` // plain text on loopback
 	WeighedCode []string `json:"weighed-code"` // layouts of in-store codes that carry price or weight
+	// Checker is a program, with its arguments, that ends with 0 when the file
+	// whose path is put behind them is a whole database. Empty: not checked.
+	Checker []string `json:"-"`
 }
 
 // ListenDefault is where the local API is found when nothing else is said.

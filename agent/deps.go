@@ -61,10 +61,10 @@ type local struct {
 func (a *Agent) readLocal(ctx context.Context, ack protocol.Seq) (l local, err error) {
 	err = a.db.View(ctx, func(r ledger.Reader) error {
 		var err error
-		if l.store, err = ledger.ReadStore(r, a.origin.Store); err != nil {
+		if l.store, err = ledger.ReadStore(r, a.origin().Store); err != nil {
 			return err
 		}
-		if l.stream, err = ledger.ReadStream(r, a.origin); err != nil {
+		if l.stream, err = ledger.ReadStream(r, a.origin()); err != nil {
 			return err
 		}
 		dead, err := ledger.DeadLetters(r)
@@ -73,7 +73,7 @@ func (a *Agent) readLocal(ctx context.Context, ack protocol.Seq) (l local, err e
 		}
 		l.dead = len(dead)
 		if ack < l.stream.Seq {
-			rec, _, err := ledger.ReadEvent(r, protocol.EventID{Inc: a.origin.Inc, Seq: ack + 1})
+			rec, _, err := ledger.ReadEvent(r, protocol.EventID{Inc: a.origin().Inc, Seq: ack + 1})
 			l.oldestMs = rec.WallMs
 			return err
 		}
@@ -83,15 +83,15 @@ func (a *Agent) readLocal(ctx context.Context, ack protocol.Seq) (l local, err e
 }
 
 func (a *Agent) status(ctx context.Context) api.Status {
-	up := a.uplink.Status()
+	up := a.uplink().Status()
 	l, err := a.readLocal(ctx, up.Ack)
 	if err != nil {
 		a.log.Error("status not read", "error", err)
 	}
 	zone := time.UTC
-	s := api.Status{Agent: a.origin.Agent, Store: a.origin.Store, Version: a.build, Protocol: protocol.Version, DeadLetters: uint64(l.dead)}
+	s := api.Status{Agent: a.origin().Agent, Store: a.origin().Store, Version: a.build, Protocol: protocol.Version, DeadLetters: uint64(l.dead)}
 	if l.store != nil {
-		s.Primary = l.store.Primary == a.origin.Agent
+		s.Primary = l.store.Primary == a.origin().Agent
 		s.Currency = &l.store.Currency
 		if z, err := time.LoadLocation(l.store.Timezone); err == nil {
 			zone = z
@@ -104,7 +104,7 @@ func (a *Agent) status(ctx context.Context) api.Status {
 		s.Link.Cause = &up.Link.Cause
 	}
 	ack := min(up.Ack, l.stream.Seq)
-	s.Stream = api.Stream{Inc: a.origin.Inc.String(), LastSeq: l.stream.Seq, AckSeq: ack, SafeSeq: min(up.Safe, ack), Pending: uint64(l.stream.Seq - ack)}
+	s.Stream = api.Stream{Inc: a.origin().Inc.String(), LastSeq: l.stream.Seq, AckSeq: ack, SafeSeq: min(up.Safe, ack), Pending: uint64(l.stream.Seq - ack)}
 	if l.oldestMs > 0 {
 		at := rfc3339(time.UnixMilli(l.oldestMs), zone)
 		s.Stream.OldestPendingAt = &at
@@ -186,12 +186,12 @@ func (a *Agent) metrics() prometheus.Gatherer {
 		return l.stream.Seq
 	}
 	gauge("events_last_seq", "Number of the last event in the agent's log.", func() float64 { return float64(last()) })
-	gauge("events_acked_seq", "Number of the last event that the hub has committed.", func() float64 { return float64(a.uplink.Status().Ack) })
+	gauge("events_acked_seq", "Number of the last event that the hub has committed.", func() float64 { return float64(a.uplink().Status().Ack) })
 	gauge("events_pending", "Events that the hub has not yet committed.", func() float64 {
-		return float64(last() - min(last(), a.uplink.Status().Ack))
+		return float64(last() - min(last(), a.uplink().Status().Ack))
 	})
 	gauge("link_online", "1 while the agent is in session with the hub.", func() float64 {
-		if a.uplink.Status().Link.State == uplink.Online {
+		if a.uplink().Status().Link.State == uplink.Online {
 			return 1
 		}
 		return 0

@@ -4,11 +4,14 @@ package agent
 
 import "golang.org/x/sys/unix"
 
-// freeBytes is the room that this process may still use, -1 when unknown.
-func freeBytes(dir string) int64 {
+// diskRoom is what df shows: free is what this process may still use, and
+// blocks that only the system may use count as neither free nor used.
+func diskRoom(dir string) room {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
-		return -1
+		return room{free: -1}
 	}
-	return int64(st.Bavail) * int64(st.Bsize)
+	block := int64(st.Bsize)
+	free := int64(st.Bavail) * block
+	return room{total: (int64(st.Blocks)-int64(st.Bfree))*block + free, free: free}
 }

@@ -2,15 +2,15 @@ package agent
 
 import "golang.org/x/sys/windows"
 
-// freeBytes is the room that this process may still use, -1 when unknown.
-func freeBytes(dir string) int64 {
+// diskRoom is what this process may use of the disk, and has left of it.
+func diskRoom(dir string) room {
 	path, err := windows.UTF16PtrFromString(dir)
 	if err != nil {
-		return -1
+		return room{free: -1}
 	}
-	var free uint64
-	if err := windows.GetDiskFreeSpaceEx(path, &free, nil, nil); err != nil {
-		return -1
+	var free, total uint64
+	if err := windows.GetDiskFreeSpaceEx(path, &free, &total, nil); err != nil {
+		return room{free: -1}
 	}
-	return int64(free)
+	return room{total: int64(total), free: int64(free)}
 }

@@ -3,51 +3,55 @@ package agent
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
-	"fmt"
 
+	"counterpart/agent/uplink"
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
 )
 
-// identity is who writes this database's own stream. It is made once, with the
-// database, and counts the starts.
-type identity struct {
-	Inc    string `json:"inc"`
-	Series string `json:"series"` // of receipt numbers; a new stream opens a new one
-	Boot   uint32 `json:"boot"`
+func randomInc() (inc protocol.Inc, err error) {
+	_, err = rand.Read(inc[:])
+	return inc, err
 }
 
-const (
-	identityNote = "identity"
-	firstSeries  = "1"
-)
-
-// start reads the identity, making it at the first start, and counts this one.
-func start(ctx context.Context, d ledger.Driver) (id identity, inc protocol.Inc, err error) {
-	var fresh protocol.Inc
-	if _, err := rand.Read(fresh[:]); err != nil {
-		return id, inc, err
+// start counts this start of the process, and forks where the witness says that
+// the database is not the one that this machine last wrote.
+func (a *Agent) start(ctx context.Context) (*ledger.Identity, error) {
+	fresh, err := randomInc()
+	if err != nil {
+		return nil, err
 	}
-	err = d.Update(ctx, func(tx ledger.Tx) error {
-		b, err := ledger.Note(tx, identityNote)
-		if err != nil {
+	other, err := randomInc()
+	if err != nil {
+		return nil, err
+	}
+	w := readWitness(a.cfg.Data)
+	var id *ledger.Identity
+	err = selling{a.db, a.disk}.Update(ctx, func(tx ledger.Tx) error {
+		if id, err = ledger.StartIdentity(tx, fresh, ""); err != nil {
 			return err
 		}
-		id = identity{Inc: fresh.String(), Series: firstSeries}
-		if b != nil {
-			if err := json.Unmarshal(b, &id); err != nil {
-				return fmt.Errorf("identity: %w", err)
-			}
-		}
-		if inc, err = protocol.ParseInc(id.Inc); err != nil {
+		o := a.originOf(id.Inc)
+		why, err := w.contradicts(tx, o)
+		if err != nil || why == "" {
 			return err
 		}
-		id.Boot++
-		if b, err = json.Marshal(id); err != nil {
-			return err
-		}
-		return ledger.SetNote(tx, b, identityNote)
+		a.log.Warn("this database is not the one that this machine last wrote; its log goes on in a new stream", "why", why)
+		id, err = forkAt(tx, o, other, ledger.CauseWitness)
+		return err
 	})
-	return id, inc, err
+	return id, err
+}
+
+func (a *Agent) originOf(inc protocol.Inc) protocol.Origin {
+	return protocol.Origin{Store: protocol.StoreID(a.cfg.Store), Agent: protocol.AgentID(a.cfg.Agent), Inc: inc}
+}
+
+// forkAt begins a new stream after what the hub is known to have safely.
+func forkAt(tx ledger.Tx, o protocol.Origin, fresh protocol.Inc, cause ledger.ForkCause) (*ledger.Identity, error) {
+	marks, err := uplink.ReadMarks(tx, o.Inc)
+	if err != nil {
+		return nil, err
+	}
+	return ledger.Fork(tx, o, marks.Safe, fresh, cause)
 }

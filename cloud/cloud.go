@@ -15,6 +15,7 @@ import (
 	"counterpart/cloud/api"
 	"counterpart/cloud/broker"
 	"counterpart/cloud/hub"
+	"counterpart/cloud/secondcopy"
 	"counterpart/protocol"
 	"counterpart/protocol/ledger/bolt"
 
@@ -27,6 +28,7 @@ type Cloud struct {
 	build  string
 	log    *slog.Logger
 	db     *bolt.DB
+	copy   *secondcopy.Copy // nil: there is none
 	broker *broker.Broker
 	hub    *hub.Hub
 	inbox  chan hub.Inbound
@@ -38,9 +40,12 @@ const (
 	// inboxMessages bounds what waits for the core. Beyond it payloads are
 	// dropped; their senders send them again.
 	inboxMessages = 256
-	// gatherMessages and gatherBytes bound what one transaction takes in.
+	// gatherMessages and gatherBytes bound what one transaction takes in. A
+	// thousand events share the cost of a commit well enough; many more make
+	// it dearer again, since bbolt splits a page only when it commits and until
+	// then moves all that stands behind a new row.
 	gatherMessages = 256
-	gatherBytes    = 4 << 20
+	gatherBytes    = 64 << 10
 )
 
 // New opens the database and starts the broker.
@@ -48,34 +53,78 @@ func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Clou
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("data folder: %w", err)
+	if err := bolt.MakeFolder(cfg.Data); err != nil {
+		return nil, err
 	}
-	db, err := bolt.Open(DatabasePath(cfg.Data), bolt.Options{Kind: "hub", SizeMax: databaseBytesMax, Log: log})
+	o := bolt.Options{Kind: "hub", SizeMax: databaseBytesMax, Log: log}
+	if len(cfg.Checker) > 0 {
+		o.CheckUnclean = bolt.CheckApart(ctx, cfg.Checker[0], cfg.Checker[1:]...)
+	}
+	db, err := bolt.Open(DatabasePath(cfg.Data), o)
 	if err != nil {
 		return nil, err
 	}
 	c := &Cloud{cfg: cfg, build: build, log: log, db: db, inbox: make(chan hub.Inbound, inboxMessages)}
+	if err := os.RemoveAll(c.passing()); err != nil {
+		return nil, errors.Join(fmt.Errorf("data folder: %w", err), db.Close())
+	}
+	if err := c.open(ctx); err != nil {
+		return nil, errors.Join(err, c.close(ctx))
+	}
+	return c, nil
+}
+
+// open makes the core over the database, the second copy behind it and the
+// broker before it.
+func (c *Cloud) open(ctx context.Context) (err error) {
 	started := time.Now()
-	c.hub, err = hub.New(ctx, hub.Options{
-		Driver: db, Currency: cfg.Currency, Now: time.Now, Mono: func() time.Duration { return time.Since(started) },
+	options := hub.Options{
+		Driver: c.db, Currency: c.cfg.Currency, Now: time.Now, Mono: func() time.Duration { return time.Since(started) },
 		Random: func(b []byte) {
 			if _, err := rand.Read(b); err != nil {
 				panic(err) // crypto/rand does not fail on supported systems
 			}
 		},
-		Send: c.send, Log: log,
-	})
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		Send: c.send, Log: c.log,
+	}
+	if c.cfg.SecondCopy != "" {
+		options.Committed = func(o protocol.Origin, upto protocol.Seq) { c.copy.Committed(o, upto) }
+	}
+	if c.hub, err = hub.New(ctx, options); err != nil {
+		return err
+	}
+	if c.cfg.SecondCopy != "" {
+		c.copy, err = secondcopy.Open(ctx, secondcopy.Options{
+			Path: c.cfg.SecondCopy, ID: secondcopy.ID(c.hub.Identity()), Driver: c.db, Synced: c.copied, Log: c.log,
+		})
+		if err != nil {
+			return err
+		}
 	}
 	c.broker, err = broker.Start(ctx, broker.Options{
-		Listen: cfg.MQTT, URL: cfg.Broker, DataDir: filepath.Join(cfg.Data, "broker"), InsecureDev: cfg.InsecureDev, Log: log,
+		Listen: c.cfg.MQTT, URL: c.cfg.Broker, DataDir: filepath.Join(c.cfg.Data, "broker"), InsecureDev: c.cfg.InsecureDev, Log: c.log,
 	})
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
+	return err
+}
+
+// copied tells the core what is safe now.
+func (c *Cloud) copied(ctx context.Context, list []protocol.StreamPos) {
+	if err := c.hub.Copied(ctx, list); err != nil && ctx.Err() == nil {
+		c.log.Warn("agents were not told what is safe; they are with their next acknowledgement", "error", err)
 	}
-	return c, nil
+}
+
+// close lets the second copy take what is still to be copied, and releases the
+// files. The next start copies what there was no time for.
+func (c *Cloud) close(ctx context.Context) error {
+	if c.copy != nil {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		if err := c.copy.Close(stop); err != nil {
+			c.log.Warn("the second copy is not complete; the next start completes it", "error", err)
+		}
+	}
+	return c.db.Close()
 }
 
 func (c *Cloud) send(topic string, payload []byte, retain bool) {
@@ -90,7 +139,7 @@ func (c *Cloud) Run(ctx context.Context, ready func(http, mqtt string)) error {
 	defer c.broker.Close()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.cfg.Listen)
 	if err != nil {
-		return errors.Join(fmt.Errorf("listen on %s: %w. Choose another address with --listen, or stop what uses this one", c.cfg.Listen, err), c.db.Close())
+		return errors.Join(fmt.Errorf("listen on %s: %w. Choose another address with --listen, or stop what uses this one", c.cfg.Listen, err), c.close(ctx))
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	server := &http.Server{
@@ -120,6 +169,9 @@ func (c *Cloud) Run(ctx context.Context, ready func(http, mqtt string)) error {
 		return nil
 	})
 	g.Go(func() error { return c.ingest(ctx) })
+	if c.copy != nil {
+		g.Go(func() error { return c.copy.Run(ctx) })
+	}
 	g.Go(func() error {
 		select {
 		case <-c.db.Failed():
@@ -137,7 +189,7 @@ func (c *Cloud) Run(ctx context.Context, ready func(http, mqtt string)) error {
 		}
 	}
 	ready(listener.Addr().String(), mqtt)
-	return errors.Join(g.Wait(), c.db.Close())
+	return errors.Join(g.Wait(), c.close(ctx))
 }
 
 func (c *Cloud) handlers(ctx context.Context, up chan struct{}) broker.Handlers {

@@ -22,6 +22,9 @@ type Config struct {
 	SecondCopy  string `json:"second-copy"`  // file that follows every commit
 	Currency    string `json:"currency"`     // of rows that name none
 	InsecureDev bool   `json:"insecure-dev"` // plain text on loopback
+	// Checker is a program, with its arguments, that ends with 0 when the file
+	// whose path is put behind them is a whole database. Empty: not checked.
+	Checker []string `json:"-"`
 }
 
 // Defaults are the values of what is not said.
@@ -43,8 +46,8 @@ func (c *Config) Check() error {
 		return usage("Say where the hub keeps its data: --data DIR.")
 	case c.Database != "bolt":
 		return usage("--database %s: this version keeps its data in bolt. PostgreSQL comes with a later one.", strings.SplitN(c.Database, ":", 2)[0])
-	case c.SecondCopy != "":
-		return usage("--second-copy: this version keeps no second copy. Status says safe_mode ack and means it.")
+	case c.SecondCopy != "" && samePath(c.SecondCopy, DatabasePath(c.Data)):
+		return usage("--second-copy %s is the database itself. Name a file on another device.", c.SecondCopy)
 	case len(c.Currency) != 3 || strings.ToUpper(c.Currency) != c.Currency:
 		return usage("--currency %q is not an ISO 4217 code such as GBP.", c.Currency)
 	case !c.InsecureDev:
@@ -55,6 +58,12 @@ func (c *Config) Check() error {
 		return usage("--mqtt %s is not a loopback address. Without TLS the broker listens on 127.0.0.1, ::1 or localhost only.", c.MQTT)
 	}
 	return nil
+}
+
+func samePath(a, b string) bool {
+	x, errX := filepath.Abs(a)
+	y, errY := filepath.Abs(b)
+	return errX == nil && errY == nil && x == y
 }
 
 func isLoopback(hostPort string) bool {

@@ -3,7 +3,10 @@ package cloud
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"strconv"
 
 	"counterpart/cloud/api"
@@ -37,7 +40,7 @@ func (c *Cloud) deps() api.Deps {
 		Connect: func() api.Connect {
 			return api.Connect{MQTTURL: c.broker.URL(), Epoch: strconv.FormatUint(h.Epoch(), 10), Protocol: protocol.Version}
 		},
-		Snapshot: c.snapshot, Ready: h.Ready, Metrics: c.metrics(),
+		Snapshot: c.snapshot, Backup: c.backup, Ready: h.Ready, Metrics: c.metrics(),
 		Fleet: func(ctx context.Context, each func(web.Store)) error {
 			return h.Fleet(ctx, func(s hub.FleetStore) { each(web.Store(s)) })
 		},
@@ -46,7 +49,15 @@ func (c *Cloud) deps() api.Deps {
 }
 
 func (c *Cloud) deployment() hub.Deployment {
-	return hub.Deployment{Version: c.build, Database: "bolt", SafeMode: "ack"}
+	d := hub.Deployment{Version: c.build, Database: "bolt", SafeMode: "ack"}
+	if c.copy != nil {
+		state := c.copy.State()
+		d.SafeMode, d.SecondCopy = "backup", &hub.SecondCopyState{Behind: state.Behind}
+		if t := state.Trouble; t != nil {
+			d.SecondCopy.Problem, d.SecondCopy.Since = t.Err, t.Since
+		}
+	}
+	return d
 }
 
 func (c *Cloud) importRows(ctx context.Context, u api.Upload) (api.Imported, error) {
@@ -61,6 +72,39 @@ func (c *Cloud) snapshot(ctx context.Context, feed string) (io.ReadSeeker, strin
 	}
 	return bytes.NewReader(s.Body), s.SHA256, s.Epoch, s.Offset, nil
 }
+
+// backup copies the database beside itself, since a slow reader must not hold
+// an old state of it open, and hands the copy out. Closing deletes it.
+func (c *Cloud) backup(ctx context.Context) (io.ReadSeekCloser, error) {
+	if err := os.MkdirAll(c.passing(), 0o700); err != nil {
+		return nil, err
+	}
+	folder, err := os.MkdirTemp(c.passing(), "backup-")
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(folder, "hub.db")
+	if err := c.db.Backup(ctx, path); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(folder))
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(folder))
+	}
+	return outgoing{f, folder}, nil
+}
+
+// passing is the folder of copies that are on their way out. What a crash has
+// left there is deleted at the next start.
+func (c *Cloud) passing() string { return filepath.Join(c.cfg.Data, "passing") }
+
+// outgoing is a file that is deleted with its folder when it is closed.
+type outgoing struct {
+	*os.File
+	folder string
+}
+
+func (o outgoing) Close() error { return errors.Join(o.File.Close(), os.RemoveAll(o.folder)) }
 
 // Bounds of what the page's search shows.
 const (
@@ -93,6 +137,18 @@ func (c *Cloud) metrics() prometheus.Gatherer {
 	gauge("agents_online", "Agents in session.", func(s hub.StatusDocument) float64 { return float64(s.Online) })
 	gauge("events", "Events committed and folded.", func(s hub.StatusDocument) float64 { return float64(s.Events) })
 	gauge("dead_letters", "Events stored that could not be folded.", func(s hub.StatusDocument) float64 { return float64(s.DeadLetters) })
+	gauge("second_copy_behind_events", "Events committed and not yet synced in the second copy.", func(s hub.StatusDocument) float64 {
+		if s.SecondCopy == nil {
+			return 0
+		}
+		return float64(s.SecondCopy.Behind)
+	})
+	gauge("second_copy_failed", "1 while the second copy cannot be written.", func(s hub.StatusDocument) float64 {
+		if s.SecondCopy == nil || s.SecondCopy.Problem == nil {
+			return 0
+		}
+		return 1
+	})
 	gauge("gaps", "Stretches of streams that no disk holds.", func(s hub.StatusDocument) float64 { return float64(s.Gaps) })
 	reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Namespace: "counterpart_hub", Name: "messages_dropped_total", Help: "Payloads dropped because the hub was behind; their senders send them again.",

@@ -111,6 +111,12 @@ func (t *itemTable) add(c *check, item *ItemRef) int {
 	return len(t.refs) - 1
 }
 
+// reset empties the table and keeps its memory.
+func (t *itemTable) reset() {
+	clear(t.refs)
+	*t = itemTable{refs: t.refs[:0]}
+}
+
 func (t *itemTable) note(at int) {
 	item := t.refs[at]
 	t.byRef[item] = at
@@ -126,50 +132,23 @@ func checkItemRef(c *check, item *ItemRef) {
 	c.text("name", item.Name)
 }
 
-// encode writes the table into the event's columns.
-func (t *itemTable) encode(w *wire.Event) {
+// appendTo writes the table as the event's columns.
+func (t *itemTable) appendTo(b []byte, c *check) []byte {
 	n := len(t.refs)
 	if n == 0 {
-		return
+		return b
 	}
-	w.ItemSkus = make([]string, n)
-	for i := range t.refs {
-		w.ItemSkus[i] = string(t.refs[i].SKU)
-	}
-	w.ItemUnits = column(n, func(i int) wire.Unit {
+	b = appendColumn(b, eventItemUnits, n, func(i int) uint64 {
 		unit, _ := unitWords.number(t.refs[i].Unit)
-		return wire.Unit(unit)
+		return uint64(unit)
 	})
-	w.ItemUnitTexts = column(n, func(i int) string {
+	b = appendTexts(b, c, eventUnitTexts, n, func(i int) string {
 		_, text := unitWords.number(t.refs[i].Unit)
 		return text
 	})
-	w.ItemGtins = column(n, func(i int) string { return t.refs[i].GTIN })
-	w.ItemNames = column(n, func(i int) string { return t.refs[i].Name })
-}
-
-// decodeItems reads the table from the event's columns.
-func decodeItems(c *check, w *wire.Event) []ItemRef {
-	n := len(w.ItemSkus)
-	c.count("items", n, MovesMax+RowsMax)
-	c.column("item_units", len(w.ItemUnits), n)
-	c.column("item_unit_texts", len(w.ItemUnitTexts), n)
-	c.column("item_gtins", len(w.ItemGtins), n)
-	c.column("item_names", len(w.ItemNames), n)
-	if c.err != nil {
-		return nil
-	}
-	refs := list[ItemRef](n)
-	for i := range refs {
-		refs[i] = ItemRef{
-			SKU:  SKU(w.ItemSkus[i]),
-			Unit: unitWords.word(c, "unit", int32(entry(w.ItemUnits, i)), entry(w.ItemUnitTexts, i)),
-			GTIN: entry(w.ItemGtins, i),
-			Name: entry(w.ItemNames, i),
-		}
-		checkItemRef(c, &refs[i])
-	}
-	return refs
+	b = appendTexts(b, c, eventItemGTINs, n, func(i int) string { return t.refs[i].GTIN })
+	b = appendTexts(b, c, eventItemNames, n, func(i int) string { return t.refs[i].Name })
+	return appendTexts(b, c, eventItemSKUs, n, func(i int) string { return string(t.refs[i].SKU) })
 }
 
 // item finds the item of line i, given what its column says.

@@ -1,15 +1,24 @@
 package protocol
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"sync"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 
 	"counterpart/protocol/wire"
 )
 
 // utcOffsetMinMax bounds a store's offset from UTC, either side.
 const utcOffsetMinMax = 24 * 60
+
+// itemsMax bounds the items of an event: each of its moves and rows may name
+// another.
+const itemsMax = MovesMax + RowsMax
 
 // reissueBytes is room that every event but a reissue leaves, so that its
 // record fits into a reissue within EventBytesMax.
@@ -19,38 +28,152 @@ const reissueBytes = 256
 // EventBytesMax.
 var ErrEventTooLarge = errors.New("the event is too large")
 
+// The fields of the message Event and of those inside it.
+const (
+	eventKind        protowire.Number = 1
+	eventKindText    protowire.Number = 2
+	eventBoot        protowire.Number = 3
+	eventUTCOffset   protowire.Number = 4
+	eventMoveItems   protowire.Number = 5
+	eventMoveStates  protowire.Number = 6
+	eventMoveDeltas  protowire.Number = 7
+	eventItemUnits   protowire.Number = 8
+	eventUnitTexts   protowire.Number = 9
+	eventItemGTINs   protowire.Number = 10
+	eventItemNames   protowire.Number = 11
+	eventItemSKUs    protowire.Number = 12
+	eventIdempotency protowire.Number = 13
+	eventSale        protowire.Number = 16
+	eventMovement    protowire.Number = 17
+	eventCountSeen   protowire.Number = 18
+	eventStockLoad   protowire.Number = 19
+	eventCatalog     protowire.Number = 20
+	eventReissue     protowire.Number = 21
+)
+
 // EncodeEvent writes the body of a record: the same bytes for the same event. It
 // refuses what DecodeEvent would refuse, so that nothing is ever logged that a
 // reader takes as malformed.
 func EncodeEvent(e *Event) ([]byte, error) {
 	var c check
-	w, items := wire.Event{Boot: e.Boot, UtcOffsetMin: e.UTCOffsetMin}, itemTable{}
-	checkEvent(&c, e)
-	if c.err == nil {
-		encodeBody(&c, e, &w, &items)
-		encodeMoves(&c, e.Moves, &w, &items)
-	}
-	if c.err != nil {
+	if checkEvent(&c, e); c.err != nil {
 		return nil, fmt.Errorf("encode %s event: %w", e.Kind, c.err)
 	}
-	items.encode(&w)
-	kind, text := kindWords.number(e.Kind)
-	w.Kind, w.KindText = wire.EventKind(kind), text
-	if i := e.Idempotency; i != nil {
-		w.Idempotency = &wire.Idempotency{Route: i.Route, Key: i.Key, Body: i.Body}
-	}
-	body, err := marshal(&w)
-	if err != nil {
-		return nil, fmt.Errorf("encode %s event: %w", e.Kind, err)
+	w := eventWriters.Get().(*eventWriter)
+	defer w.release()
+	w.b = w.append(w.b[:0], &c, e)
+	if c.err != nil {
+		return nil, fmt.Errorf("encode %s event: %w", e.Kind, c.err)
 	}
 	limit := EventBytesMax - RecordHeaderBytes
 	if e.Reissue == nil {
 		limit -= reissueBytes
 	}
-	if len(body) > limit {
-		return nil, fmt.Errorf("encode %s event: %d bytes: %w", e.Kind, len(body), ErrEventTooLarge)
+	if len(w.b) > limit {
+		return nil, fmt.Errorf("encode %s event: %d bytes: %w", e.Kind, len(w.b), ErrEventTooLarge)
 	}
-	return body, nil
+	return bytes.Clone(w.b), nil
+}
+
+// eventWriter is the memory in which an event is put together.
+type eventWriter struct {
+	b     []byte
+	items itemTable
+	sale  salePlan
+	moves []int32 // by move: its item's index, less the move's own
+}
+
+var eventWriters = sync.Pool{New: func() any { return new(eventWriter) }}
+
+// release keeps the memory for the next event, unless it is much.
+func (w *eventWriter) release() {
+	if cap(w.b) <= boundFromBytes {
+		w.items.reset()
+		eventWriters.Put(w)
+	}
+}
+
+// append writes an event that was checked.
+func (w *eventWriter) append(b []byte, c *check, e *Event) []byte {
+	var body proto.Message
+	if e.Sale != nil {
+		w.sale.make(c, e.Sale, &w.items)
+	} else {
+		body = encodeBody(c, e, &w.items)
+	}
+	w.moves = w.moves[:0]
+	for i := range e.Moves {
+		w.moves = append(w.moves, int32(w.items.sku(c, i, e.Moves[i].SKU)-i))
+	}
+	b = appendWord(b, c, eventKind, kindWords, e.Kind)
+	b = appendUint(b, eventBoot, uint64(e.Boot))
+	b = appendSint(b, eventUTCOffset, e.UTCOffsetMin)
+	b = appendMoves(b, e.Moves, w.moves)
+	b = w.items.appendTo(b, c)
+	if i := e.Idempotency; i != nil {
+		b = appendIdempotency(b, c, i)
+	}
+	if e.Sale != nil {
+		var at int
+		b, at = openField(b, eventSale)
+		return closeField(appendSale(b, c, e.Sale, &w.sale), at)
+	}
+	if body == nil {
+		return b
+	}
+	inner, err := marshal(body)
+	if err != nil {
+		c.failf("%w", err)
+	}
+	return protowire.AppendBytes(protowire.AppendTag(b, bodyField(e.Kind), protowire.BytesType), inner)
+}
+
+func appendMoves(b []byte, moves []Move, items []int32) []byte {
+	n := len(moves)
+	if n == 0 {
+		return b
+	}
+	b = appendColumn(b, eventMoveItems, n, func(i int) uint64 { return protowire.EncodeZigZag(int64(items[i])) })
+	b = appendColumn(b, eventMoveStates, n, func(i int) uint64 { return uint64(moves[i].State) })
+	b, at := openField(b, eventMoveDeltas)
+	for i := range moves {
+		b = protowire.AppendVarint(b, protowire.EncodeZigZag(int64(moves[i].Delta)))
+	}
+	return closeField(b, at)
+}
+
+func appendIdempotency(b []byte, c *check, i *Idempotency) []byte {
+	b, at := openField(b, eventIdempotency)
+	b = appendText(b, c, 1, i.Route)
+	b = appendText(b, c, 2, i.Key)
+	if i.Body != 0 {
+		b = protowire.AppendFixed64(protowire.AppendTag(b, 3, protowire.Fixed64Type), i.Body)
+	}
+	return closeField(b, at)
+}
+
+// bodyField is the field of a known kind's body, or 0. Fields are in the order
+// of the kinds' numbers.
+func bodyField(kind Kind) protowire.Number {
+	n, _ := kindWords.number(kind)
+	if n == 0 {
+		return 0
+	}
+	return eventSale + protowire.Number(n) - 1
+}
+
+// eventFields are those parts of an event that can be understood only together,
+// as they stand on the wire.
+type eventFields struct {
+	kind        int32
+	kindText    string
+	idempotency part
+	bodies      [eventReissue - eventSale + 1]part
+
+	moveItems, moveStates, moveDeltas varints
+
+	units                   varints
+	unitTexts, gtins, names []string
 }
 
 // DecodeEvent reads the body of a record. It is total: whatever the bytes, it
@@ -60,24 +183,14 @@ func DecodeEvent(body []byte) (*Event, error) {
 	if len(body) > EventBytesMax-RecordHeaderBytes {
 		return nil, fmt.Errorf("decode event: %d bytes are too large", len(body))
 	}
-	var w wire.Event
-	if err := unmarshal(body, &w); err != nil {
-		return nil, fmt.Errorf("decode event: %w", err)
+	if len(body) > boundFromBytes {
+		if _, err := countMessages(body, (&wire.Event{}).ProtoReflect().Descriptor(), messagesMax); err != nil {
+			return nil, fmt.Errorf("decode event: %w", err)
+		}
 	}
 	var c check
-	e := &Event{
-		Kind:         kindWords.word(&c, "kind", int32(w.Kind), w.KindText),
-		Boot:         w.Boot,
-		UTCOffsetMin: w.UtcOffsetMin,
-	}
-	if i := w.Idempotency; i != nil {
-		e.Idempotency = &Idempotency{Route: i.Route, Key: i.Key, Body: i.Body}
-	}
-	items := decodeItems(&c, &w)
-	if c.err == nil {
-		e.Moves = decodeMoves(&c, &w, items)
-		decodeBody(&c, &w, e, items)
-	}
+	e := &Event{}
+	decodeEvent(&c, body, e)
 	if c.err == nil {
 		checkEvent(&c, e)
 	}
@@ -85,6 +198,144 @@ func DecodeEvent(body []byte) (*Event, error) {
 		return nil, fmt.Errorf("decode %s event: %w", clip(string(e.Kind)), c.err)
 	}
 	return e, nil
+}
+
+func decodeEvent(c *check, body []byte, e *Event) {
+	var skuRoom [scanMax]string
+	var w eventFields
+	skus := skuRoom[:0]
+	for r := (part{b: body, s: string(body)}).fields(); r.next(c); {
+		if r.num == eventItemSKUs {
+			skus = r.texts(c, "items", skus, itemsMax)
+		} else {
+			w.read(c, &r, e)
+		}
+	}
+	e.Kind = kindWords.word(c, "kind", w.kind, w.kindText)
+	if w.idempotency.there {
+		e.Idempotency = decodeIdempotency(c, w.idempotency)
+	}
+	var itemRoom [scanMax]ItemRef
+	items := w.items(c, skus, itemRoom[:0])
+	if c.err != nil {
+		return
+	}
+	e.Moves = w.moves(c, items)
+	w.body(c, body, e, items)
+}
+
+func (w *eventFields) read(c *check, r *fieldReader, e *Event) {
+	switch r.num {
+	case eventKind:
+		r.enum(&w.kind)
+	case eventKindText:
+		text(r, c, &w.kindText)
+	case eventBoot:
+		r.uint32(&e.Boot)
+	case eventUTCOffset:
+		r.sint32(&e.UTCOffsetMin)
+	case eventMoveItems:
+		w.moveItems.add(c, r, "move_items", MovesMax)
+	case eventMoveStates:
+		w.moveStates.add(c, r, "move_states", MovesMax)
+	case eventMoveDeltas:
+		w.moveDeltas.add(c, r, "move_deltas", MovesMax)
+	case eventItemUnits:
+		w.units.add(c, r, "item_units", itemsMax)
+	case eventUnitTexts:
+		w.unitTexts = r.texts(c, "item_unit_texts", w.unitTexts, itemsMax)
+	case eventItemGTINs:
+		w.gtins = r.texts(c, "item_gtins", w.gtins, itemsMax)
+	case eventItemNames:
+		w.names = r.texts(c, "item_names", w.names, itemsMax)
+	case eventIdempotency:
+		r.message(&w.idempotency)
+	case eventSale, eventMovement, eventCountSeen, eventStockLoad, eventCatalog, eventReissue:
+		r.message(&w.bodies[r.num-eventSale])
+	}
+}
+
+func decodeIdempotency(c *check, p part) *Idempotency {
+	i := &Idempotency{}
+	for r := p.fields(); r.next(c); {
+		switch r.num {
+		case 1:
+			text(&r, c, &i.Route)
+		case 2:
+			text(&r, c, &i.Key)
+		case 3:
+			r.fixed64(&i.Body)
+		}
+	}
+	return i
+}
+
+// items puts the columns of the items together. A few fit into room.
+func (w *eventFields) items(c *check, skus []string, room []ItemRef) []ItemRef {
+	n := len(skus)
+	c.column("item_units", w.units.n, n)
+	c.column("item_unit_texts", len(w.unitTexts), n)
+	c.column("item_gtins", len(w.gtins), n)
+	c.column("item_names", len(w.names), n)
+	if c.err != nil {
+		return nil
+	}
+	refs := room
+	for i := range n {
+		refs = append(refs, ItemRef{
+			SKU:  SKU(skus[i]),
+			Unit: unitWords.word(c, "unit", int32(w.units.next()), entry(w.unitTexts, i)),
+			GTIN: entry(w.gtins, i),
+			Name: entry(w.names, i),
+		})
+		checkItemRef(c, &refs[i])
+	}
+	return refs
+}
+
+func (w *eventFields) moves(c *check, items []ItemRef) []Move {
+	n := w.moveDeltas.n
+	c.column("move_items", w.moveItems.n, n)
+	c.column("move_states", w.moveStates.n, n)
+	if c.err != nil {
+		return nil
+	}
+	moves := list[Move](n)
+	for i := range moves {
+		moves[i] = Move{
+			SKU:   item(c, items, i, unzigzag32(w.moveItems.next())).SKU,
+			State: w.moveStates.state(c, "move_states"),
+			Delta: Quantity(protowire.DecodeZigZag(w.moveDeltas.next())),
+		}
+	}
+	return moves
+}
+
+// body reads the body of a known kind. Of a kind that is not known here the
+// bodies are not used, but a malformed one makes the event malformed.
+func (w *eventFields) body(c *check, body []byte, e *Event, items []ItemRef) {
+	own := bodyField(e.Kind)
+	for i := range w.bodies {
+		field := eventSale + protowire.Number(i)
+		if !w.bodies[i].there {
+			continue
+		}
+		switch {
+		case c.err != nil:
+			return
+		case own == 0:
+			if err := unmarshal(body, &wire.Event{}); err != nil {
+				c.failf("%w", err)
+			}
+			return
+		case field != own:
+			c.failf("an event of kind %s has another body", e.Kind)
+		case field == eventSale:
+			e.Sale = decodeSale(c, w.bodies[i], items)
+		default:
+			decodeBody(c, field, w.bodies[i].b, e, items)
+		}
+	}
 }
 
 // checkEvent checks all of an event that its items' references do not.
@@ -154,76 +405,56 @@ func checkIdempotency(c *check, i *Idempotency) {
 	}
 }
 
-func encodeBody(c *check, e *Event, w *wire.Event, items *itemTable) {
+// encodeBody makes the message of every body but a sale.
+func encodeBody(c *check, e *Event, items *itemTable) proto.Message {
 	switch {
-	case e.Sale != nil:
-		w.Sale = encodeSale(c, e.Sale, items)
 	case e.Movement != nil:
-		w.Movement = encodeMovement(c, e.Movement, items)
+		return encodeMovement(c, e.Movement, items)
 	case e.CountSeen != nil:
-		w.CountSeen = encodeCountSeen(e.CountSeen)
+		return encodeCountSeen(e.CountSeen)
 	case e.StockLoad != nil:
-		w.StockLoad = encodeStockLoad(e.StockLoad)
+		return encodeStockLoad(e.StockLoad)
 	case e.Catalog != nil:
-		w.Catalog = encodeCatalog(e.Catalog)
+		return encodeCatalog(e.Catalog)
 	case e.Reissue != nil:
-		w.Reissue = encodeReissue(e.Reissue)
+		return encodeReissue(e.Reissue)
 	}
+	return nil
 }
 
-// decodeBody reads every body that is there for a known kind, so that
-// checkBodies sees one that does not belong.
-func decodeBody(c *check, w *wire.Event, e *Event, items []ItemRef) {
-	if n, _ := kindWords.number(e.Kind); n == 0 {
-		return
-	}
-	if w.Sale != nil {
-		e.Sale = decodeSale(c, w.Sale, items)
-	}
-	if w.Movement != nil {
-		e.Movement = decodeMovement(c, w.Movement, items)
-	}
-	if w.CountSeen != nil {
-		e.CountSeen = decodeCountSeen(c, w.CountSeen)
-	}
-	if w.StockLoad != nil {
-		e.StockLoad = decodeStockLoad(c, w.StockLoad)
-	}
-	if w.Catalog != nil {
-		e.Catalog = decodeCatalog(c, w.Catalog)
-	}
-	if w.Reissue != nil {
-		e.Reissue = decodeReissue(c, w.Reissue)
-	}
-}
-
-func encodeMoves(c *check, moves []Move, w *wire.Event, items *itemTable) {
-	n := len(moves)
-	w.MoveItems = column(n, func(i int) int32 { return int32(items.sku(c, i, moves[i].SKU) - i) })
-	w.MoveStates = column(n, func(i int) wire.State { return wire.State(moves[i].State) })
-	w.MoveDeltas = list[int64](n)
-	for i := range moves {
-		w.MoveDeltas[i] = int64(moves[i].Delta)
-	}
-}
-
-func decodeMoves(c *check, w *wire.Event, items []ItemRef) []Move {
-	n := len(w.MoveDeltas)
-	c.count("moves", n, MovesMax)
-	c.column("move_items", len(w.MoveItems), n)
-	c.states("move_states", w.MoveStates, n)
-	if c.err != nil {
-		return nil
-	}
-	moves := list[Move](n)
-	for i := range moves {
-		moves[i] = Move{
-			SKU:   item(c, items, i, entry(w.MoveItems, i)).SKU,
-			State: State(entry(w.MoveStates, i)),
-			Delta: Quantity(w.MoveDeltas[i]),
+// decodeBody reads every body but a sale.
+func decodeBody(c *check, field protowire.Number, b []byte, e *Event, items []ItemRef) {
+	switch field {
+	case eventMovement:
+		if w := (&wire.Movement{}); c.read(b, w) {
+			e.Movement = decodeMovement(c, w, items)
+		}
+	case eventCountSeen:
+		if w := (&wire.CountSeen{}); c.read(b, w) {
+			e.CountSeen = decodeCountSeen(c, w)
+		}
+	case eventStockLoad:
+		if w := (&wire.StockLoad{}); c.read(b, w) {
+			e.StockLoad = decodeStockLoad(c, w)
+		}
+	case eventCatalog:
+		if w := (&wire.Catalog{}); c.read(b, w) {
+			e.Catalog = decodeCatalog(c, w)
+		}
+	case eventReissue:
+		if w := (&wire.Reissue{}); c.read(b, w) {
+			e.Reissue = decodeReissue(c, w)
 		}
 	}
-	return moves
+}
+
+// read reads a message whose size is bounded by the event around it.
+func (c *check) read(b []byte, m proto.Message) bool {
+	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(b, m); err != nil {
+		c.failf("%w", err)
+		return false
+	}
+	return true
 }
 
 // checkReissue checks the carrier only: the record inside is folded, or found

@@ -139,11 +139,17 @@ func checkMessage(c *check, m Message) {
 		c.text("disk state", m.DiskState)
 		c.count("capabilities", len(m.Capabilities), messageListMax)
 		c.feeds(m.Feeds)
+		c.text("fork cause", m.ForkCause)
+		c.count("streams", len(m.Streams), messageListMax)
+		for i := range m.Streams {
+			c.id("agent", string(m.Streams[i].Agent))
+		}
 	case *Welcome:
 		c.count("feeds", len(m.Feeds), messageListMax)
 		for i := range m.Feeds {
 			c.feed(m.Feeds[i].Feed)
 		}
+		c.count("wants", len(m.Wants), messageListMax)
 	case *Batch:
 		c.frame(m.Frame, m.Count)
 	case *Ack:

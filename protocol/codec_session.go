@@ -10,7 +10,12 @@ func encodeHello(m *Hello) *wire.Hello {
 		Store: string(m.Store), Agent: string(m.Agent), Inc: sent(m.Inc, m.Inc[:]),
 		BootId: m.BootID, LastSeq: uint64(m.LastSeq), LastHash: sent(m.LastHash, m.LastHash[:]),
 		BaseSeq: uint64(m.BaseSeq), SafeSeen: uint64(m.SafeSeen), Feeds: encodeFeeds(m.Feeds),
-		DiskState: m.DiskState, DiskFree: m.DiskFree,
+		DiskState: m.DiskState, DiskFree: m.DiskFree, ForkCause: m.ForkCause, SeenEpoch: m.SeenEpoch, AckedSeq: uint64(m.AckedSeq),
+		Streams: list[*wire.StreamHead](len(m.Streams)),
+	}
+	for i := range m.Streams {
+		s := &m.Streams[i]
+		w.Streams[i] = &wire.StreamHead{Agent: string(s.Agent), Inc: sent(s.Inc, s.Inc[:]), Seq: uint64(s.Seq), Hash: sent(s.Hash, s.Hash[:])}
 	}
 	if m.Clock != (Clock{}) {
 		w.Clock = &wire.Clock{WallMs: m.Clock.WallMs, MonoMs: m.Clock.MonoMs}
@@ -28,7 +33,11 @@ func decodeHello(c *check, w *wire.Hello) *Hello {
 		BootID: w.BootId, LastSeq: Seq(w.LastSeq), LastHash: decodeHash(c, w.LastHash),
 		BaseSeq: Seq(w.BaseSeq), SafeSeen: Seq(w.SafeSeen), Feeds: decodeFeeds(w.Feeds),
 		Clock:     Clock{WallMs: w.Clock.GetWallMs(), MonoMs: w.Clock.GetMonoMs()},
-		DiskState: w.DiskState, DiskFree: w.DiskFree,
+		DiskState: w.DiskState, DiskFree: w.DiskFree, ForkCause: w.ForkCause, SeenEpoch: w.SeenEpoch, AckedSeq: Seq(w.AckedSeq),
+		Streams: list[StreamHead](len(w.Streams)),
+	}
+	for i, s := range w.Streams {
+		m.Streams[i] = StreamHead{Agent: AgentID(s.Agent), Inc: decodeInc(c, s.Inc), Seq: Seq(s.Seq), Hash: decodeHash(c, s.Hash)}
 	}
 	if w.Parent != nil {
 		parent := decodeStreamPos(c, w.Parent)
@@ -44,7 +53,11 @@ func encodeWelcome(m *Welcome) *wire.Welcome {
 		Window: m.Window, StartAfterMs: m.StartAfterMs, Feeds: list[*wire.FeedVerdict](len(m.Feeds)),
 	}
 	for i, f := range m.Feeds {
-		w.Feeds[i] = &wire.FeedVerdict{Feed: string(f.Feed), Epoch: f.Epoch, Head: f.Head, Verdict: wire.Verdict(f.Verdict)}
+		w.Feeds[i] = &wire.FeedVerdict{Feed: string(f.Feed), Epoch: f.Epoch, Head: f.Head, Verdict: wire.Verdict(f.Verdict), From: f.From}
+	}
+	w.Wants = list[*wire.StreamPos](len(m.Wants))
+	for i := range m.Wants {
+		w.Wants[i] = encodeStreamPos(&m.Wants[i])
 	}
 	return w
 }
@@ -56,7 +69,11 @@ func decodeWelcome(c *check, w *wire.Welcome) *Welcome {
 		Window: w.Window, StartAfterMs: w.StartAfterMs, Feeds: list[FeedVerdict](len(w.Feeds)),
 	}
 	for i, f := range w.Feeds {
-		m.Feeds[i] = FeedVerdict{Feed: FeedID(f.Feed), Epoch: f.Epoch, Head: f.Head, Verdict: Verdict(c.octet("verdict", int32(f.Verdict)))}
+		m.Feeds[i] = FeedVerdict{Feed: FeedID(f.Feed), Epoch: f.Epoch, Head: f.Head, Verdict: Verdict(c.octet("verdict", int32(f.Verdict))), From: f.From}
+	}
+	m.Wants = list[StreamPos](len(w.Wants))
+	for i, p := range w.Wants {
+		m.Wants[i] = decodeStreamPos(c, p)
 	}
 	return m
 }
@@ -78,14 +95,14 @@ func decodeBeat(c *check, w *wire.Beat) *Beat {
 func encodeFence(m *Fence) *wire.Fence {
 	return &wire.Fence{
 		Session: sent(m.Session, m.Session[:]), Nonce: m.Nonce, Reason: string(m.Reason), Message: m.Message,
-		Action: wire.FenceAction(m.Action), RetryAfterMs: m.RetryAfterMs,
+		Action: wire.FenceAction(m.Action), RetryAfterMs: m.RetryAfterMs, Fork: m.Fork,
 	}
 }
 
 func decodeFence(c *check, w *wire.Fence) *Fence {
 	return &Fence{
 		Session: decodeSession(c, w.Session), Nonce: w.Nonce, Reason: Code(w.Reason), Message: w.Message,
-		Action: FenceAction(c.octet("action", int32(w.Action))), RetryAfterMs: w.RetryAfterMs,
+		Action: FenceAction(c.octet("action", int32(w.Action))), RetryAfterMs: w.RetryAfterMs, Fork: w.Fork,
 	}
 }
 

@@ -135,6 +135,16 @@ func exampleMessages() map[string]protocol.Message {
 			Parent: &protocol.StreamPos{Inc: protocol.Inc{1}, Seq: 40}, BootID: 77, LastSeq: 1042, LastHash: hash, BaseSeq: 3, SafeSeen: 1000, Feeds: feeds,
 			Clock: protocol.Clock{WallMs: 1_795_252_932_000, MonoMs: 4_211_000}, DiskState: "ok", DiskFree: 1 << 34,
 		},
+		"hello-forked": &protocol.Hello{
+			Version: 1, Build: "1.0.0", Nonce: 9, Store: "s1", Agent: "a1", Inc: sampleInc, Parent: &protocol.StreamPos{Inc: protocol.Inc{1}, Seq: 40}, ForkCause: "restore",
+			BootID: 77, LastSeq: 3, LastHash: hash, BaseSeq: 1, SeenEpoch: 1_795_252_900, AckedSeq: 2,
+			Streams: []protocol.StreamHead{{Agent: "a2", Inc: protocol.Inc{3}, Seq: 17, Hash: hash}, {Agent: protocol.HubAgent, Inc: protocol.Inc{2}, Seq: 4, Hash: hash}},
+		},
+		"welcome-wants": &protocol.Welcome{
+			Nonce: 9, Epoch: 1_795_252_901, Session: sampleSession, HubTimeMs: 1_795_252_932_120, CursorSeq: 2, CursorHash: hash, Window: 8,
+			Wants: []protocol.StreamPos{{Inc: protocol.Inc{3}, Seq: 12}},
+		},
+		"fence-fork": &protocol.Fence{Nonce: 9, Reason: protocol.DuplicateIdentity, Message: "The hub holds more of this machine's records than it does itself.", Action: protocol.FenceRetry, RetryAfterMs: 1000, Fork: true},
 		"welcome": &protocol.Welcome{
 			Nonce: 0x1122334455667788, Epoch: 1, Session: sampleSession, HubTimeMs: 1_795_252_932_120, CursorSeq: 1040, CursorHash: hash, Safe: 1000,
 			Window: 8, StartAfterMs: 1500, Feeds: []protocol.FeedVerdict{

@@ -25,6 +25,10 @@ func drawHello(t *rapid.T) protocol.Message {
 		BootID: rapid.Uint64().Draw(t, "boot"), LastSeq: seq(t, "last"), LastHash: genHash.Draw(t, "hash"),
 		BaseSeq: seq(t, "base"), SafeSeen: seq(t, "safe"), Feeds: few(t, "feeds", genFeedPos, 3),
 		Clock: orNone(t, "clock", genClock), DiskState: text(t, "disk"), DiskFree: rapid.Uint64().Draw(t, "free"),
+		ForkCause: text(t, "cause"), SeenEpoch: rapid.Uint64().Draw(t, "seen epoch"), AckedSeq: seq(t, "acked"),
+		Streams: few(t, "streams", rapid.Custom(func(t *rapid.T) protocol.StreamHead {
+			return protocol.StreamHead{Agent: protocol.AgentID(genID.Draw(t, "agent")), Inc: genInc.Draw(t, "inc"), Seq: seq(t, "seq"), Hash: genHash.Draw(t, "hash")}
+		}), 3),
 	}
 }
 
@@ -39,6 +43,7 @@ func drawWelcome(t *rapid.T) protocol.Message {
 				Verdict: protocol.Verdict(rapid.Byte().Draw(t, "verdict")),
 			}
 		}), 3),
+		Wants: few(t, "wants", genStreamPos, 3),
 	}
 }
 
@@ -78,7 +83,7 @@ func drawBeat(t *rapid.T) protocol.Message {
 func drawFence(t *rapid.T) protocol.Message {
 	return &protocol.Fence{
 		Session: genSession.Draw(t, "session"), Nonce: rapid.Uint64().Draw(t, "nonce"), Reason: word(t, "reason", "", protocol.DuplicateIdentity),
-		Message: text(t, "message"), Action: protocol.FenceAction(rapid.Byte().Draw(t, "action")), RetryAfterMs: rapid.Uint32().Draw(t, "retry"),
+		Message: text(t, "message"), Action: protocol.FenceAction(rapid.Byte().Draw(t, "action")), RetryAfterMs: rapid.Uint32().Draw(t, "retry"), Fork: rapid.Bool().Draw(t, "fork"),
 	}
 }
 

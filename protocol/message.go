@@ -36,6 +36,18 @@ type Hello struct {
 	Clock        Clock
 	DiskState    string
 	DiskFree     uint64
+	ForkCause    string       // why the stream was begun anew; empty for a first stream
+	Streams      []StreamHead // the store's other streams that the agent holds
+	SeenEpoch    uint64       // the epoch that AckedSeq was told in
+	AckedSeq     Seq          // the highest acknowledgement of Inc in that epoch
+}
+
+// StreamHead is the end of a stream of the agent's store as the agent holds it.
+type StreamHead struct {
+	Agent AgentID
+	Inc   Inc
+	Seq   Seq
+	Hash  Hash
 }
 
 // Verdict is what the hub will do about a feed.
@@ -53,6 +65,9 @@ type FeedVerdict struct {
 	Epoch   uint64
 	Head    uint64
 	Verdict Verdict
+	// From goes with Resync of an event feed: the agent holds every event up to
+	// this offset, as the streams in its Hello show.
+	From uint64
 }
 
 // Welcome opens the session that a Hello asked for.
@@ -67,6 +82,7 @@ type Welcome struct {
 	Window       uint32 // batches that may be unacknowledged
 	StartAfterMs uint32
 	Feeds        []FeedVerdict
+	Wants        []StreamPos // streams of Hello to carry, and from which event on
 }
 
 // Batch carries consecutive events of one stream.
@@ -101,6 +117,13 @@ type OwnRun struct {
 	After uint64
 	Upto  uint64
 }
+
+// The reasons of a Nack.
+const (
+	NackGap   = "gap"   // numbers are missing before the batch
+	NackFrame = "frame" // checksum or content of the frame is wrong
+	NackChain = "chain" // the hub holds other events of this carried stream
+)
 
 // Nack asks to go back to Want.
 type Nack struct {
@@ -138,6 +161,7 @@ type Fence struct {
 	Message      string
 	Action       FenceAction
 	RetryAfterMs uint32
+	Fork         bool // begin a new stream before the next Hello
 }
 
 // Fork tells that a stream goes on as another after a restore or a clone.

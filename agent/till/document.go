@@ -49,10 +49,10 @@ func readLogged(r ledger.Reader, id protocol.EventID) (e logged, ok bool, err er
 
 // originOf finds whose stream of this store an inc is.
 func (t *Till) originOf(r ledger.Reader, inc protocol.Inc) (protocol.Origin, error) {
-	if inc == t.o.Origin.Inc {
-		return t.o.Origin, nil
+	if inc == t.origin().Inc {
+		return t.origin(), nil
 	}
-	streams, err := ledger.Streams(r, t.o.Origin.Store, "")
+	streams, err := ledger.Streams(r, t.origin().Store, "")
 	if err != nil {
 		return protocol.Origin{}, err
 	}
@@ -61,7 +61,7 @@ func (t *Till) originOf(r ledger.Reader, inc protocol.Inc) (protocol.Origin, err
 			return s.Origin, nil
 		}
 	}
-	return protocol.Origin{}, fmt.Errorf("stream %s is not one of store %s", inc, t.o.Origin.Store)
+	return protocol.Origin{}, fmt.Errorf("stream %s is not one of store %s", inc, t.origin().Store)
 }
 
 // saleDocument shows a logged receipt as things stand now: with what came back
@@ -168,7 +168,7 @@ func (t *Till) EventsAfter(ctx context.Context, seq protocol.Seq, limit int) ([]
 		return docs, nil
 	}
 	err := t.o.Driver.View(ctx, func(r ledger.Reader) error {
-		return ledger.ScanEvents(r, t.o.Origin.Inc, seq+1, func(at protocol.Seq, _ protocol.Hash, rec protocol.Record) (bool, error) {
+		return ledger.ScanEvents(r, t.origin().Inc, seq+1, func(at protocol.Seq, _ protocol.Hash, rec protocol.Record) (bool, error) {
 			doc, ok, err := t.eventDocument(r, at, rec)
 			if err != nil || !ok {
 				return err == nil, err
@@ -182,7 +182,7 @@ func (t *Till) EventsAfter(ctx context.Context, seq protocol.Seq, limit int) ([]
 
 func (t *Till) eventDocument(r ledger.Reader, at protocol.Seq, rec protocol.Record) (EventDocument, bool, error) {
 	doc := EventDocument{Seq: at}
-	e, err := decodeLogged(protocol.EventID{Inc: t.o.Origin.Inc, Seq: at}, rec)
+	e, err := decodeLogged(protocol.EventID{Inc: t.origin().Inc, Seq: at}, rec)
 	if err != nil || e.reissue { // what was logged again was told the first time
 		return doc, false, err
 	}
@@ -214,7 +214,7 @@ func (t *Till) LastSales(ctx context.Context, n int) ([]sale.Document, error) {
 		return docs, nil
 	}
 	err := t.o.Driver.View(ctx, func(r ledger.Reader) error {
-		stream, err := ledger.ReadStream(r, t.o.Origin)
+		stream, err := ledger.ReadStream(r, t.origin())
 		if err != nil {
 			return err
 		}
@@ -246,11 +246,11 @@ func (t *Till) LastSales(ctx context.Context, n int) ([]sale.Document, error) {
 // newest first.
 func (t *Till) receiptsBetween(r ledger.Reader, first, last protocol.Seq) ([]logged, error) {
 	var found []logged
-	err := ledger.ScanEvents(r, t.o.Origin.Inc, first, func(at protocol.Seq, _ protocol.Hash, rec protocol.Record) (bool, error) {
+	err := ledger.ScanEvents(r, t.origin().Inc, first, func(at protocol.Seq, _ protocol.Hash, rec protocol.Record) (bool, error) {
 		if at > last {
 			return false, nil
 		}
-		e, err := decodeLogged(protocol.EventID{Inc: t.o.Origin.Inc, Seq: at}, rec)
+		e, err := decodeLogged(protocol.EventID{Inc: t.origin().Inc, Seq: at}, rec)
 		if err == nil && e.event.Sale != nil && !e.reissue {
 			found = append(found, e)
 		}

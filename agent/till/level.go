@@ -20,7 +20,7 @@ func (t *Till) Stock(ctx context.Context, code string) (stock.Document, error) {
 			return err
 		}
 		f := all[0]
-		kept, err := keeps(r, t.o.Origin.Store, f.SKU)
+		kept, err := keeps(r, t.origin().Store, f.SKU)
 		if err != nil {
 			return err
 		}
@@ -30,7 +30,7 @@ func (t *Till) Stock(ctx context.Context, code string) (stock.Document, error) {
 		case f.Item == nil && !kept:
 			return v.errUnknown(code)
 		}
-		level, err := ledger.ReadLevel(r, t.o.Origin.Store, f.SKU)
+		level, err := ledger.ReadLevel(r, t.origin().Store, f.SKU)
 		if err != nil {
 			return err
 		}
@@ -39,7 +39,7 @@ func (t *Till) Stock(ctx context.Context, code string) (stock.Document, error) {
 			return err
 		}
 		doc = stock.NewDocument(stock.Meta{
-			Store: t.o.Origin.Store, SKU: f.SKU, Item: f.Item,
+			Store: t.origin().Store, SKU: f.SKU, Item: f.Item,
 			SafetyStock: stock.SafetyStockDefault, AsOf: shop.display(now),
 		}, level)
 		if f.Item == nil && f.GTIN != "" {
@@ -68,7 +68,7 @@ func (t *Till) itemDocuments(r ledger.Reader, skus []protocol.SKU) ([]stock.Item
 	if err != nil {
 		return nil, err
 	}
-	levels, err := ledger.ReadLevels(r, t.o.Origin.Store, skus)
+	levels, err := ledger.ReadLevels(r, t.origin().Store, skus)
 	if err != nil {
 		return nil, err
 	}

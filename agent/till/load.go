@@ -3,6 +3,7 @@ package till
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"counterpart/protocol"
@@ -39,17 +40,17 @@ func (t *Till) ApplyLoads(ctx context.Context) error {
 // dueLoad is the oldest load with rows left to apply, in the order in which
 // the hub gave them out; nil where none is or this machine is not the primary.
 func (t *Till) dueLoad(r ledger.Reader) (*ledger.Load, error) {
-	record, err := ledger.ReadStore(r, t.o.Origin.Store)
+	record, err := ledger.ReadStore(r, t.origin().Store)
 	if err != nil || record == nil {
 		return nil, err
 	}
-	loads, err := ledger.Loads(r, t.o.Origin.Store)
+	loads, err := ledger.Loads(r, t.origin().Store)
 	if err != nil {
 		return nil, err
 	}
 	loads = slices.DeleteFunc(loads, func(l *ledger.Load) bool {
 		_, here := l.PartWith(l.Applied)
-		return l.Applied >= l.Total || !here || cmp.Or(l.Agent, record.Primary) != t.o.Origin.Agent
+		return l.Applied >= l.Total || !here || cmp.Or(l.Agent, record.Primary) != t.origin().Agent
 	})
 	slices.SortStableFunc(loads, func(a, b *ledger.Load) int {
 		return cmp.Compare(a.Parts[0].Event.Seq, b.Parts[0].Event.Seq)
@@ -86,9 +87,12 @@ func loadRows(r ledger.Reader, l *ledger.Load) ([]protocol.StockRow, error) {
 
 // applyLoad logs one count.
 func (t *Till) applyLoad(ctx context.Context) (applied bool, err error) {
-	now, mono := t.o.Now(), t.o.Mono()
+	now, mono, as := t.o.Now(), t.o.Mono(), t.present.Load()
 	err = t.o.Driver.Update(ctx, func(tx ledger.Tx) error {
 		applied = false
+		if err := as.check(tx); err != nil {
+			return err
+		}
 		load, err := t.dueLoad(tx)
 		if err != nil || load == nil {
 			return err
@@ -97,7 +101,7 @@ func (t *Till) applyLoad(ctx context.Context) (applied bool, err error) {
 		if err != nil {
 			return err
 		}
-		a := &act{desk: desk{Till: t, r: tx, now: now}, tx: tx, mono: mono}
+		a := &act{desk: desk{Till: t, as: as, r: tx, now: now}, tx: tx, mono: mono}
 		if a.shop, err = t.readShop(tx); err != nil {
 			return err
 		}
@@ -108,6 +112,9 @@ func (t *Till) applyLoad(ctx context.Context) (applied bool, err error) {
 		applied = true
 		return a.log(ev)
 	})
+	if errors.Is(err, errForked) {
+		return false, t.Refresh(ctx)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -132,7 +139,7 @@ func (a *act) loadCount(load *ledger.Load, rows []protocol.StockRow) (*protocol.
 			skus, counted = append(skus, row.SKU), append(counted, row.OnHand)
 		}
 	}
-	levels, err := ledger.ReadLevels(a.tx, a.o.Origin.Store, skus)
+	levels, err := ledger.ReadLevels(a.tx, a.origin().Store, skus)
 	if err != nil {
 		return nil, err
 	}

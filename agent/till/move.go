@@ -32,7 +32,7 @@ func (a *act) move(r stock.MovementRequest) (outcome, error) {
 			return outcome{}, err
 		}
 	}
-	m, moves, err := stock.BuildMovement(a.o.Origin.Store, r, lines, seen)
+	m, moves, err := stock.BuildMovement(a.origin().Store, r, lines, seen)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -69,7 +69,7 @@ func (a *act) resolveForMovement(lines []stock.MovementLine) ([]stock.Resolved, 
 		case f.err != nil:
 			return nil, f.err.With("line", i+1)
 		case f.Item == nil:
-			kept, err := keeps(a.tx, a.o.Origin.Store, f.SKU)
+			kept, err := keeps(a.tx, a.origin().Store, f.SKU)
 			if err != nil {
 				return nil, err
 			}
@@ -112,7 +112,7 @@ func (a *act) readBooks(lines []stock.Resolved) error {
 	for i := range lines {
 		skus[i] = lines[i].Item.SKU
 	}
-	levels, err := ledger.ReadLevels(a.tx, a.o.Origin.Store, skus)
+	levels, err := ledger.ReadLevels(a.tx, a.origin().Store, skus)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (a *act) readBooks(lines []stock.Resolved) error {
 // same machine clear what was marked for a recount. The hub's stream is not,
 // because nothing in it changes what is in the shop.
 func (t *Till) seen(r ledger.Reader) ([]protocol.StreamPos, error) {
-	streams, err := ledger.Streams(r, t.o.Origin.Store, "")
+	streams, err := ledger.Streams(r, t.origin().Store, "")
 	if err != nil {
 		return nil, err
 	}

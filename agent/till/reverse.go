@@ -76,7 +76,7 @@ func (a *act) void(no protocol.ReceiptNo, r sale.VoidRequest) (outcome, error) {
 	if o == nil {
 		return outcome{}, errNoReceipt(no, "Nothing was voided. ")
 	}
-	if o.agent != a.o.Origin.Agent {
+	if o.agent != a.origin().Agent {
 		return outcome{}, protocol.Refuse(protocol.Conflict, "Receipt "+string(no)+" was made on the machine "+string(o.agent)+
 			" and can be voided only there. Nothing was voided. Void it there, or return the goods.").With("receipt_no", string(no))
 	}

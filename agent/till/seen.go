@@ -31,14 +31,14 @@ func (t *Till) SeeCounts(ctx context.Context) error {
 	defer t.seeing.Unlock()
 	var streams []ledger.StreamInfo
 	err := t.o.Driver.View(ctx, func(r ledger.Reader) (err error) {
-		streams, err = ledger.Streams(r, t.o.Origin.Store, "")
+		streams, err = ledger.Streams(r, t.origin().Store, "")
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	for _, s := range streams {
-		if s.Origin.Agent == protocol.HubAgent || s.Origin.Inc == t.o.Origin.Inc {
+		if s.Origin.Agent == protocol.HubAgent || s.Origin.Inc == t.origin().Inc {
 			continue
 		}
 		for more := true; more; {
@@ -71,7 +71,7 @@ func (t *Till) seeStream(ctx context.Context, inc protocol.Inc, last protocol.Se
 		if counts, upTo, err = countsBetween(r, inc, from, last); err != nil {
 			return err
 		}
-		stream, err := ledger.ReadStream(r, t.o.Origin)
+		stream, err := ledger.ReadStream(r, t.origin())
 		if err != nil {
 			return err
 		}
@@ -81,9 +81,12 @@ func (t *Till) seeStream(ctx context.Context, inc protocol.Inc, last protocol.Se
 	if err != nil || from >= last {
 		return false, err
 	}
-	now, mono, appended := t.o.Now(), t.o.Mono(), false
+	now, mono, as, appended := t.o.Now(), t.o.Mono(), t.present.Load(), false
 	err = t.o.Driver.Update(ctx, func(tx ledger.Tx) error {
 		appended = false
+		if err := as.check(tx); err != nil {
+			return err
+		}
 		if at, err := readSeenUpTo(tx, inc); err != nil || at >= upTo {
 			return err
 		}
@@ -91,12 +94,15 @@ func (t *Till) seeStream(ctx context.Context, inc protocol.Inc, last protocol.Se
 		if err != nil {
 			return err
 		}
-		a := &act{desk: desk{Till: t, r: tx, now: now, shop: shop}, tx: tx, mono: mono}
+		a := &act{desk: desk{Till: t, as: as, r: tx, now: now, shop: shop}, tx: tx, mono: mono}
 		if appended, err = a.logSeen(counts, own); err != nil {
 			return err
 		}
 		return ledger.SetNote(tx, binary.BigEndian.AppendUint64(nil, uint64(upTo)), noteSeenUpTo, inc.String())
 	})
+	if errors.Is(err, errForked) {
+		return false, t.Refresh(ctx)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -153,7 +159,7 @@ func (t *Till) affected(r ledger.Reader, counts []siblingCount, after, last prot
 	}
 	first := last + 1
 	for i := range counts {
-		first = min(first, max(after, counts[i].sawUpTo(t.o.Origin.Inc))+1)
+		first = min(first, max(after, counts[i].sawUpTo(t.origin().Inc))+1)
 	}
 	if first > last {
 		return nil
@@ -164,11 +170,11 @@ func (t *Till) affected(r ledger.Reader, counts []siblingCount, after, last prot
 			counted[l.Item.SKU] = append(counted[l.Item.SKU], i)
 		}
 	}
-	return ledger.ScanEvents(r, t.o.Origin.Inc, first, func(at protocol.Seq, _ protocol.Hash, rec protocol.Record) (bool, error) {
+	return ledger.ScanEvents(r, t.origin().Inc, first, func(at protocol.Seq, _ protocol.Hash, rec protocol.Record) (bool, error) {
 		if at > last {
 			return false, nil
 		}
-		e, err := decodeLogged(protocol.EventID{Inc: t.o.Origin.Inc, Seq: at}, rec)
+		e, err := decodeLogged(protocol.EventID{Inc: t.origin().Inc, Seq: at}, rec)
 		if err != nil {
 			return false, err
 		}
@@ -177,7 +183,7 @@ func (t *Till) affected(r ledger.Reader, counts []siblingCount, after, last prot
 				continue
 			}
 			for _, i := range counted[m.SKU] {
-				if at > counts[i].sawUpTo(t.o.Origin.Inc) {
+				if at > counts[i].sawUpTo(t.origin().Inc) {
 					counts[i].skus[m.SKU] = true
 				}
 			}
@@ -199,7 +205,7 @@ func (c *siblingCount) sawUpTo(inc protocol.Inc) protocol.Seq {
 // logSeen logs a count_seen for each count that missed something. What was
 // logged since the look at own is added first.
 func (a *act) logSeen(counts []siblingCount, own protocol.Seq) (appended bool, err error) {
-	stream, err := ledger.ReadStream(a.tx, a.o.Origin)
+	stream, err := ledger.ReadStream(a.tx, a.origin())
 	if err != nil {
 		return false, err
 	}

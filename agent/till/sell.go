@@ -77,7 +77,7 @@ func (d *desk) prepareSale(r sale.Request) (preparedSale, error) {
 // nextNumber is the next receipt number of a till and series. It is used when
 // the receipt is in the log, so a refusal leaves no gap.
 func (a *act) nextNumber(till protocol.TillID, series string) (uint64, error) {
-	stream, err := ledger.ReadStream(a.tx, a.o.Origin)
+	stream, err := ledger.ReadStream(a.tx, a.origin())
 	return stream.LastReceipt(till, series) + 1, err
 }
 
@@ -181,7 +181,7 @@ func (d *desk) terms(till protocol.TillID, training bool, at time.Time, lines []
 	if till == "" {
 		till = tillDefault
 	}
-	series := d.o.Series
+	series := d.series()
 	if training {
 		series = "T" + series
 	}
@@ -198,7 +198,7 @@ func (d *desk) terms(till protocol.TillID, training bool, at time.Time, lines []
 		return nil
 	}
 	t := sale.Terms{
-		Agent: d.o.Origin.Agent, Till: till, Series: series,
+		Agent: d.origin().Agent, Till: till, Series: series,
 		BusinessDate: d.shop.businessDate(at), Currency: d.shop.record.Currency, CashRounding: d.shop.record.CashRounding,
 		Rate: func(code string) (protocol.RatePPM, bool) {
 			if l := find(code); l != nil {
@@ -232,7 +232,7 @@ func (a *act) logSale(s *protocol.Sale, moves []protocol.Move, lines []sale.Reso
 		return outcome{}, err
 	}
 	return outcome{http.StatusCreated, sale.NewDocument(sale.Meta{
-		EventID: a.logged, Inc: a.logged.Inc, Seq: a.logged.Seq, Store: a.o.Origin.Store, Agent: a.o.Origin.Agent,
+		EventID: a.logged, Inc: a.logged.Inc, Seq: a.logged.Seq, Store: a.origin().Store, Agent: a.origin().Agent,
 		At: a.shop.display(a.now), Item: itemsOf(lines),
 	}, s)}, nil
 }
@@ -263,7 +263,7 @@ func (a *act) warnBelowZero(s *protocol.Sale, moves []protocol.Move) error {
 	if len(skus) == 0 {
 		return nil
 	}
-	levels, err := ledger.ReadLevels(a.tx, a.o.Origin.Store, skus)
+	levels, err := ledger.ReadLevels(a.tx, a.origin().Store, skus)
 	if err != nil {
 		return err
 	}

@@ -35,12 +35,12 @@ func zoneOf(record *protocol.StoreRecord) protocol.ZoneID {
 }
 
 func (t *Till) readShop(r ledger.Reader) (*shop, error) {
-	record, err := ledger.ReadStore(r, t.o.Origin.Store)
+	record, err := ledger.ReadStore(r, t.origin().Store)
 	if err != nil {
 		return nil, err
 	}
 	if record == nil {
-		record = &protocol.StoreRecord{ID: t.o.Origin.Store}
+		record = &protocol.StoreRecord{ID: t.origin().Store}
 	}
 	zone, err := sellingZone(r, zoneOf(record))
 	if err != nil {
@@ -77,7 +77,7 @@ func (t *Till) Settle(ctx context.Context) error {
 	var zone protocol.ZoneID
 	var known bool
 	err := t.o.Driver.View(ctx, func(r ledger.Reader) error {
-		record, err := ledger.ReadStore(r, t.o.Origin.Store)
+		record, err := ledger.ReadStore(r, t.origin().Store)
 		if err != nil {
 			return err
 		}

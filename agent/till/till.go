@@ -11,6 +11,7 @@ package till
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -25,9 +26,10 @@ import (
 // Options say whose tills these are and what they work with.
 type Options struct {
 	Driver ledger.Driver
+	// Origin and Series are the present stream and its receipt series; a fork
+	// gives others. Training receipts have their own series, which is "T" and
+	// the same word.
 	Origin protocol.Origin
-	// Series is the receipt series of this stream. Training receipts have
-	// their own, which is "T" and the same word.
 	Series string
 	Boot   uint32 // how often this machine's process has started
 	// Patterns are the layouts of the chain's weighed and priced codes.
@@ -62,6 +64,7 @@ type Till struct {
 	zones   zones
 	items   itemIndex
 	running runningCalls
+	present atomic.Pointer[writer]
 	// provisioned is set once and never taken back, like the note behind it.
 	provisioned atomic.Bool
 	// keyed counts answers that were kept, to prune old ones now and then.
@@ -74,12 +77,15 @@ type Till struct {
 
 // New makes the tills of one machine. Nothing is read or written yet.
 func New(o Options) *Till {
-	return &Till{o: o.withDefaults()}
+	t := &Till{o: o.withDefaults()}
+	t.present.Store(&writer{origin: o.Origin, series: o.Series})
+	return t
 }
 
 // desk reads one state of the store for a request that came at now.
 type desk struct {
 	*Till
+	as   *writer
 	r    ledger.Reader
 	now  time.Time
 	shop *shop
@@ -116,15 +122,32 @@ func (t *Till) do(ctx context.Context, c protocol.Call, prepare func(*desk), rec
 		return protocol.Answer{}, err
 	}
 	defer release()
-	d, mono, sum := desk{Till: t, now: t.o.Now()}, t.o.Mono(), bodySum(c)
+	for {
+		answer, err := t.once(ctx, c, prepare, record)
+		if !errors.Is(err, errForked) {
+			return answer, err
+		}
+		if err := t.Refresh(ctx); err != nil {
+			return protocol.Answer{}, err
+		}
+	}
+}
+
+// once is do, and fails with errForked where the machine began a new stream
+// since it last looked.
+func (t *Till) once(ctx context.Context, c protocol.Call, prepare func(*desk), record func(*act) (outcome, error)) (protocol.Answer, error) {
+	d, mono, sum := desk{Till: t, as: t.present.Load(), now: t.o.Now()}, t.o.Mono(), bodySum(c)
 	if err := d.prepare(ctx, prepare); err != nil {
 		return protocol.Answer{}, err
 	}
 	var answer *protocol.Answer
 	var out outcome
 	var appended, ready bool
-	err = t.o.Driver.Update(ctx, func(tx ledger.Tx) error {
+	err := t.o.Driver.Update(ctx, func(tx ledger.Tx) error {
 		answer, appended, ready = nil, false, false
+		if err := d.as.check(tx); err != nil {
+			return err
+		}
 		kept, err := readAnswer(tx, c, sum)
 		if err != nil {
 			return err
@@ -137,7 +160,7 @@ func (t *Till) do(ctx context.Context, c protocol.Call, prepare func(*desk), rec
 			return err
 		}
 		ready = true
-		a := &act{desk: desk{Till: t, r: tx, now: d.now, shop: d.shop}, tx: tx, call: c, mono: mono}
+		a := &act{desk: desk{Till: t, as: d.as, r: tx, now: d.now, shop: d.shop}, tx: tx, call: c, mono: mono}
 		if a.shop == nil {
 			if a.shop, err = t.readShop(tx); err != nil {
 				return err
@@ -198,11 +221,11 @@ func (a *act) log(ev *protocol.Event) error {
 	if a.call.Key != "" {
 		ev.Idempotency = &protocol.Idempotency{Route: a.call.Route, Key: a.call.Key, Body: bodySum(a.call)}
 	}
-	res, err := ledger.Log(a.tx, a.o.Origin, protocol.Clock{WallMs: a.now.UnixMilli(), MonoMs: a.mono}, ev)
+	res, err := ledger.Log(a.tx, a.origin(), protocol.Clock{WallMs: a.now.UnixMilli(), MonoMs: a.mono}, ev)
 	if err != nil {
 		return err
 	}
-	a.logged = protocol.EventID{Inc: a.o.Origin.Inc, Seq: res.Stream.Seq}
+	a.logged = protocol.EventID{Inc: a.origin().Inc, Seq: res.Stream.Seq}
 	return nil
 }
 
@@ -238,8 +261,8 @@ func (t *Till) provisioning(r ledger.Reader) (note bool, waiting []protocol.Feed
 	if err != nil || b != nil {
 		return b != nil, nil, err
 	}
-	feeds := []protocol.FeedID{protocol.FeedCatalog, protocol.StoreFeed(t.o.Origin.Store)}
-	record, err := ledger.ReadStore(r, t.o.Origin.Store)
+	feeds := []protocol.FeedID{protocol.FeedCatalog, protocol.StoreFeed(t.origin().Store)}
+	record, err := ledger.ReadStore(r, t.origin().Store)
 	if err != nil {
 		return false, nil, err
 	}
@@ -254,7 +277,7 @@ func (t *Till) provisioning(r ledger.Reader) (note bool, waiting []protocol.Feed
 		}
 	}
 	if record == nil && len(waiting) == 0 {
-		waiting = append(waiting, protocol.StoreFeed(t.o.Origin.Store))
+		waiting = append(waiting, protocol.StoreFeed(t.origin().Store))
 	}
 	return false, waiting, nil
 }

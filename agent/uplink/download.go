@@ -19,8 +19,17 @@ type feed struct {
 	askedAt time.Duration
 	// own says that the cursor in memory is ahead of the stored one, by events
 	// that this agent wrote itself.
-	own      bool
-	failures int
+	own bool
+	// from is where the hub says that a Reset may begin.
+	from uint64
+	// failures counts what speaks against the step that is being tried, faults
+	// everything else that failed since something was applied.
+	failures, faults int
+	// tried says that a job of the feed was out since the process started.
+	tried bool
+	// healed is where the feed was when it was last begun anew because events
+	// were missing; up to there that is not tried again.
+	healed uint64
 	// missed says that a Delta came that could not be kept, so that the hub
 	// has to go back to the cursor.
 	missed bool
@@ -32,7 +41,33 @@ type feed struct {
 func (f *feed) behind() bool { return f.resync || f.head > f.cursor.Offset || !f.cursor.Tail }
 
 // asks tells whether the feed waits for something that can be asked for now.
-func (f *feed) asks() bool { return f.behind() && f.busy == 0 && !f.whole }
+func (e *Engine) asks(f *feed) bool { return f.behind() && f.busy == 0 && !f.whole && !e.paused() }
+
+// paused tells whether the disk has too little room for what comes down. What
+// goes up is not held back: it needs none.
+func (e *Engine) paused() bool {
+	switch e.disk.State {
+	case "low", "reserve", "full":
+		return true
+	}
+	return false
+}
+
+// diskNow takes note of the disk. When a pause ends each feed is asked for what
+// was not kept meanwhile.
+func (e *Engine) diskNow(d Disk) {
+	was := e.paused()
+	e.disk = d
+	if !was || e.paused() {
+		return
+	}
+	for _, id := range e.order {
+		if f := e.down[id]; e.asks(f) {
+			f.missed = true
+			e.ask(f)
+		}
+	}
+}
 
 func (f *feed) forget() { f.waiting = nil }
 
@@ -93,7 +128,7 @@ func (e *Engine) verdict(v protocol.FeedVerdict) {
 	}
 	f.head = v.Head
 	f.askedAt = e.now.Mono
-	f.resync = v.Verdict == protocol.VerdictResync
+	f.resync, f.from = v.Verdict == protocol.VerdictResync, v.From
 	if f.resync {
 		e.fetch(f)
 	}
@@ -105,17 +140,28 @@ func (e *Engine) fetch(f *feed) {
 	if f.whole || f.busy > 0 {
 		return
 	}
-	f.whole, f.own, f.waiting, f.askedAt = true, false, nil, e.now.Mono
-	if f.cursor.Feed == protocol.PeerFeed(e.cfg.Origin.Store) {
-		e.emit(Reset{Feed: f.cursor.Feed, Epoch: e.epoch})
+	if e.paused() {
+		f.resync = true
 		return
 	}
-	e.emit(Fetch{f.cursor.Feed})
+	f.whole, f.own, f.waiting, f.askedAt = true, false, nil, e.now.Mono
+	if f.cursor.Feed == protocol.PeerFeed(e.cfg.Origin.Store) {
+		e.emit(Reset{Feed: f.cursor.Feed, Epoch: e.epoch, Offset: f.from})
+		return
+	}
+	e.emit(Fetch{Tried: f.try(), Feed: f.cursor.Feed})
+}
+
+// try says what is known of the job that goes out now.
+func (f *feed) try() Tried {
+	t := Tried{First: !f.tried, Failures: f.failures}
+	f.tried = true
+	return t
 }
 
 // ask states the cursor; the hub sends what follows.
 func (e *Engine) ask(f *feed) {
-	if e.phase != phaseOpen || f.whole {
+	if e.phase != phaseOpen || f.whole || e.paused() {
 		return
 	}
 	if f.resync || f.cursor.Offset > 0 && f.cursor.Epoch != e.epoch {
@@ -140,6 +186,10 @@ func (e *Engine) delta(m *protocol.Delta) {
 		e.heard = e.now.Mono
 	}
 	f.head = max(f.head, m.Upto)
+	if e.paused() {
+		f.missed = true
+		return
+	}
 	reached := f.cursor.Offset
 	if f.busy > 0 {
 		reached = f.busy
@@ -162,13 +212,16 @@ func (e *Engine) delta(m *protocol.Delta) {
 }
 
 func (e *Engine) applyNext(f *feed) {
+	if e.paused() && len(f.waiting) > 0 {
+		f.waiting, f.missed = nil, true
+	}
 	if f.busy > 0 || f.whole || len(f.waiting) == 0 {
 		return
 	}
 	d := f.waiting[0]
 	f.waiting = f.waiting[1:]
 	f.busy = max(d.Upto, 1)
-	out := Apply{Delta: d, Head: f.head}
+	out := Apply{Tried: f.try(), Delta: d, Head: f.head}
 	if f.own {
 		pos := f.cursor.FeedPos
 		out.Own, f.own = &pos, false
@@ -179,41 +232,67 @@ func (e *Engine) applyNext(f *feed) {
 // deltaCredit is how many Deltas may be on the way to this agent.
 const deltaCredit = 4
 
-// failuresMax is how often a feed may fail before it is begun anew (I18).
-const failuresMax = 3
+const (
+	// failuresMax is how often a feed may fail before something else is tried:
+	// to begin it anew, or to set aside what fails (I18).
+	failuresMax = 3
+	// fetchWaitMax bounds the wait after a snapshot that failed again and again.
+	fetchWaitMax = 5 * time.Minute
+)
 
 func (e *Engine) applied(in Applied) {
 	f := e.down[in.Feed]
 	if f == nil {
 		return
 	}
-	targeted := f.whole
-	f.busy, f.whole = 0, false
-	if targeted && in.Err == nil {
-		f.resync = false
+	if in.Aside > 0 {
+		e.cfg.Log.Error("parts of a feed cannot be applied and were set aside", "feed", in.Feed, "parts", in.Aside)
 	}
 	if in.Err != nil {
-		f.waiting = nil
-		f.failures++
-		f.askedAt = e.now.Mono
-		if !errors.Is(in.Err, ledger.ErrFeedGap) {
-			e.cfg.Log.Error("feed cannot be applied", "feed", in.Feed, "failures", f.failures, "error", in.Err)
-		}
-		if errors.Is(in.Err, ledger.ErrFeedGap) {
-			// After any other error the cursor may be one that was not committed.
-			f.cursor = in.Cursor
-		}
-		if f.failures%failuresMax == 0 && protocol.CodeOf(in.Err) != protocol.DiskFull {
-			f.resync = true
-		}
+		e.applyFailed(f, in)
 		return
 	}
-	f.cursor, f.failures = in.Cursor, 0
+	targeted := f.whole
+	f.busy, f.whole = 0, false
+	if targeted {
+		f.resync, f.from = false, 0
+	}
+	f.cursor, f.failures, f.faults = in.Cursor, 0, 0
 	f.head = max(f.head, f.cursor.Offset)
 	e.applyNext(f)
 	if targeted || f.behind() && (f.busy == 0 || !f.missed && len(f.waiting) < deltasWaiting/2) {
 		e.ask(f)
 	}
+}
+
+// applyFailed decides how a feed goes on. A step that fails is tried again, and
+// the third failure lets the next try set aside what is wrong in it. Before
+// that events that are missing are fetched once, from as far back as needed.
+func (e *Engine) applyFailed(f *feed, in Applied) {
+	upto, whole := f.busy, f.whole
+	f.busy, f.whole, f.waiting, f.askedAt = 0, false, nil, e.now.Mono
+	var poison *stepError
+	switch {
+	case errors.Is(in.Err, ledger.ErrFeedGap):
+		// After any other error the cursor may be one that was not committed.
+		f.cursor = in.Cursor
+		f.faults++
+		f.resync = f.resync || f.faults%failuresMax == 0
+		return
+	case errors.As(in.Err, &poison):
+		f.failures++
+		var gap *ledger.GapError
+		if errors.As(in.Err, &gap) && f.failures >= failuresMax && f.cursor.Offset >= f.healed {
+			f.resync, f.from, f.healed = true, 0, upto
+		}
+		f.resync = f.resync || f.failures%(2*failuresMax) == 0
+	default:
+		f.faults++
+		if wait := f.faults - failuresMax - 3; whole && wait >= 0 {
+			f.askedAt += min(askEvery<<min(wait, 10), fetchWaitMax)
+		}
+	}
+	e.cfg.Log.Error("feed cannot be applied", "feed", in.Feed, "failures", f.failures+f.faults, "error", in.Err)
 }
 
 // ownEvents moves the cursor of the store's event feed over events that this

@@ -8,7 +8,6 @@
 package uplink
 
 import (
-	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -24,13 +23,21 @@ type Instant struct {
 	Wall time.Time
 }
 
-// Outbox is the agent's own log as the engine reads it.
+// Outbox is what the agent holds that may have to go up: its own log, and the
+// store's other streams as they came down.
 type Outbox interface {
-	// Head is the last event's number and hash.
+	// Head is the own log's last event's number and hash.
 	Head() (protocol.Seq, protocol.Hash, error)
-	// Read returns the events from first on, about one frame's worth, and the
-	// hash before the first of them.
+	// Base is the first event of the own log that is still here, or the number
+	// of the next one where there is none.
+	Base() (protocol.Seq, error)
+	// Read returns the own log's events from first on, about one frame's worth,
+	// and the hash before the first of them.
 	Read(first protocol.Seq) ([]protocol.Record, protocol.Hash, error)
+	// Others lists the heads of the store's other streams.
+	Others() ([]protocol.StreamHead, error)
+	// ReadOther is Read for one of those.
+	ReadOther(o protocol.Origin, first protocol.Seq) ([]protocol.Record, protocol.Hash, error)
 }
 
 // Config is what an engine is made of.
@@ -39,8 +46,13 @@ type Config struct {
 	Build  string
 	BootID uint64
 	Outbox Outbox
-	// Acked and Safe are as remembered from earlier runs.
+	// Parent and Cause say where the stream came from, if it is not the first.
+	Parent protocol.StreamPos
+	Cause  ledger.ForkCause
+	// Acked and Safe are as remembered from earlier runs, and AckedEpoch is the
+	// hub's epoch in which Acked was told.
 	Acked, Safe protocol.Seq
+	AckedEpoch  uint64
 	// Follow are the feeds with their cursors as stored.
 	Follow []ledger.Cursor
 	Rand   *rand.Rand
@@ -80,10 +92,12 @@ type (
 	HubStarted struct{}
 	// Appended tells that the log has grown.
 	Appended struct{}
-	// Applied answers an Apply or Fetch with the feed's cursor as it now is.
+	// Applied answers an Apply, Fetch or Reset with the feed's cursor as it now
+	// is. Aside is how many parts of it were set aside.
 	Applied struct {
 		Feed   protocol.FeedID
 		Cursor ledger.Cursor
+		Aside  int
 		Err    error
 	}
 	// Follow names the feeds to follow, after the store record changed.
@@ -108,16 +122,25 @@ type (
 	// Apply asks to apply a Delta; Applied answers. Own, when set, is the
 	// cursor to store before: the feed up to there is this agent's own events.
 	Apply struct {
+		Tried
 		Delta *protocol.Delta
 		Head  uint64
 		Own   *protocol.FeedPos
 	}
 	// Fetch asks for a feed's snapshot; Applied answers.
-	Fetch struct{ Feed protocol.FeedID }
-	// Reset asks to set a feed's cursor back to its start; Applied answers.
+	Fetch struct {
+		Tried
+		Feed protocol.FeedID
+	}
+	// Fork asks to begin a new stream, because the hub holds other events of
+	// this one. The engine does nothing more: the new stream has one of its own.
+	Fork struct{ Cause ledger.ForkCause }
+	// Reset asks to set an event feed's cursor back, to where the hub says that
+	// everything is here; Applied answers.
 	Reset struct {
-		Feed  protocol.FeedID
-		Epoch uint64
+		Feed   protocol.FeedID
+		Epoch  uint64
+		Offset uint64
 	}
 )
 
@@ -145,6 +168,7 @@ const (
 	phaseHello                // connected, waiting for a Welcome
 	phaseWaiting              // connected and refused; helloAt says when to ask again
 	phaseOpen                 // in session
+	phaseForked               // a Fork is out; nothing more is done
 )
 
 // Engine is not safe for concurrent use.
@@ -171,8 +195,13 @@ type Engine struct {
 	disk     Disk
 	offsetMs int64 // our clock less the hub's
 
-	up   upload
-	down map[protocol.FeedID]*feed
+	// ackedHigh is the highest acknowledgement in ackedEpoch.
+	ackedHigh  protocol.Seq
+	ackedEpoch uint64
+
+	up    upload
+	carry []*carried
+	down  map[protocol.FeedID]*feed
 	// order lists the feeds in the order in which they are followed.
 	order []protocol.FeedID
 }
@@ -189,6 +218,7 @@ type LinkStatus struct {
 func New(c Config) *Engine {
 	e := &Engine{cfg: c, down: map[protocol.FeedID]*feed{}, link: LinkStatus{State: Connecting}, disk: Disk{State: "ok"}}
 	e.up.acked, e.up.safe, e.up.sent = c.Acked, c.Safe, c.Acked
+	e.ackedHigh, e.ackedEpoch = c.Acked, c.AckedEpoch
 	for _, cur := range c.Follow {
 		e.addFeed(cur)
 	}
@@ -221,10 +251,11 @@ func (e *Engine) Step(now Instant, in any) []any {
 	case Follow:
 		e.follow(in.Feeds)
 	case Disk:
-		e.disk = in
+		e.diskNow(in)
 	}
 	e.timers()
 	e.pump()
+	e.pumpCarried()
 	return e.out
 }
 
@@ -252,9 +283,12 @@ func (e *Engine) Next() time.Duration {
 			next = min(next, e.up.retryAt)
 		}
 		for _, id := range e.order {
-			if f := e.down[id]; f.asks() {
+			if f := e.down[id]; e.asks(f) {
 				next = min(next, f.askedAt+askEvery)
 			}
+		}
+		if len(e.carry) > 0 {
+			next = min(next, e.carry[0].retryAt())
 		}
 		return next
 	}
@@ -311,7 +345,7 @@ func (e *Engine) openTimers(now time.Duration) {
 		e.beat()
 	}
 	for _, id := range e.order {
-		if f := e.down[id]; f.asks() && now-f.askedAt >= askEvery {
+		if f := e.down[id]; e.asks(f) && now-f.askedAt >= askEvery {
 			f.missed = true
 			e.ask(f)
 		}
@@ -331,7 +365,10 @@ func (e *Engine) dialFailed(in DialFailed) {
 // lost forgets the session. The next dial is due at once, if the last one is
 // long enough ago.
 func (e *Engine) lost(cause string) {
-	e.phase = phaseDown
+	if e.phase == phaseForked {
+		return
+	}
+	e.phase, e.carry = phaseDown, nil
 	e.up.forget()
 	for _, f := range e.down {
 		f.forget()
@@ -364,8 +401,9 @@ func (e *Engine) hello() {
 	e.helloSent, e.helloWait = e.now.Mono, min(helloTimeout<<e.hellos, helloWaitMax)
 	e.helloWait += time.Duration(e.cfg.Rand.Int64N(int64(e.helloWait / 4)))
 	e.hellos++
+	e.carry = nil
 	e.up.forget()
-	seq, hash, err := e.cfg.Outbox.Head()
+	m, err := e.helloMessage()
 	if err != nil {
 		e.cfg.Log.Error("log cannot be read", "error", err)
 		return
@@ -373,17 +411,39 @@ func (e *Engine) hello() {
 	if e.link.State == Online {
 		e.setLink(Connecting, "", "")
 	}
-	m := &protocol.Hello{
-		Version: protocol.Version, Build: e.cfg.Build, Nonce: e.nonce, Store: e.cfg.Origin.Store, Agent: e.cfg.Origin.Agent, Inc: e.cfg.Origin.Inc,
-		BootID: e.cfg.BootID, LastSeq: seq, LastHash: hash, BaseSeq: 1, SafeSeen: e.up.safe,
-		Clock: protocol.Clock{WallMs: e.now.Wall.UnixMilli(), MonoMs: e.now.Mono.Milliseconds()}, DiskState: e.disk.State, DiskFree: e.disk.Free,
-	}
 	for _, id := range e.order {
 		f := e.down[id]
 		f.forget()
 		m.Feeds = append(m.Feeds, f.cursor.FeedPos)
 	}
 	e.emit(Send{m})
+}
+
+// helloMessage says what this machine holds.
+func (e *Engine) helloMessage() (*protocol.Hello, error) {
+	seq, hash, err := e.cfg.Outbox.Head()
+	if err != nil {
+		return nil, err
+	}
+	base, err := e.cfg.Outbox.Base()
+	if err != nil {
+		return nil, err
+	}
+	others, err := e.cfg.Outbox.Others()
+	if err != nil {
+		return nil, err
+	}
+	m := &protocol.Hello{
+		Version: protocol.Version, Build: e.cfg.Build, Nonce: e.nonce, Store: e.cfg.Origin.Store, Agent: e.cfg.Origin.Agent, Inc: e.cfg.Origin.Inc,
+		BootID: e.cfg.BootID, LastSeq: seq, LastHash: hash, BaseSeq: base, SafeSeen: e.up.safe, ForkCause: string(e.cfg.Cause),
+		Clock: protocol.Clock{WallMs: e.now.Wall.UnixMilli(), MonoMs: e.now.Mono.Milliseconds()}, DiskState: e.disk.State, DiskFree: e.disk.Free,
+		Streams: others, SeenEpoch: e.ackedEpoch, AckedSeq: e.ackedHigh,
+	}
+	if !e.cfg.Parent.Inc.IsZero() {
+		parent := e.cfg.Parent
+		m.Parent = &parent
+	}
+	return m, nil
 }
 
 func (e *Engine) beat() {
@@ -421,14 +481,24 @@ func (e *Engine) received(payload []byte) {
 func (e *Engine) inSession(m protocol.Message) {
 	switch m := m.(type) {
 	case *protocol.Ack:
-		if m.Session == e.session && m.Inc == e.cfg.Origin.Inc {
-			e.heard = e.now.Mono
+		if m.Session != e.session {
+			return
+		}
+		e.heard = e.now.Mono
+		if m.Inc == e.cfg.Origin.Inc {
 			e.ack(m)
+		} else {
+			e.carriedAck(m)
 		}
 	case *protocol.Nack:
-		if m.Session == e.session && m.Inc == e.cfg.Origin.Inc {
-			e.heard = e.now.Mono
+		if m.Session != e.session {
+			return
+		}
+		e.heard = e.now.Mono
+		if m.Inc == e.cfg.Origin.Inc {
 			e.up.goBack(m.Want)
+		} else {
+			e.carriedNack(m)
 		}
 	case *protocol.Beat:
 		if m.Session == e.session {
@@ -443,86 +513,6 @@ func (e *Engine) inSession(m protocol.Message) {
 	}
 }
 
-func (e *Engine) welcome(m *protocol.Welcome) {
-	if e.phase != phaseHello || m.Nonce != e.nonce {
-		return
-	}
-	if refusal := e.compare(m); refusal != nil {
-		e.refused(refusal)
-		return
-	}
-	e.phase, e.session, e.epoch, e.refusals = phaseOpen, m.Session, m.Epoch, 0
-	e.heard, e.beatSent, e.beatAt = max(e.now.Mono, 1), 0, e.now.Mono+beatEvery
-	e.offsetMs = e.now.Wall.UnixMilli() - m.HubTimeMs
-	e.up.open(m, e.now.Mono)
-	e.setLink(Online, "", "")
-	for _, v := range m.Feeds {
-		e.verdict(v)
-	}
-}
-
-// compareRetry is how long the engine waits when its log and the hub's do not
-// fit together; a person has to look.
-const compareRetry = 60 * time.Second
-
-// compare holds the hub's cursor against the own log. What does not fit is
-// never sent: it would be another history under known numbers.
-func (e *Engine) compare(m *protocol.Welcome) *protocol.Fence {
-	refusal := func(reason protocol.Code, message string) *protocol.Fence {
-		return &protocol.Fence{Reason: reason, RetryAfterMs: uint32(compareRetry.Milliseconds()), Message: message}
-	}
-	last, hash, err := e.cfg.Outbox.Head()
-	if err == nil && m.CursorSeq < last {
-		_, hash, err = e.cfg.Outbox.Read(m.CursorSeq + 1)
-	}
-	switch {
-	case errors.Is(err, ledger.ErrTrimmed):
-		return refusal(protocol.Internal, "The hub asks for events that it had confirmed as safe and that are no longer here. Selling goes on and loses nothing. Those who run the hub restore its newest copy.")
-	case err != nil:
-		e.cfg.Log.Error("log cannot be read", "error", err)
-		return refusal(protocol.Internal, "This machine's log cannot be read.")
-	case m.CursorSeq > last, m.CursorHash != hash:
-		return refusal(protocol.DuplicateIdentity, "The hub holds other events of this machine than it does itself. Selling goes on. It was restored from an old copy, or two machines share one name.")
-	}
-	return nil
-}
-
-func (e *Engine) fence(m *protocol.Fence) {
-	switch {
-	case m.Session != (protocol.Session{}) && e.phase == phaseOpen && m.Session == e.session && m.Reason == protocol.Conflict:
-		// The hub was started anew or took us for gone.
-		e.hellos = 0
-		e.hello()
-	case m.Session != (protocol.Session{}) && e.phase == phaseOpen && m.Session == e.session,
-		m.Nonce != 0 && e.phase == phaseHello && m.Nonce == e.nonce:
-		e.refused(m)
-	}
-}
-
-// refused waits before the next Hello; the connection stays.
-func (e *Engine) refused(m *protocol.Fence) {
-	e.phase = phaseWaiting
-	e.up.forget()
-	e.beatSent = 0
-	least := time.Duration(m.RetryAfterMs) * time.Millisecond
-	wait := least/2 + time.Duration(e.cfg.Rand.Int64N(int64(max(least/2, time.Millisecond))))
-	if m.Action == protocol.FenceStop {
-		wait = 365 * 24 * time.Hour
-	}
-	e.helloAt = e.now.Mono + wait
-	switch m.Reason {
-	case protocol.UnknownStore:
-		e.setLink(Unprovisioned, string(m.Reason), m.Message)
-	case protocol.VersionRefused:
-		e.setLink(Offline, "version", m.Message)
-	case protocol.Internal:
-		e.setLink(Offline, string(CauseHubError), m.Message)
-	default:
-		e.setLink(Fenced, string(m.Reason), m.Message)
-	}
-	e.cfg.Log.Warn("hub refuses this agent", "reason", m.Reason, "message", m.Message)
-}
-
 // Link is where the link stands.
 func (e *Engine) Link() LinkStatus { return e.link }
 
@@ -532,5 +522,13 @@ func (e *Engine) ClockOffset() time.Duration { return time.Duration(e.offsetMs) 
 // HubHeard tells whether the hub told its time since the process started.
 func (e *Engine) HubHeard() bool { return e.heard > 0 }
 
-// Marks are the acknowledged and the safe number.
-func (e *Engine) Marks() (ack, safe protocol.Seq) { return e.up.acked, e.up.safe }
+// Marks is what the hub has said of the own stream, to be remembered.
+type Marks struct {
+	Acked, Safe protocol.Seq
+	AckedEpoch  uint64 // the hub's epoch in which Acked was told
+}
+
+// Marks is what the hub has said of the own stream.
+func (e *Engine) Marks() Marks {
+	return Marks{Acked: e.up.acked, Safe: e.up.safe, AckedEpoch: e.ackedEpoch}
+}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,9 +20,13 @@ import (
 // Options are what an uplink is made of.
 type Options struct {
 	Origin  protocol.Origin
+	Parent  protocol.StreamPos
+	Cause   ledger.ForkCause
 	Build   string
 	BootID  uint64
 	HubURL  string
+	// Dir is the folder in which snapshots are kept while they are fetched.
+	Dir     string
 	MQTTURL string // overrides what the hub's /v1/connect says
 	Driver  ledger.Driver
 	Clock   func() Instant
@@ -41,7 +46,8 @@ type Uplink struct {
 	inputs   chan any
 	appended chan struct{}
 	work     chan any
-	marks    chan saveMarks
+	marks    chan Marks
+	swept    chan struct{} // rows are left to be swept
 	http     *http.Client
 	link     *Link
 
@@ -61,23 +67,28 @@ type Status struct {
 // linkUp carries a new connection from the dialing goroutine to the loop.
 type linkUp struct{ link *Link }
 
-// saveMarks are the acknowledged and safe numbers to be remembered.
-type saveMarks struct{ ack, safe protocol.Seq }
+// ForkError ends Run: the hub holds other events of the stream than this
+// machine does, so that a new one must be begun.
+type ForkError struct{ Cause ledger.ForkCause }
+
+func (e *ForkError) Error() string { return "the log must go on in a new stream: " + string(e.Cause) }
 
 // ConnectTimeout bounds one attempt to reach the hub, name lookup included.
 const connectTimeout = 8 * time.Second
 
 // NewUplink reads where an earlier run had come to.
 func NewUplink(ctx context.Context, o Options) (*Uplink, error) {
-	u := &Uplink{o: o, inputs: make(chan any, 64), appended: make(chan struct{}, 1), work: make(chan any, 64), marks: make(chan saveMarks, 1), http: newHTTPClient()}
+	u := &Uplink{o: o, inputs: make(chan any, 64), appended: make(chan struct{}, 1), work: make(chan any, 64), marks: make(chan Marks, 1), swept: make(chan struct{}, 1), http: newHTTPClient()}
 	c := Config{
-		Origin: o.Origin, Build: o.Build, BootID: o.BootID, Outbox: outbox{o.Driver, o.Origin}, Log: o.Log,
+		Origin: o.Origin, Build: o.Build, BootID: o.BootID, Outbox: outbox{o.Driver, o.Origin}, Log: o.Log, Parent: o.Parent, Cause: o.Cause,
 		Rand: rand.New(rand.NewPCG(o.BootID, binary.BigEndian.Uint64(o.Origin.Inc[:]))),
 	}
 	err := o.Driver.View(ctx, func(r ledger.Reader) (err error) {
-		if c.Acked, c.Safe, err = readMarks(r); err != nil {
+		marks, err := ReadMarks(r, o.Origin.Inc)
+		if err != nil {
 			return err
 		}
+		c.Acked, c.Safe, c.AckedEpoch = marks.Acked, marks.Safe, marks.AckedEpoch
 		c.Follow, err = Followed(r, o.Origin.Store)
 		return err
 	})
@@ -87,36 +98,6 @@ func NewUplink(ctx context.Context, o Options) (*Uplink, error) {
 	u.engine = New(c)
 	u.publish()
 	return u, nil
-}
-
-// NewOutbox reads an agent's own stream from its database.
-func NewOutbox(d ledger.Driver, o protocol.Origin) Outbox { return outbox{d, o} }
-
-// outbox reads the agent's own stream.
-type outbox struct {
-	driver ledger.Driver
-	origin protocol.Origin
-}
-
-// readBytesMax is how much of the log is read at a time: about what compresses
-// into one frame.
-const readBytesMax = 512 << 10
-
-func (o outbox) Head() (seq protocol.Seq, hash protocol.Hash, err error) {
-	err = o.driver.View(context.Background(), func(r ledger.Reader) error {
-		s, err := ledger.ReadStream(r, o.origin)
-		seq, hash = s.Seq, ledger.StreamInfo{Origin: o.origin, Stream: s}.Head()
-		return err
-	})
-	return seq, hash, err
-}
-
-func (o outbox) Read(first protocol.Seq) (records []protocol.Record, prev protocol.Hash, err error) {
-	err = o.driver.View(context.Background(), func(r ledger.Reader) error {
-		records, prev, err = ledger.Records(r, o.origin, first, protocol.FrameEventsMax, readBytesMax)
-		return err
-	})
-	return records, prev, err
 }
 
 // Followed lists the feeds that the agent of a store reads. The price feed is
@@ -139,16 +120,6 @@ func Followed(r ledger.Reader, store protocol.StoreID) ([]ledger.Cursor, error) 
 		list = append(list, c)
 	}
 	return list, nil
-}
-
-const marksNote = "marks"
-
-func readMarks(r ledger.Reader) (ack, safe protocol.Seq, err error) {
-	b, err := ledger.Note(r, marksNote)
-	if err != nil || len(b) != 16 {
-		return 0, 0, err
-	}
-	return protocol.Seq(binary.BigEndian.Uint64(b)), protocol.Seq(binary.BigEndian.Uint64(b[8:])), nil
 }
 
 // Appended tells that the log has grown. It never blocks.
@@ -177,19 +148,25 @@ func (u *Uplink) Status() Status {
 // Run keeps the link until ctx ends.
 func (u *Uplink) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	var workers sync.WaitGroup
-	workers.Go(func() { u.worker(ctx) })
-	workers.Go(func() { u.keepMarks(ctx) })
+	if err := u.cleanSnapshots(ctx); err != nil {
+		u.o.Log.Warn("old snapshots not cleaned up", "error", err)
+	}
+	var running sync.WaitGroup
+	for range workersMax {
+		running.Go(func() { u.worker(ctx) })
+	}
+	running.Go(func() { u.sweep(ctx) })
+	running.Go(func() { u.keepMarks(ctx) })
 	defer func() {
 		if u.link != nil {
 			u.link.Close()
 		}
 		cancel()
-		workers.Wait()
+		running.Wait()
 	}()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var saved saveMarks
+	var saved Marks
 	var savedAt time.Duration
 	for {
 		var in any
@@ -215,14 +192,17 @@ func (u *Uplink) Run(ctx context.Context) error {
 		}
 		now := u.o.Clock()
 		for _, out := range u.engine.Step(now, in) {
+			if f, ok := out.(Fork); ok {
+				return &ForkError{f.Cause}
+			}
 			u.do(ctx, out)
 		}
-		if ack, safe := u.engine.Marks(); (saved != saveMarks{ack, safe}) && now.Mono-savedAt > time.Second {
-			saved, savedAt = saveMarks{ack, safe}, now.Mono
+		if m := u.engine.Marks(); saved != m && now.Mono-savedAt > time.Second {
+			saved, savedAt = m, now.Mono
 			select {
 			case u.marks <- saved:
 			default: // an earlier one is still being written; the next will do
-				saved = saveMarks{}
+				saved = Marks{}
 			}
 		}
 		u.publish()
@@ -259,9 +239,10 @@ func (u *Uplink) lost() <-chan struct{} {
 // publish makes the engine's state readable for others.
 func (u *Uplink) publish() {
 	s := Status{Link: u.engine.Link(), Feeds: u.engine.Feeds(), ClockOffset: u.engine.ClockOffset(), HubHeard: u.engine.HubHeard()}
-	s.Ack, s.Safe = u.engine.Marks()
+	marks := u.engine.Marks()
+	s.Ack, s.Safe = marks.Acked, marks.Safe
 	u.mu.Lock()
-	changed := u.status.Link != s.Link || u.status.Ack != s.Ack
+	changed := u.status.Link != s.Link || u.status.Ack != s.Ack || !slices.Equal(u.status.Feeds, s.Feeds)
 	u.status = s
 	u.mu.Unlock()
 	if changed {

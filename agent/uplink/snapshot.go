@@ -2,110 +2,127 @@ package uplink
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
-	"strconv"
 	"time"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
 
-	"github.com/hashicorp/go-retryablehttp"
 	"github.com/klauspost/compress/zstd"
 )
 
 const (
-	snapshotBytesMax   = 512 << 20
-	snapshotTimeout    = 10 * time.Minute
-	snapshotMemoryMax  = 64 << 20
-	snapshotRetriesMax = 4
+	snapshotMemoryMax = 64 << 20
+	// loadRowsMax and sweepRowsMax bound one transaction, because a sale that
+	// comes in the middle of it waits for its end.
+	loadRowsMax  = 100
+	sweepRowsMax = 500
 )
 
-// newHTTPClient makes the client for single requests to the hub. It follows no
-// proxy of the environment, since hub addresses are configured.
-func newHTTPClient() *http.Client {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.Proxy = nil
-	return &http.Client{Transport: t, Timeout: connectTimeout}
+// Snapshot is a state feed as a whole, as the hub's headers describe it.
+type Snapshot struct {
+	protocol.FeedPos        // the cursor that it gives
+	Sum              string // SHA-256 of the body, in hex
 }
 
-// fetch loads a feed's snapshot: it is checked as a whole before the first row
-// is applied, and the cursor moves last, so that an interrupted load is begun
-// again.
-func (u *Uplink) fetch(ctx context.Context, feed protocol.FeedID) Applied {
-	in := Applied{Feed: feed}
-	body, pos, err := u.download(ctx, feed)
+// fetch brings a feed's snapshot and makes it the live state of the feed. What
+// was fetched and loaded stays where a try ended, and the next goes on there.
+func (u *Uplink) fetch(ctx context.Context, job Fetch) Applied {
+	fail := func(err error) Applied {
+		return Applied{Feed: job.Feed, Err: fmt.Errorf("snapshot of %s: %w", job.Feed, err)}
+	}
+	snap, body, err := u.download(ctx, job.Feed)
 	if err != nil {
-		in.Err = fmt.Errorf("snapshot of %s: %w", feed, err)
-		return in
+		return fail(err)
 	}
-	if err := u.load(ctx, feed, body); err != nil {
-		in.Err = fmt.Errorf("snapshot of %s: %w", feed, err)
-		return in
+	in := LoadSnapshot(ctx, u.o.Driver, snap, body, job.Tried)
+	if err := body.Close(); err != nil || in.Err != nil {
+		return fail(errors.Join(in.Err, err))
 	}
-	return MoveCursor(ctx, u.o.Driver, ledger.Cursor{FeedPos: pos})
-}
-
-func (u *Uplink) download(ctx context.Context, feed protocol.FeedID) ([]byte, protocol.FeedPos, error) {
-	pos := protocol.FeedPos{Feed: feed}
-	ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
-	defer cancel()
-	client := retryablehttp.NewClient()
-	client.Logger, client.RetryMax, client.HTTPClient = nil, snapshotRetriesMax, &http.Client{Transport: u.http.Transport}
-	client.RetryWaitMin, client.RetryWaitMax = 200*time.Millisecond, 5*time.Second
-	address, err := url.JoinPath(u.o.HubURL, "v1/snapshots", string(feed))
-	if err != nil {
-		return nil, pos, err
+	u.wakeSweep()
+	if err := u.removeSnapshot(job.Feed); err != nil {
+		u.o.Log.Warn("snapshot not removed", "feed", job.Feed, "error", err)
 	}
-	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return nil, pos, err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, pos, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, pos, fmt.Errorf("hub answered %s", resp.Status)
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, resp.Body, snapshotBytesMax))
-	if err != nil {
-		return nil, pos, err
-	}
-	if sum := sha256.Sum256(body); hex.EncodeToString(sum[:]) != resp.Header.Get("Counterpart-SHA256") {
-		return nil, pos, errors.New("it arrived damaged")
-	}
-	if pos.Epoch, err = strconv.ParseUint(resp.Header.Get("Counterpart-Epoch"), 10, 64); err != nil {
-		return nil, pos, err
-	}
-	pos.Offset, err = strconv.ParseUint(resp.Header.Get("Counterpart-Offset"), 10, 64)
-	return body, pos, err
-}
-
-// load applies a snapshot's Deltas, one transaction each.
-func (u *Uplink) load(ctx context.Context, feed protocol.FeedID, body []byte) error {
-	return EachDelta(body, feed, func(d *protocol.Delta) error {
-		err := u.o.Driver.Update(ctx, func(tx ledger.Tx) error { return ledger.ApplyRows(tx, feed, d.Rows) })
-		if err != nil {
-			return err
+	if job.Feed == protocol.StoreFeed(u.o.Origin.Store) {
+		if err := u.follow(ctx); err != nil {
+			return fail(err)
 		}
-		return u.committed(ctx, d)
-	})
+	}
+	u.o.Applied(&protocol.Delta{Feed: job.Feed, Epoch: snap.Epoch, Upto: snap.Offset})
+	return in
 }
 
-// EachDelta reads a snapshot: a zstd stream of Deltas, each preceded by its
+// LoadSnapshot loads a snapshot beside the live rows of its feed, in small
+// transactions, and makes it live in one. Parts that an earlier try loaded are
+// passed over. What was live before is left to Sweep.
+func LoadSnapshot(ctx context.Context, d ledger.Driver, snap Snapshot, body io.Reader, tried Tried) Applied {
+	in := Applied{Feed: snap.Feed}
+	var shadow ledger.Shadow
+	in.Err = d.Update(ctx, func(tx ledger.Tx) (err error) {
+		shadow, err = ledger.BeginShadow(tx, snap.FeedPos, snap.Sum)
+		return err
+	})
+	if in.Err != nil {
+		return in
+	}
+	in.Err = eachDelta(body, snap.Feed, func(part *protocol.Delta) error {
+		for _, piece := range chunks(part) {
+			if piece.Upto <= shadow.Upto {
+				continue
+			}
+			s := loadStep(d, piece, tried)
+			err := blame(s.run(ctx))
+			in.Aside += s.aside
+			if err != nil {
+				return err
+			}
+			tried = Tried{}
+		}
+		return nil
+	})
+	if in.Err != nil {
+		return in
+	}
+	in.Err = d.Update(ctx, func(tx ledger.Tx) (err error) {
+		in.Cursor, err = ledger.SwapShadow(tx, snap.FeedPos)
+		return err
+	})
+	return in
+}
+
+func loadStep(d ledger.Driver, piece *protocol.Delta, tried Tried) *step {
+	return &step{
+		Tried: tried, driver: d, delta: piece, shadow: true,
+		place: func(r ledger.Reader) (uint64, error) {
+			s, err := ledger.ReadShadow(r, piece.Feed)
+			return s.Upto, err
+		},
+		apply:    ledger.LoadShadow,
+		setAside: ledger.SetAsideShadow,
+	}
+}
+
+// chunks cuts a part of a snapshot into steps of one transaction.
+func chunks(part *protocol.Delta) []*protocol.Delta {
+	var list []*protocol.Delta
+	after := part.After
+	rows := part.Rows
+	for len(rows) > loadRowsMax {
+		upto := rows[loadRowsMax-1].Offset
+		list = append(list, &protocol.Delta{Feed: part.Feed, Epoch: part.Epoch, After: after, Upto: upto, Rows: rows[:loadRowsMax]})
+		after, rows = upto, rows[loadRowsMax:]
+	}
+	return append(list, &protocol.Delta{Feed: part.Feed, Epoch: part.Epoch, After: after, Upto: part.Upto, Rows: rows})
+}
+
+// eachDelta reads a snapshot: a zstd stream of Deltas, each preceded by its
 // size as a varint.
-func EachDelta(body []byte, feed protocol.FeedID, fn func(*protocol.Delta) error) error {
-	z, err := zstd.NewReader(bytes.NewReader(body), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(snapshotMemoryMax))
+func eachDelta(body io.Reader, feed protocol.FeedID, fn func(*protocol.Delta) error) error {
+	z, err := zstd.NewReader(body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(snapshotMemoryMax))
 	if err != nil {
 		return err
 	}
@@ -138,4 +155,71 @@ func EachDelta(body []byte, feed protocol.FeedID, fn func(*protocol.Delta) error
 			return err
 		}
 	}
+}
+
+// dropSnapshot gives up what is left of a snapshot of a feed that goes on
+// without it.
+func (u *Uplink) dropSnapshot(ctx context.Context, feed protocol.FeedID) error {
+	var shadow ledger.Shadow
+	err := u.o.Driver.View(ctx, func(r ledger.Reader) (err error) {
+		shadow, err = ledger.ReadShadow(r, feed)
+		return err
+	})
+	if err == nil && shadow.Sum != "" {
+		err = u.o.Driver.Update(ctx, func(tx ledger.Tx) error { return ledger.DropShadow(tx, feed) })
+		u.wakeSweep()
+	}
+	return errors.Join(err, u.removeSnapshot(feed))
+}
+
+func (u *Uplink) wakeSweep() {
+	select {
+	case u.swept <- struct{}{}:
+	default:
+	}
+}
+
+// sweep deletes rows that nobody reads any more: those that an earlier process
+// left, and those that a swap leaves. After each step it rests as long as the
+// step took, so that sales find the disk free.
+func (u *Uplink) sweep(ctx context.Context) {
+	rest := time.NewTimer(0)
+	defer rest.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-u.swept:
+		case <-rest.C:
+		}
+		began := time.Now()
+		more, err := SweepStep(ctx, u.o.Driver)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			u.o.Log.Warn("old rows not deleted", "error", err)
+			rest.Reset(sweepRetry)
+		case more:
+			rest.Reset(time.Since(began))
+		}
+	}
+}
+
+// sweepRetry is how long the sweep waits after a failure.
+const sweepRetry = time.Minute
+
+// SweepStep deletes some of the rows that nobody reads any more, and tells
+// whether there are more.
+func SweepStep(ctx context.Context, d ledger.Driver) (more bool, err error) {
+	err = d.View(ctx, func(r ledger.Reader) (err error) {
+		more, err = ledger.Unswept(r)
+		return err
+	})
+	if err != nil || !more {
+		return false, err
+	}
+	err = d.Update(ctx, func(tx ledger.Tx) (err error) {
+		more, err = ledger.Sweep(tx, sweepRowsMax)
+		return err
+	})
+	return more, err
 }

@@ -54,6 +54,7 @@ func (e *Engine) ack(m *protocol.Ack) {
 		return
 	}
 	fresh := m.Seq - u.acked
+	e.ackedHigh = max(e.ackedHigh, m.Seq)
 	u.acked, u.safe = m.Seq, max(u.safe, min(m.Safe, m.Seq))
 	if fresh > 0 {
 		u.progressAt, u.ackWait = e.now.Mono, ackTimeout

@@ -62,8 +62,8 @@ func TestWindowAndCredit(t *testing.T) {
 	r.ack(3, 8)
 	r.ack(12, 8)
 	r.expect("old and impossible numbers")
-	if ack, safe := r.engine.Marks(); ack != 4 || safe != 4 {
-		t.Errorf("the marks are %d and %d", ack, safe)
+	if m := r.engine.Marks(); m.Acked != 4 || m.Safe != 4 {
+		t.Errorf("the marks are %d and %d", m.Acked, m.Safe)
 	}
 	r.ack(9, 200)
 	r.expect("all that is left", 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20)
@@ -118,7 +118,7 @@ func TestAnswersOfOtherSessionsAreIgnored(t *testing.T) {
 		r.openEmpty(2, 0)
 		r.expect(name, 1, 2)
 		r.hears(m)
-		if ack, _ := r.engine.Marks(); ack != 0 || len(r.take()) > 0 || r.engine.Link().State != uplink.Online {
+		if ack := r.engine.Marks().Acked; ack != 0 || len(r.take()) > 0 || r.engine.Link().State != uplink.Online {
 			t.Errorf("%s: acknowledged is %d, the link %+v", name, ack, r.engine.Link())
 		}
 	}

@@ -2,11 +2,14 @@ package uplink
 
 import (
 	"context"
-	"encoding/binary"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
 )
+
+// workers is how many feeds can be worked on at once. An agent follows four, so
+// that none waits for another's snapshot, however slow it is (I18).
+const workersMax = 8
 
 // worker does what takes time on the way down, so that the way up never waits
 // for it. There is at most one job of each feed at a time. A feed that fails is
@@ -22,9 +25,9 @@ func (u *Uplink) worker(ctx context.Context) {
 			case Apply:
 				in = u.apply(ctx, job)
 			case Fetch:
-				in = u.fetch(ctx, job.Feed)
+				in = u.fetch(ctx, job)
 			case Reset:
-				in = MoveCursor(ctx, u.o.Driver, ledger.Cursor{FeedPos: protocol.FeedPos{Feed: job.Feed, Epoch: job.Epoch}})
+				in = ResetFeed(ctx, u.o.Driver, job)
 			}
 			u.report(ctx, in)
 		}
@@ -53,10 +56,8 @@ func (u *Uplink) report(ctx context.Context, in any) {
 	}
 }
 
-func (u *Uplink) saveMarks(ctx context.Context, m saveMarks) error {
-	b := binary.BigEndian.AppendUint64(nil, uint64(m.ack))
-	b = binary.BigEndian.AppendUint64(b, uint64(m.safe))
-	return u.o.Driver.Update(ctx, func(tx ledger.Tx) error { return ledger.SetNote(tx, b, marksNote) })
+func (u *Uplink) saveMarks(ctx context.Context, m Marks) error {
+	return u.o.Driver.Update(ctx, func(tx ledger.Tx) error { return WriteMarks(tx, u.o.Origin.Inc, m) })
 }
 
 func (u *Uplink) apply(ctx context.Context, a Apply) Applied {
@@ -64,62 +65,84 @@ func (u *Uplink) apply(ctx context.Context, a Apply) Applied {
 	if in.Err == nil {
 		in.Err = u.committed(ctx, a.Delta)
 	}
+	if in.Err == nil && a.First {
+		// The feed goes on without its snapshot.
+		in.Err = u.dropSnapshot(ctx, a.Delta.Feed)
+	}
 	return in
 }
 
 // ApplyDelta carries out an Apply.
 func ApplyDelta(ctx context.Context, d ledger.Driver, a Apply) Applied {
 	in := Applied{Feed: a.Delta.Feed}
-	in.Err = d.Update(ctx, func(tx ledger.Tx) error {
-		if a.Own != nil {
-			c, err := ledger.ReadCursor(tx, a.Own.Feed)
-			if err != nil {
+	s := step{
+		Tried: a.Tried, driver: d, delta: a.Delta,
+		place: func(r ledger.Reader) (uint64, error) {
+			c, err := ledger.ReadCursor(r, a.Delta.Feed)
+			return c.Offset, err
+		},
+		apply: func(tx ledger.Tx, piece *protocol.Delta) (err error) {
+			if err := writeOwn(tx, a.Own); err != nil {
 				return err
 			}
-			if c.Offset < a.Own.Offset {
-				c.FeedPos = *a.Own
-				if err := ledger.WriteCursor(tx, c); err != nil {
-					return err
-				}
-			}
-		}
-		var err error
-		in.Cursor, err = ledger.ApplyDelta(tx, a.Delta, a.Head)
-		return err
-	})
+			in.Cursor, err = ledger.ApplyDelta(tx, piece, a.Head)
+			return err
+		},
+		setAside: func(tx ledger.Tx, piece *protocol.Delta, reason string) (err error) {
+			in.Cursor, err = ledger.SetAside(tx, piece, a.Head, reason)
+			return err
+		},
+	}
+	in.Err = blame(s.run(ctx))
+	in.Aside = s.aside
 	return in
+}
+
+// writeOwn stores a cursor that was moved over the agent's own events.
+func writeOwn(tx ledger.Tx, own *protocol.FeedPos) error {
+	if own == nil {
+		return nil
+	}
+	c, err := ledger.ReadCursor(tx, own.Feed)
+	if err != nil || c.Offset >= own.Offset {
+		return err
+	}
+	c.FeedPos = *own
+	return ledger.WriteCursor(tx, c)
 }
 
 // committed tells others of a Delta, and the engine of feeds that a new store
 // record names.
 func (u *Uplink) committed(ctx context.Context, d *protocol.Delta) error {
 	if len(d.Rows) > 0 && d.Feed == protocol.StoreFeed(u.o.Origin.Store) {
-		var list []ledger.Cursor
-		err := u.o.Driver.View(ctx, func(r ledger.Reader) (err error) {
-			list, err = Followed(r, u.o.Origin.Store)
-			return err
-		})
-		if err != nil {
+		if err := u.follow(ctx); err != nil {
 			return err
 		}
-		u.report(ctx, Follow{list})
 	}
 	u.o.Applied(d)
 	return nil
 }
 
-// MoveCursor carries out a Reset, and ends a Fetch: the cursor goes where it is
-// told, and a tail that was reached once stays reached.
-func MoveCursor(ctx context.Context, d ledger.Driver, c ledger.Cursor) Applied {
-	in := Applied{Feed: c.Feed}
-	in.Err = d.Update(ctx, func(tx ledger.Tx) error {
-		old, err := ledger.ReadCursor(tx, c.Feed)
-		if err != nil {
-			return err
-		}
-		c.Tail = old.Tail
-		in.Cursor = c
-		return ledger.WriteCursor(tx, c)
+// follow tells the engine which feeds the store record names.
+func (u *Uplink) follow(ctx context.Context) error {
+	var list []ledger.Cursor
+	err := u.o.Driver.View(ctx, func(r ledger.Reader) (err error) {
+		list, err = Followed(r, u.o.Origin.Store)
+		return err
+	})
+	if err == nil {
+		u.report(ctx, Follow{list})
+	}
+	return err
+}
+
+// ResetFeed carries out a Reset: the cursor goes where it is told, and a tail
+// that was reached once stays reached.
+func ResetFeed(ctx context.Context, d ledger.Driver, r Reset) Applied {
+	in := Applied{Feed: r.Feed}
+	in.Err = d.Update(ctx, func(tx ledger.Tx) (err error) {
+		in.Cursor, err = ledger.ResetFeed(tx, protocol.FeedPos{Feed: r.Feed, Epoch: r.Epoch, Offset: r.Offset})
+		return err
 	})
 	return in
 }

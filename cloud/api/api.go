@@ -46,6 +46,9 @@ type Deps struct {
 	// io.Closer.
 	Snapshot func(ctx context.Context, feed string) (body io.ReadSeeker, sha256 string, epoch, offset uint64, err error)
 
+	// Backup is a copy of the database, made for this call and closed after it.
+	Backup func(context.Context) (io.ReadSeekCloser, error)
+
 	// Ready tells why the hub cannot do its job; nil is ready.
 	Ready   func(context.Context) error
 	Metrics prometheus.Gatherer // nil has none

@@ -239,6 +239,20 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
+// TestBackup: a part of one backup must never be joined to a part of another.
+func TestBackup(t *testing.T) {
+	f := &fakeHub{}
+	r := httptest.NewRequest(http.MethodGet, "/v1/backup", nil)
+	r.Header.Set("Range", "bytes=9990-")
+	w := do(t, New(f.deps()), r)
+	if w.Code != http.StatusOK || !bytes.Equal(w.Body.Bytes(), snapshotBody) || w.Header().Get("Content-Length") != "10000" || w.Header().Get("Accept-Ranges") != "" {
+		t.Errorf("answered %d with %d bytes, %v", w.Code, w.Body.Len(), w.Header())
+	}
+	if f.open != 0 {
+		t.Error("the backup was not closed")
+	}
+}
+
 // TestForeignPagesAreRefused covers DNS rebinding and requests across sites.
 func TestForeignPagesAreRefused(t *testing.T) {
 	h := New((&fakeHub{}).deps())

@@ -23,6 +23,18 @@ type fakeHub struct {
 	err      error // of every function
 	rows     []any // of listings
 	failAt   int   // the row before which a listing fails, from 1
+	open     int   // backups that were not closed
+}
+
+// closing is a backup that counts that it is closed.
+type closing struct {
+	io.ReadSeeker
+	hub *fakeHub
+}
+
+func (c closing) Close() error {
+	c.hub.open--
+	return nil
 }
 
 // doc is a JSON document as the hub makes one.
@@ -131,6 +143,13 @@ func (f *fakeHub) deps() Deps {
 		Connect: func() Connect { return Connect{MQTTURL: "mqtt://127.0.0.1:1883", Epoch: "1", Protocol: 1} },
 		Snapshot: func(_ context.Context, feed string) (io.ReadSeeker, string, uint64, uint64, error) {
 			return bytes.NewReader(snapshotBody), strings.Repeat("a", 64), 7, 20000, f.note(feed)
+		},
+		Backup: func(context.Context) (io.ReadSeekCloser, error) {
+			if f.err != nil {
+				return nil, f.err
+			}
+			f.open++
+			return closing{bytes.NewReader(snapshotBody), f}, nil
 		},
 		Ready: func(context.Context) error { return f.err },
 		Fleet: func(_ context.Context, each func(web.Store)) error {

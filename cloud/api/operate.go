@@ -47,6 +47,30 @@ func (s *server) snapshot(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// backup sends a copy of the database. It cannot be resumed, because the next
+// copy would be of another moment; whoever gets fewer bytes than were announced
+// has none.
+func (s *server) backup(w http.ResponseWriter, r *http.Request) error {
+	body, err := s.deps.Backup(r.Context())
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	size, err := body.Seek(0, io.SeekEnd)
+	if err == nil {
+		_, err = body.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-Length", strconv.FormatInt(size, 10))
+	h.Set("Cache-Control", "no-store")
+	_, err = io.Copy(&patientWriter{w, s.patience(w)}, body)
+	return err
+}
+
 func (s *server) metrics(w http.ResponseWriter, r *http.Request) error {
 	s.gather.ServeHTTP(w, r)
 	return nil

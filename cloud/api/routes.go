@@ -54,6 +54,7 @@ func (s *server) routes() []route {
 		{"GET", "/v1/agents", operator, noBody, page, s.agents},
 		{"GET", "/v1/exceptions", operator, noBody, []string{"state", "limit", "after"}, s.exceptions},
 		{"GET", "/v1/status", operator, noBody, none, s.status},
+		{"GET", "/v1/backup", operator, noBody, none, s.backup},
 
 		{"GET", "/metrics", anyone, noBody, nil, s.metrics},
 		{"GET", "/healthz", anyone, noBody, nil, s.healthz},

@@ -18,11 +18,18 @@ import (
 type agentRow struct {
 	Agent    protocol.AgentID `json:"agent"`
 	Store    protocol.StoreID `json:"store"`
-	Inc      string           `json:"inc"` // the stream that it writes
+	Inc      string           `json:"inc"`               // the stream that it writes
+	Earlier  []string         `json:"earlier,omitempty"` // streams that it wrote before
 	Build    string           `json:"build"`
 	Protocol uint32           `json:"protocol"`
 	SeenMs   int64            `json:"seen_ms"`
 	CaughtMs int64            `json:"caught_ms"` // when the hub last had all that the agent told of; 0: never
+}
+
+// writes tells whether a stream is known to be the agent's; no event of it need
+// have come.
+func (row *agentRow) writes(inc protocol.Inc) bool {
+	return row.Inc == inc.String() || slices.Contains(row.Earlier, inc.String())
 }
 
 // offlineAfter is how long an agent may be silent before it counts as offline:
@@ -43,6 +50,7 @@ type Presence struct {
 	// CaughtUpAt is when the hub's cursor last equalled what the agent
 	// reported; zero means never. It survives a restart of the hub.
 	CaughtUpAt time.Time
+	inc        string // the stream that LastSeq is of
 }
 
 // presence lists every agent that ever said hello.
@@ -52,11 +60,12 @@ func (h *Hub) presence() map[protocol.AgentID]Presence {
 	now := h.mono()
 	all := make(map[protocol.AgentID]Presence, len(h.agents))
 	for id, row := range h.agents {
-		p := Presence{Agent: id, Store: row.Store, Build: row.Build, Protocol: row.Protocol, Link: "offline", LastSeen: time.UnixMilli(row.SeenMs).UTC(), Disk: "ok"}
+		p := Presence{Agent: id, Store: row.Store, Build: row.Build, Protocol: row.Protocol, Link: "offline", inc: row.Inc, LastSeen: time.UnixMilli(row.SeenMs).UTC(), Disk: "ok"}
 		if row.CaughtMs > 0 {
 			p.CaughtUpAt = time.UnixMilli(row.CaughtMs).UTC()
 		}
-		if s := h.sessions[id]; s != nil {
+		if s := h.latest(id); s != nil {
+			p.inc = s.origin.Inc.String()
 			p.LastSeen, p.LastSeq, p.ClockOffsetMs, p.Disk = s.seenAt, s.lastSeq, s.clockOffsetMs, s.disk
 			if s.caughtUpAt.After(p.CaughtUpAt) {
 				p.CaughtUpAt = s.caughtUpAt
@@ -92,7 +101,10 @@ func (h *Hub) register(ctx context.Context, row agentRow) error {
 	h.mu.Lock()
 	old := h.agents[row.Agent]
 	if old != nil {
-		row.CaughtMs = old.CaughtMs
+		row.CaughtMs, row.Earlier = old.CaughtMs, old.Earlier
+		if old.Inc != row.Inc {
+			row.Earlier = slices.DeleteFunc(append(slices.Clone(old.Earlier), old.Inc), func(inc string) bool { return inc == row.Inc })
+		}
 	}
 	h.mu.Unlock()
 	if old == nil || old.Inc != row.Inc || old.Build != row.Build {
@@ -125,9 +137,9 @@ func (h *Hub) saveSeen(ctx context.Context) error {
 	}
 	h.seenSaved = h.mono()
 	var rows []agentRow
-	for id, s := range h.sessions {
-		row := h.agents[id]
-		if row == nil || s.seenAt.UnixMilli() == row.SeenMs {
+	for id := range h.sessions {
+		s, row := h.latest(id), h.agents[id]
+		if s == nil || row == nil || s.seenAt.UnixMilli() == row.SeenMs {
 			continue
 		}
 		row.SeenMs = s.seenAt.UnixMilli()

@@ -36,11 +36,11 @@ func mayFollow(o protocol.Origin, feed protocol.FeedID) bool {
 }
 
 // verdicts answers the cursors of a Hello.
-func (h *Hub) verdicts(ctx context.Context, s *session, feeds []protocol.FeedPos) ([]protocol.FeedVerdict, error) {
+func (h *Hub) verdicts(ctx context.Context, s *session, m *protocol.Hello) ([]protocol.FeedVerdict, error) {
 	var list []protocol.FeedVerdict
 	err := h.view(ctx, func(r ledger.Reader) error {
 		list = list[:0]
-		for _, p := range feeds {
+		for _, p := range m.Feeds {
 			if !mayFollow(s.origin, p.Feed) {
 				continue
 			}
@@ -48,10 +48,15 @@ func (h *Hub) verdicts(ctx context.Context, s *session, feeds []protocol.FeedPos
 			if err != nil {
 				return err
 			}
-			v := protocol.FeedVerdict{Feed: p.Feed, Epoch: h.epoch, Head: head, Verdict: protocol.VerdictTail}
+			v := protocol.FeedVerdict{Feed: p.Feed, Epoch: h.Epoch(), Head: head, Verdict: protocol.VerdictTail}
 			peer := p.Feed == protocol.PeerFeed(s.origin.Store)
-			stale := p.Offset > 0 && p.Epoch != h.epoch || p.Offset > head
-			if stale || !peer && head-min(p.Offset, head) > resyncBehind {
+			stale := p.Offset > 0 && p.Epoch != h.Epoch() || p.Offset > head
+			if peer && (stale || p.Offset == 0) {
+				if v.From, err = covered(r, m); err != nil {
+					return err
+				}
+			}
+			if stale || v.From > 0 || !peer && head-min(p.Offset, head) > resyncBehind {
 				v.Verdict = protocol.VerdictResync
 			} else {
 				s.feeds[p.Feed] = &follower{cursor: p.Offset, sent: p.Offset, credit: creditDefault}
@@ -63,12 +68,22 @@ func (h *Hub) verdicts(ctx context.Context, s *session, feeds []protocol.FeedPos
 	return list, err
 }
 
+// covered is how far the store's event feed holds nothing but what the agent
+// says that it holds. An agent that lists no streams is taken to hold nothing.
+func covered(r ledger.Reader, m *protocol.Hello) (uint64, error) {
+	if len(m.Streams) == 0 {
+		return 0, nil
+	}
+	own := protocol.StreamHead{Agent: m.Agent, Inc: m.Inc, Seq: m.LastSeq, Hash: m.LastHash}
+	return ledger.CoveredUpto(r, m.Store, append([]protocol.StreamHead{own}, m.Streams...))
+}
+
 // dack takes a cursor and sends what follows it. The same cursor twice, as well
 // as Again, means that what was sent did not arrive.
 func (h *Hub) dack(ctx context.Context, t protocol.Topic, m *protocol.Dack) error {
 	h.mu.Lock()
 	s, err := h.alive(t, m.Session)
-	if err != nil || !mayFollow(s.origin, m.Feed) || m.Epoch != h.epoch && m.Offset > 0 {
+	if err != nil || !mayFollow(s.origin, m.Feed) || m.Epoch != h.Epoch() && m.Offset > 0 {
 		h.mu.Unlock()
 		h.rebuff(t, m.Session)
 		return nil
@@ -114,7 +129,7 @@ func (h *Hub) pump(ctx context.Context, s *session, feed protocol.FeedID) error 
 		h.mu.Unlock()
 		var d *protocol.Delta
 		err := h.view(ctx, func(r ledger.Reader) (err error) {
-			d, err = ledger.ReadDelta(r, feed, h.epoch, from)
+			d, err = ledger.ReadDelta(r, feed, h.Epoch(), from)
 			return err
 		})
 		if err != nil {
@@ -149,7 +164,7 @@ func (h *Hub) heads(feeds []protocol.FeedID) ([]protocol.FeedPos, error) {
 			if err != nil {
 				return err
 			}
-			list = append(list, protocol.FeedPos{Feed: f, Epoch: h.epoch, Offset: head})
+			list = append(list, protocol.FeedPos{Feed: f, Epoch: h.Epoch(), Offset: head})
 		}
 		return nil
 	})
@@ -187,7 +202,7 @@ func (h *Hub) announceFeed(ctx context.Context, feed protocol.FeedID, g ledger.G
 		}
 		var d *protocol.Delta
 		err := h.view(ctx, func(r ledger.Reader) (err error) {
-			d, err = ledger.ReadDelta(r, feed, h.epoch, from)
+			d, err = ledger.ReadDelta(r, feed, h.Epoch(), from)
 			return err
 		})
 		if err != nil || d.Upto == from {
@@ -195,7 +210,7 @@ func (h *Hub) announceFeed(ctx context.Context, feed protocol.FeedID, g ledger.G
 		}
 		h.post(protocol.TopicFeed(feed), d)
 		h.mu.Lock()
-		for _, s := range h.sessions {
+		for s := range h.everySession() {
 			if f := s.feeds[feed]; f != nil && f.sent == d.After {
 				f.sent = d.Upto
 			}
@@ -210,7 +225,7 @@ func (h *Hub) announceFeed(ctx context.Context, feed protocol.FeedID, g ledger.G
 func (h *Hub) followed(feed protocol.FeedID) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, s := range h.sessions {
+	for s := range h.everySession() {
 		if s.online && s.feeds[feed] != nil {
 			return true
 		}

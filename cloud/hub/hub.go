@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"counterpart/protocol"
@@ -31,7 +32,11 @@ type Options struct {
 	// Send hands a payload to the broker. It may lose it and must not block
 	// for long.
 	Send func(topic string, payload []byte, retain bool)
-	Log  *slog.Logger
+	// Committed is told after each commit how far a stream has come, for the
+	// second copy, which answers with Copied. It must not block. Nil means that
+	// there is none: what is acknowledged counts as safe.
+	Committed func(o protocol.Origin, upto protocol.Seq)
+	Log       *slog.Logger
 }
 
 // Hub is safe for concurrent use.
@@ -43,11 +48,16 @@ type Hub struct {
 	random   func([]byte)
 	send     func(topic string, payload []byte, retain bool)
 	log      *slog.Logger
-	epoch    uint64
+	identity Identity
+	epoch    atomic.Uint64
+	secret   []byte // marks the hub's own streams as its own
 	boot     uint32
+	safety   safety // has a lock of its own
 
 	mu        sync.Mutex
-	sessions  map[protocol.AgentID]*session
+	sessions  map[protocol.AgentID][]*session
+	twins     map[protocol.AgentID]twins
+	newTwins  bool // twins holds some that are not yet written down
 	agents    map[protocol.AgentID]*agentRow
 	streams   map[protocol.StoreID]protocol.Inc // the hub's own, by store
 	changed   chan struct{}
@@ -63,33 +73,46 @@ type Hub struct {
 func New(ctx context.Context, o Options) (*Hub, error) {
 	h := &Hub{
 		driver: o.Driver, currency: o.Currency, now: o.Now, mono: o.Mono, random: o.Random, send: o.Send, log: o.Log,
-		sessions: map[protocol.AgentID]*session{},
+		sessions: map[protocol.AgentID][]*session{},
+		twins:    map[protocol.AgentID]twins{},
 		agents:   map[protocol.AgentID]*agentRow{},
 		streams:  map[protocol.StoreID]protocol.Inc{},
 		changed:  make(chan struct{}),
+		safety:   safety{committed: o.Committed, copied: map[protocol.Inc]protocol.Seq{}},
 	}
 	err := o.Driver.Update(ctx, func(tx ledger.Tx) error {
 		var err error
-		if h.epoch, err = counter(tx, "epoch"); err != nil {
+		if h.identity, err = identify(tx, h.random); err != nil {
+			return err
+		}
+		epoch, err := counter(tx, noteEpoch)
+		if err != nil {
+			return err
+		}
+		if h.secret, err = secret(tx, h.random); err != nil {
 			return err
 		}
 		boot, err := counter(tx, "boot")
 		if err != nil {
 			return err
 		}
-		if h.epoch == 0 {
+		if epoch == 0 {
 			// Two databases of one chain must not share an epoch, or cursors
 			// of the first would be taken for cursors of the second.
-			h.epoch = uint64(max(h.now().Unix(), 1))
+			epoch = uint64(max(h.now().Unix(), 1))
 		}
+		h.epoch.Store(epoch)
 		h.boot = uint32(boot + 1)
-		if err := setCounter(tx, "epoch", h.epoch); err != nil {
+		if err := setCounter(tx, noteEpoch, epoch); err != nil {
 			return err
 		}
 		return setCounter(tx, "boot", boot+1)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open hub: %w", err)
+	}
+	if err := h.loadTwins(ctx); err != nil {
+		return nil, err
 	}
 	return h, h.loadAgents(ctx)
 }
@@ -108,7 +131,10 @@ func setCounter(tx ledger.Tx, name string, v uint64) error {
 
 // Epoch names this life of the database; it grows when the database was
 // restored from an older copy.
-func (h *Hub) Epoch() uint64 { return h.epoch }
+func (h *Hub) Epoch() uint64 { return h.epoch.Load() }
+
+// Identity names the database.
+func (h *Hub) Identity() Identity { return h.identity }
 
 func (h *Hub) view(ctx context.Context, fn func(ledger.Reader) error) error {
 	return h.driver.View(ctx, fn)
@@ -149,6 +175,7 @@ func (h *Hub) act(ctx context.Context, store protocol.StoreID, build func(tx led
 	if err != nil {
 		return res, err
 	}
+	h.safety.note(origin, res.Stream.Seq)
 	return res, h.announce(ctx, grown)
 }
 
@@ -159,10 +186,9 @@ func (h *Hub) ownStream(ctx context.Context, store protocol.StoreID) (protocol.I
 	if inc, ok := h.streams[store]; ok {
 		return inc, nil
 	}
-	var inc protocol.Inc
-	h.random(inc[:])
+	inc := h.newOwnInc(store)
 	err := h.driver.Update(ctx, func(tx ledger.Tx) error {
-		name := []string{"own-stream", string(store)}
+		name := []string{noteOwnStream, string(store)}
 		b, err := ledger.Note(tx, name...)
 		if err != nil {
 			return err

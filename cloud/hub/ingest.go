@@ -57,6 +57,9 @@ func (h *Hub) Receive(ctx context.Context, list []Inbound) error {
 	if err := flush(); err != nil {
 		return err
 	}
+	if err := h.saveTwins(ctx); err != nil && protocol.CodeOf(err) != protocol.DiskFull {
+		return err
+	}
 	if err := h.saveSeen(ctx); protocol.CodeOf(err) != protocol.DiskFull {
 		return err
 	}
@@ -68,7 +71,7 @@ func (h *Hub) handle(ctx context.Context, t protocol.Topic, m protocol.Message) 
 	case *protocol.Hello:
 		return h.hello(ctx, t, m)
 	case *protocol.Beat:
-		return h.beat(t, m)
+		return h.beat(ctx, t, m)
 	case *protocol.Dack:
 		return h.dack(ctx, t, m)
 	}
@@ -80,6 +83,7 @@ type incoming struct {
 	topic   protocol.Topic
 	batch   *protocol.Batch
 	session *session
+	origin  protocol.Origin // whose stream it is: the session's, or one that it carries
 	records []protocol.Record
 	res     ledger.Result
 	offset  uint64 // of the store's event feed, after this batch
@@ -129,7 +133,10 @@ func (h *Hub) ingest(ctx context.Context, run []*incoming) error {
 	}
 	grown := map[protocol.FeedID]ledger.Growth{}
 	for i, in := range ready {
-		if in.err == nil && in.res.Applied > 0 && h.shared(in.session) {
+		if in.err == nil && in.res.Applied > 0 {
+			h.safety.note(in.origin, in.res.Stream.Seq)
+		}
+		if in.err == nil && in.res.Applied > 0 && (in.carried() || h.shared(in.session)) {
 			feed := protocol.PeerFeed(in.session.origin.Store)
 			grown[feed] = grown[feed].Join(ledger.Growth{Before: in.offset - uint64(in.res.Applied), Head: in.offset})
 		}
@@ -142,7 +149,7 @@ func (h *Hub) ingest(ctx context.Context, run []*incoming) error {
 // cumulative acknowledgement is enough.
 func lastOf(rest []*incoming, in *incoming) bool {
 	for _, other := range rest[1:] {
-		if other.session == in.session && other.err == nil {
+		if other.session == in.session && other.origin == in.origin && other.err == nil {
 			return false
 		}
 	}
@@ -155,11 +162,19 @@ func (h *Hub) open(in *incoming) bool {
 	h.mu.Lock()
 	s, err := h.alive(in.topic, b.Session)
 	h.mu.Unlock()
-	if err != nil || s.origin.Inc != b.Inc {
+	if err != nil {
 		h.rebuff(in.topic, b.Session)
 		return false
 	}
-	in.session = s
+	in.session, in.origin = s, s.origin
+	if b.Inc != s.origin.Inc {
+		carried, ok := s.carries[b.Inc]
+		if !ok {
+			h.rebuff(in.topic, b.Session)
+			return false
+		}
+		in.origin = carried
+	}
 	if protocol.FrameChecksum(b.Frame) == b.Checksum {
 		in.records, err = protocol.DecodeFrame(b.Frame, b.Count)
 	} else {
@@ -167,7 +182,7 @@ func (h *Hub) open(in *incoming) bool {
 	}
 	if err != nil {
 		h.log.Warn("frame refused", "agent", in.topic.Agent, "first", b.FirstSeq, "error", err)
-		h.post(s.down, &protocol.Nack{Session: s.id, Inc: b.Inc, Want: s.cursor + 1, Reason: "frame"})
+		h.post(s.down, &protocol.Nack{Session: s.id, Inc: b.Inc, Want: h.want(in), Reason: protocol.NackFrame})
 		return false
 	}
 	return true
@@ -182,7 +197,7 @@ func (in *incoming) apply(tx ledger.Tx) (err error) {
 		}
 	}()
 	in.err, in.res, in.offset = nil, ledger.Result{}, 0
-	o := in.session.origin
+	o := in.origin
 	res, err := ledger.Apply(tx, ledger.Batch{Origin: o, First: in.batch.FirstSeq, Prev: in.batch.PrevHash, Records: in.records})
 	in.res = res
 	var gap *ledger.GapError
@@ -210,10 +225,14 @@ func (h *Hub) shared(s *session) bool {
 // answer acknowledges a batch after its commit, or says what is wanted.
 func (h *Hub) answer(in *incoming, last bool) {
 	s := in.session
+	if in.carried() {
+		h.answerCarried(in, last)
+		return
+	}
 	if errors.Is(in.err, ledger.ErrChain) {
 		h.log.Warn("events of another history refused", "agent", in.topic.Agent, "first", in.batch.FirstSeq)
 		h.post(s.down, &protocol.Fence{
-			Session: s.id, Reason: protocol.DuplicateIdentity, Action: protocol.FenceRetry, RetryAfterMs: uint32(retryRefused.Milliseconds()),
+			Session: s.id, Reason: protocol.DuplicateIdentity, Action: protocol.FenceRetry, RetryAfterMs: uint32(retryRefused.Milliseconds()), Fork: true,
 			Message: "The hub holds other events under these numbers. The store sells on and keeps everything. Two machines may be using one identity: stop the copy.",
 		})
 		return
@@ -225,7 +244,7 @@ func (h *Hub) answer(in *incoming, last bool) {
 		s.nackedWant = gap.Want
 		h.mu.Unlock()
 		if !told {
-			h.post(s.down, &protocol.Nack{Session: s.id, Inc: in.batch.Inc, Want: gap.Want, Reason: "gap"})
+			h.post(s.down, &protocol.Nack{Session: s.id, Inc: in.batch.Inc, Want: gap.Want, Reason: protocol.NackGap})
 		}
 		return
 	}
@@ -243,11 +262,51 @@ func (h *Hub) answer(in *incoming, last bool) {
 	if !last {
 		return
 	}
-	ack := &protocol.Ack{Session: s.id, Inc: in.batch.Inc, Seq: in.res.Stream.Seq, Hash: in.res.Stream.Hash, Safe: in.res.Stream.Seq, Credit: windowBatches}
+	ack := &protocol.Ack{Session: s.id, Inc: in.batch.Inc, Seq: in.res.Stream.Seq, Hash: in.res.Stream.Hash, Safe: h.safety.safe(in.batch.Inc, in.res.Stream.Seq), Credit: windowBatches}
 	if s.ownUpto > 0 {
-		ack.Own = &protocol.OwnRun{Feed: protocol.PeerFeed(s.origin.Store), Epoch: h.epoch, After: s.ownAfter, Upto: s.ownUpto}
+		ack.Own = &protocol.OwnRun{Feed: protocol.PeerFeed(s.origin.Store), Epoch: h.Epoch(), After: s.ownAfter, Upto: s.ownUpto}
 	}
 	h.post(s.down, ack)
+}
+
+// carried tells whether the batch is of another stream than the sender's own.
+func (in *incoming) carried() bool { return in.origin != in.session.origin }
+
+// want is the next event of the batch's stream.
+func (h *Hub) want(in *incoming) protocol.Seq {
+	if !in.carried() {
+		return in.session.cursor + 1
+	}
+	here, err := h.streamOf(in.origin)
+	if err != nil {
+		h.log.Error("stream not read", "agent", in.origin.Agent, "error", err)
+		return in.batch.FirstSeq
+	}
+	return here.Seq + 1
+}
+
+func (h *Hub) streamOf(o protocol.Origin) (s ledger.Stream, err error) {
+	err = h.view(context.Background(), func(r ledger.Reader) error {
+		s, err = ledger.ReadStream(r, o)
+		return err
+	})
+	return s, err
+}
+
+// answerCarried answers for a stream that the sender carries for another. What
+// does not fit is no fault of the sender's.
+func (h *Hub) answerCarried(in *incoming, last bool) {
+	s, inc := in.session, in.origin.Inc
+	var gap *ledger.GapError
+	switch {
+	case errors.Is(in.err, ledger.ErrChain):
+		h.log.Warn("carried events are of another history", "agent", in.origin.Agent, "inc", inc, "first", in.batch.FirstSeq)
+		h.post(s.down, &protocol.Nack{Session: s.id, Inc: inc, Reason: protocol.NackChain})
+	case errors.As(in.err, &gap):
+		h.post(s.down, &protocol.Nack{Session: s.id, Inc: inc, Want: gap.Want, Reason: protocol.NackGap})
+	case last:
+		h.post(s.down, &protocol.Ack{Session: s.id, Inc: inc, Seq: in.res.Stream.Seq, Hash: in.res.Stream.Hash, Safe: h.safety.safe(inc, in.res.Stream.Seq), Credit: windowBatches})
+	}
 }
 
 // noteOwnRun lengthens the stretch of the store's event feed that holds this
@@ -264,7 +323,7 @@ func (s *session) noteOwnRun(upto, events uint64) {
 
 func (h *Hub) sharedLocked(s *session) bool {
 	feed := protocol.PeerFeed(s.origin.Store)
-	for _, other := range h.sessions {
+	for other := range h.everySession() {
 		if other != s && other.online && other.feeds[feed] != nil {
 			return true
 		}

@@ -35,6 +35,7 @@ func (h *Hub) Exceptions(ctx context.Context, state string, p Page) (List[Except
 		}
 		ids := make(map[string]*ledger.Exception, len(all))
 		order := make([]string, 0, len(all))
+		twins := map[string]ExceptionDocument{}
 		for i := range all {
 			id := all[i].ID()
 			ids[id] = &all[i]
@@ -42,8 +43,18 @@ func (h *Hub) Exceptions(ctx context.Context, state string, p Page) (List[Except
 				order = append(order, id)
 			}
 		}
+		for _, doc := range h.twinDocuments() {
+			if doc.ID > p.After {
+				twins[doc.ID] = doc
+				order = append(order, doc.ID)
+			}
+		}
 		slices.Sort(order)
 		for _, id := range order[:min(len(order), p.Limit+1)] {
+			if doc, ok := twins[id]; ok {
+				rows = append(rows, doc)
+				continue
+			}
 			doc, err := exceptionDocument(r, id, ids[id])
 			if err != nil {
 				return err

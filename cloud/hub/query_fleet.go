@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
@@ -212,6 +213,9 @@ func (h *Hub) Agents(ctx context.Context, p Page) (List[AgentDocument], error) {
 				return err
 			}
 			doc := c.agentDocument(at.agent, at.store, streams[at])
+			for i, s := range streams[at] {
+				doc.Streams[i].SafeSeq = h.safety.safe(s.Origin.Inc, s.Seq)
+			}
 			doc.Primary = store != nil && store.Primary == at.agent
 			rows = append(rows, doc)
 		}
@@ -234,7 +238,7 @@ func (c *connections) agentDocument(agent protocol.AgentID, store protocol.Store
 	}
 	for _, s := range streams {
 		doc.Streams = append(doc.Streams, StreamDocument{
-			Inc: s.Origin.Inc.String(), Seq: s.Seq, Hash: s.Head().String(), SafeSeq: s.Seq, Closed: s.Closed, Gaps: []GapDocument{},
+			Inc: s.Origin.Inc.String(), Seq: s.Seq, Hash: s.Head().String(), Closed: s.Closed, Gaps: []GapDocument{},
 		})
 	}
 	return doc
@@ -254,6 +258,15 @@ type StatusDocument struct {
 	Events      uint64 `json:"events"`
 	DeadLetters int    `json:"dead_letters"`
 	Gaps        int    `json:"gaps"`
+	// SecondCopy is left out where there is none.
+	SecondCopy *SecondCopyDocument `json:"second_copy,omitempty"`
+}
+
+// SecondCopyDocument is how the second copy follows.
+type SecondCopyDocument struct {
+	Behind  uint64  `json:"behind"`  // events that are committed and not safe yet
+	Problem *string `json:"problem"` // why it does not follow
+	Since   *string `json:"since"`   // since when
 }
 
 // Deployment is what the hub's core does not know about itself.
@@ -261,11 +274,32 @@ type Deployment struct {
 	Version  string
 	Database string // bolt or postgres
 	SafeMode string // ack, backup or replica
+	// SecondCopy is nil where there is none.
+	SecondCopy *SecondCopyState
+}
+
+// SecondCopyState is how the second copy is.
+type SecondCopyState struct {
+	Behind  uint64
+	Problem error // nil: it follows
+	Since   time.Time
+}
+
+func (s *SecondCopyState) document() *SecondCopyDocument {
+	if s == nil {
+		return nil
+	}
+	doc := &SecondCopyDocument{Behind: s.Behind}
+	if s.Problem != nil {
+		text := s.Problem.Error()
+		doc.Problem, doc.Since = &text, timeText(s.Since)
+	}
+	return doc
 }
 
 // Status counts what the hub holds.
 func (h *Hub) Status(ctx context.Context, d Deployment) (StatusDocument, error) {
-	doc := StatusDocument{Version: d.Version, Protocol: protocol.Version, Epoch: strconv.FormatUint(h.epoch, 10), Database: d.Database, SafeMode: d.SafeMode}
+	doc := StatusDocument{Version: d.Version, Protocol: protocol.Version, Epoch: strconv.FormatUint(h.Epoch(), 10), Database: d.Database, SafeMode: d.SafeMode, SecondCopy: d.SecondCopy.document()}
 	agents := map[protocol.AgentID]bool{}
 	for id, p := range h.presence() {
 		agents[id] = true

@@ -35,10 +35,8 @@ type connections struct {
 
 func (h *Hub) connections() connections {
 	c := connections{now: h.now(), agents: h.presence(), writing: map[protocol.AgentID]string{}}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for id, row := range h.agents {
-		c.writing[id] = row.Inc
+	for id, p := range c.agents {
+		c.writing[id] = p.inc
 	}
 	return c
 }

@@ -129,7 +129,7 @@ func (p *salesPage) receipt(r ledger.Reader, seq protocol.Seq, record protocol.R
 		return nil, nil
 	}
 	whole := again.Record.AppendTo(nil)
-	original, ok, err := ledger.ReadEvent(r, again.ID)
+	original, ok, err := ledger.ReadRecord(r, again.ID)
 	if err != nil || ok && bytes.Equal(original.AppendTo(nil), whole) {
 		return nil, err
 	}
@@ -217,7 +217,7 @@ func findEvent(r ledger.Reader, receipt *ledger.Receipt) (*loggedSale, error) {
 		if s.Origin.Inc != receipt.Event.Inc {
 			continue
 		}
-		record, ok, err := ledger.ReadEvent(r, receipt.Event)
+		record, ok, err := ledger.ReadRecord(r, receipt.Event)
 		if err != nil {
 			return nil, err
 		}

@@ -57,9 +57,9 @@ func seen(h *Hub, o protocol.Origin, link string, at, caughtUp time.Time, last p
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.agents[o.Agent] = &agentRow{Agent: o.Agent, Store: o.Store, Inc: o.Inc.String(), Build: "1.0.0", Protocol: 1, SeenMs: at.UnixMilli()}
-	h.sessions[o.Agent] = &session{
+	h.setSession(&session{
 		origin: o, online: link == linkOnline, fenced: link == linkFenced, seen: h.mono(), seenAt: at, lastSeq: last, disk: "ok", caughtUpAt: caughtUp,
-	}
+	})
 }
 
 func receiptOf(kind protocol.SaleType, n uint64, date string, quantity protocol.Quantity, original protocol.ReceiptNo) *protocol.Event {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"counterpart/protocol"
@@ -19,6 +20,7 @@ type session struct {
 	down          string // the agent's topic
 	online        bool
 	fenced        bool
+	opened        time.Duration // running time of the Hello
 	seen          time.Duration // running time of the last sign of life
 	seenAt        time.Time
 	lastSeq       protocol.Seq
@@ -34,6 +36,10 @@ type session struct {
 	boots             []bootSeen
 	nonce             uint64
 	welcome           *protocol.Welcome
+	// carries are streams of others that the agent sends on their behalf.
+	carries map[protocol.Inc]protocol.Origin
+	// safeNews says that safe was raised and told since the last Beat.
+	safeNews bool
 }
 
 // bootSeen is a start of the agent's process and when it first said hello.
@@ -58,6 +64,9 @@ func (h *Hub) hello(ctx context.Context, t protocol.Topic, m *protocol.Hello) er
 		h.post(s.down, s.welcome)
 		return nil
 	}
+	if err := h.compareEpochs(ctx, m, origin); err != nil {
+		return err
+	}
 	stream, refusal, err := h.admit(ctx, t, m, origin)
 	if err != nil {
 		return err
@@ -75,24 +84,28 @@ func (h *Hub) hello(ctx context.Context, t protocol.Topic, m *protocol.Hello) er
 		return err
 	}
 	s := &session{
-		nonce: m.Nonce, origin: origin, bootID: m.BootID, down: protocol.TopicDown(m.Store, m.Agent), online: true, seen: h.mono(), seenAt: now,
+		nonce: m.Nonce, origin: origin, bootID: m.BootID, down: protocol.TopicDown(m.Store, m.Agent), online: true, opened: h.mono(), seen: h.mono(), seenAt: now,
 		lastSeq: m.LastSeq, clockOffsetMs: m.Clock.WallMs - now.UnixMilli(), disk: m.DiskState, cursor: stream.Seq, feeds: map[protocol.FeedID]*follower{},
 	}
 	h.random(s.id[:])
-	verdicts, err := h.verdicts(ctx, s, m.Feeds)
+	verdicts, err := h.verdicts(ctx, s, m)
+	if err != nil {
+		return err
+	}
+	wants, err := h.wants(ctx, s, m)
 	if err != nil {
 		return err
 	}
 	h.mu.Lock()
-	if old := h.sessions[m.Agent]; old != nil {
+	if old := h.sessionOf(m.Agent, m.Inc); old != nil {
 		s.boots, s.caughtUpAt = old.boots, old.caughtUpAt
 	}
 	s.boots = appendBoot(s.boots, m.BootID, s.seen)
 	s.noteCaughtUp(now)
-	h.sessions[m.Agent] = s
+	h.setSession(s)
 	s.welcome = &protocol.Welcome{
-		Nonce: m.Nonce, Epoch: h.epoch, Session: s.id, HubTimeMs: now.UnixMilli(), CursorSeq: stream.Seq, CursorHash: stream.Head(),
-		Safe: stream.Seq, Window: windowBatches, StartAfterMs: h.startAfter(now), Feeds: verdicts,
+		Nonce: m.Nonce, Epoch: h.Epoch(), Session: s.id, HubTimeMs: now.UnixMilli(), CursorSeq: stream.Seq, CursorHash: stream.Head(),
+		Safe: h.safety.safe(m.Inc, stream.Seq), Window: windowBatches, StartAfterMs: h.startAfter(now), Feeds: verdicts, Wants: wants,
 	}
 	h.notify()
 	h.mu.Unlock()
@@ -106,7 +119,7 @@ func (h *Hub) hello(ctx context.Context, t protocol.Topic, m *protocol.Hello) er
 func (h *Hub) repeated(o protocol.Origin, m *protocol.Hello) *session {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := h.sessions[m.Agent]
+	s := h.sessionOf(m.Agent, m.Inc)
 	if s == nil || s.nonce != m.Nonce || s.bootID != m.BootID || s.origin != o || s.cursor != s.welcome.CursorSeq {
 		return nil
 	}
@@ -137,30 +150,60 @@ func (h *Hub) admit(ctx context.Context, t protocol.Topic, m *protocol.Hello, or
 	if store == nil {
 		return info, fence(protocol.UnknownStore, retryUnknownStore, "The hub does not know store %s. Nothing is lost. Import the store at the hub, or correct --store.", m.Store), nil
 	}
-	h.mu.Lock()
-	row, old := h.agents[m.Agent], h.sessions[m.Agent]
-	alternating := old != nil && alternations(old.boots, m.BootID, h.mono()) >= alternationsMax
-	h.mu.Unlock()
-	if row != nil && (row.Store != m.Store || row.Inc != m.Inc.String()) || alternating {
-		return info, duplicate(m), nil
-	}
 	for _, k := range known {
 		if k.Origin.Inc == m.Inc {
 			info.Stream = k.Stream
 		}
 	}
-	if m.LastSeq < info.Seq || m.LastSeq == info.Seq && m.LastHash != info.Head() {
-		return info, duplicate(m), nil
+	return info, h.judge(m, info), nil
+}
+
+// judge decides whether the stream of a Hello may be written by who says it.
+func (h *Hub) judge(m *protocol.Hello, info ledger.StreamInfo) *protocol.Fence {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	row, old := h.agents[m.Agent], h.sessionOf(m.Agent, m.Inc)
+	switch {
+	case row != nil && row.Store != m.Store:
+		return fence(protocol.DuplicateIdentity, retryRefused, "Agent %s belongs to store %s at the hub. This machine sells on and keeps what it sold. Give it an agent name of its own.", m.Agent, row.Store)
+	case row != nil && m.ForkCause == "" && info.Seq == 0 && !row.writes(m.Inc):
+		return fence(protocol.DuplicateIdentity, retryRefused, "Agent %s of store %s is registered with other data than this machine holds. Both keep what they sold. If that machine is lost, prepare this one with the command replace; else give it an agent name of its own.", m.Agent, m.Store)
+	case m.LastSeq < info.Seq || m.LastSeq == info.Seq && m.LastHash != info.Head():
+		return forked(m)
+	case old != nil && alternations(old.boots, m.BootID, h.mono()) >= alternationsMax:
+		h.addTwins(info.Origin, m.Inc)
+		return forked(m)
 	}
-	return info, nil, nil
+	return nil
+}
+
+// forked asks a machine whose log is not the one that the hub knows to go on in
+// a new stream.
+func forked(m *protocol.Hello) *protocol.Fence {
+	f := fence(protocol.DuplicateIdentity, retryRefused, "The hub holds other events of agent %s than this machine does: it was restored, or its disk was copied. It sells on, and its log goes on as a new one. Nothing is lost.", m.Agent)
+	f.Fork = true
+	return f
+}
+
+// compareEpochs finds out that the database was replaced by an older copy: an
+// agent was told more than it holds, in what claims to be the same epoch.
+func (h *Hub) compareEpochs(ctx context.Context, m *protocol.Hello, o protocol.Origin) error {
+	if m.AckedSeq == 0 || m.SeenEpoch < h.Epoch() {
+		return nil
+	}
+	var here ledger.Stream
+	err := h.view(ctx, func(r ledger.Reader) (err error) {
+		here, err = ledger.ReadStream(r, o)
+		return err
+	})
+	if err != nil || m.SeenEpoch == h.Epoch() && m.AckedSeq <= here.Seq {
+		return err
+	}
+	return h.renew(ctx, m.SeenEpoch)
 }
 
 func fence(reason protocol.Code, retry time.Duration, format string, args ...any) *protocol.Fence {
 	return &protocol.Fence{Reason: reason, Message: fmt.Sprintf(format, args...), Action: protocol.FenceRetry, RetryAfterMs: uint32(retry.Milliseconds())}
-}
-
-func duplicate(m *protocol.Hello) *protocol.Fence {
-	return fence(protocol.DuplicateIdentity, retryRefused, "Agent %s of store %s is registered with other data than this machine holds. Both go on selling and keep what they sold. Stop the copy, or give this machine an agent name of its own.", m.Agent, m.Store)
 }
 
 // appendBoot notes which start of the process speaks, the latest last.
@@ -201,7 +244,7 @@ func alternations(boots []bootSeen, next uint64, now time.Duration) int {
 func (h *Hub) markFenced(t protocol.Topic, m *protocol.Hello, f *protocol.Fence) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if s := h.sessions[t.Agent]; s != nil && s.bootID == m.BootID && f.Reason == protocol.DuplicateIdentity {
+	if s := h.sessionOf(t.Agent, m.Inc); s != nil && s.bootID == m.BootID && f.Reason == protocol.DuplicateIdentity {
 		s.fenced = true
 		h.notify()
 	}
@@ -228,10 +271,12 @@ var errStaleSession = errors.New("message of a session that is no longer open")
 // alive finds the session that a message belongs to and notes the sign of
 // life. h.mu is held.
 func (h *Hub) alive(t protocol.Topic, id protocol.Session) (*session, error) {
-	s := h.sessions[t.Agent]
-	if s == nil || s.id != id || s.origin.Store != t.Store {
+	at := slices.IndexFunc(h.sessions[t.Agent], func(s *session) bool { return s.id == id && s.origin.Store == t.Store })
+	if at < 0 {
 		return nil, errStaleSession
 	}
+	s := h.sessions[t.Agent][at]
+	h.noteTwin(s)
 	if !s.online {
 		s.online = true
 		h.notify()
@@ -248,7 +293,7 @@ func (h *Hub) rebuff(t protocol.Topic, id protocol.Session) {
 	})
 }
 
-func (h *Hub) beat(t protocol.Topic, m *protocol.Beat) error {
+func (h *Hub) beat(ctx context.Context, t protocol.Topic, m *protocol.Beat) error {
 	h.mu.Lock()
 	s, err := h.alive(t, m.Session)
 	if err != nil {
@@ -270,7 +315,7 @@ func (h *Hub) beat(t protocol.Topic, m *protocol.Beat) error {
 		return err
 	}
 	h.post(s.down, &protocol.Beat{Session: s.id, LastSeq: s.cursor, ClockMs: h.now().UnixMilli(), Feeds: heads})
-	return nil
+	return h.repeatSafe(ctx, s)
 }
 
 // status takes the retained status of an agent's topic: its last will tells at
@@ -282,8 +327,10 @@ func (h *Hub) status(t protocol.Topic, payload []byte) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if s := h.sessions[t.Agent]; s != nil && s.bootID == st.BootID && s.online && !st.Online {
-		s.online = false
-		h.notify()
+	for _, s := range h.sessions[t.Agent] {
+		if s.bootID == st.BootID && s.online && !st.Online {
+			s.online = false
+			h.notify()
+		}
 	}
 }

@@ -24,16 +24,23 @@ type Snapshot struct {
 	Body   []byte
 }
 
-// snapshotsMax bounds how many snapshots are kept; the oldest goes first.
-const snapshotsMax = 16
+const (
+	// snapshotsMax bounds how many snapshots are kept; the oldest goes first.
+	snapshotsMax = 16
+	// snapshotAge is how many changes a snapshot may be behind its feed before
+	// another is built. The agent gets them from the feed. A fetch that is
+	// resumed so mostly finds the body that it began with, however busy the
+	// catalogue is.
+	snapshotAge = resyncBehind / 2
+)
 
 type snapshotCache struct {
 	mu   sync.Mutex
 	list []*Snapshot
 }
 
-// Snapshot returns the newest state of a feed. It is built once for each offset,
-// however many agents ask.
+// Snapshot returns a state of a feed that is new enough to go on from. It is
+// built once, however many agents ask.
 func (h *Hub) Snapshot(ctx context.Context, feed protocol.FeedID) (*Snapshot, error) {
 	f, err := protocol.ParseFeed(feed)
 	if err != nil || feed == protocol.PeerFeed(f.Store) {
@@ -48,12 +55,12 @@ func (h *Hub) Snapshot(ctx context.Context, feed protocol.FeedID) (*Snapshot, er
 			return err
 		}
 		for _, s := range h.snapshots.list {
-			if s.Feed == feed && s.Offset == head {
+			if s.Feed == feed && s.Epoch == h.Epoch() && s.Offset <= head && head-s.Offset <= min(snapshotAge, s.Offset/16) {
 				snap = s
 				return nil
 			}
 		}
-		snap, err = buildSnapshot(r, feed, h.epoch, head)
+		snap, err = buildSnapshot(r, feed, h.Epoch(), head)
 		return err
 	})
 	if err != nil {

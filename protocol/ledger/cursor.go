@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"counterpart/protocol"
 
@@ -69,60 +70,94 @@ var ErrFeedGap = errors.New("the delta does not follow on the feed's cursor")
 // transaction. A Delta that is known already changes nothing. head is the
 // feed's head as last heard; reaching it marks the feed's tail.
 func ApplyDelta(tx Tx, d *protocol.Delta, head uint64) (Cursor, error) {
-	c, err := ReadCursor(tx, d.Feed)
+	c, known, err := follows(tx, d)
+	if err != nil || known {
+		return c, err
+	}
+	gen, err := liveOf(tx, d.Feed)
 	if err != nil {
 		return c, err
 	}
-	if c.Epoch != d.Epoch && c.Offset > 0 || d.After > c.Offset {
-		return c, ErrFeedGap
-	}
-	if d.Upto < c.Offset || d.Upto == c.Offset && c.Tail {
-		return c, nil
-	}
-	if err := applyRows(tx, d, c.Offset); err != nil {
+	if err := applyRows(tx, d, gen, c.Offset); err != nil {
 		return c, err
 	}
-	for _, p := range d.Events {
-		records, err := protocol.DecodeFrame(p.Frame, p.Count)
-		if err != nil {
+	upto := d.After
+	for i := range d.Events {
+		upto += uint64(d.Events[i].Count)
+		if err := applyPeer(tx, d, &d.Events[i], upto); err != nil {
 			return c, err
 		}
-		if _, err := Apply(tx, Batch{Origin: p.Origin, First: p.FirstSeq, Prev: p.PrevHash, Records: records}); err != nil {
-			return c, fmt.Errorf("events of %s: %w", p.Origin.Agent, err)
-		}
 	}
+	return c, c.advance(tx, d, head)
+}
+
+// follows reads the cursor of a Delta's feed, and tells whether the Delta is
+// known already.
+func follows(r Reader, d *protocol.Delta) (c Cursor, known bool, err error) {
+	if c, err = ReadCursor(r, d.Feed); err != nil {
+		return c, false, err
+	}
+	if c.Epoch != d.Epoch && c.Offset > 0 || d.After > c.Offset {
+		return c, false, ErrFeedGap
+	}
+	return c, d.Upto < c.Offset || d.Upto == c.Offset && c.Tail, nil
+}
+
+func (c *Cursor) advance(tx Tx, d *protocol.Delta, head uint64) error {
 	c.Epoch, c.Offset = d.Epoch, max(c.Offset, d.Upto)
 	c.Tail = c.Tail || c.Offset >= head
-	return c, WriteCursor(tx, c)
+	return WriteCursor(tx, *c)
 }
 
-// ApplyRows writes rows of a state feed without touching the cursor; a
-// snapshot is applied in such steps and its cursor is written last.
+// applyPeer applies a run of events, the last of which stands at offset upto. A
+// run of a stream of which something had to be set aside cannot follow on it
+// any more, and is set aside at once.
+func applyPeer(tx Tx, d *protocol.Delta, p *protocol.PeerEvents, upto uint64) error {
+	records, err := protocol.DecodeFrame(p.Frame, p.Count)
+	if err != nil {
+		return fmt.Errorf("events of %s: %w", p.Origin.Agent, err)
+	}
+	_, err = Apply(tx, Batch{Origin: p.Origin, First: p.FirstSeq, Prev: p.PrevHash, Records: records})
+	var gap *GapError
+	if errors.As(err, &gap) {
+		broken, scanErr := asideOfStream(tx, d.Feed, p.Origin.Inc)
+		if scanErr != nil {
+			return scanErr
+		}
+		if broken {
+			return putAside(tx, 0, pieceOf(d, p, upto), "what comes before it was set aside")
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("events of %s: %w", p.Origin.Agent, err)
+	}
+	return nil
+}
+
+// ApplyRows writes rows of a state feed over the live ones without touching the
+// cursor.
 func ApplyRows(tx Tx, feed protocol.FeedID, rows []protocol.FeedRow) error {
-	return applyRows(tx, &protocol.Delta{Feed: feed, Rows: rows}, 0)
+	gen, err := liveOf(tx, feed)
+	if err != nil {
+		return err
+	}
+	return applyRows(tx, &protocol.Delta{Feed: feed, Rows: rows}, gen, 0)
 }
 
-func applyRows(tx Tx, d *protocol.Delta, above uint64) error {
+// applyRows writes the rows of d above an offset into a generation. A row that
+// cannot be read is set aside and holds up no other (I18).
+func applyRows(tx Tx, d *protocol.Delta, gen, above uint64) error {
 	if len(d.Rows) == 0 {
 		return nil
 	}
-	s := newSet(tx)
-	rows := make([]feedRow, 0, len(d.Rows))
-	offsets := make([]uint64, 0, len(d.Rows))
-	for _, r := range d.Rows {
-		key, err := rowKey(d.Feed, r.Key)
-		if err != nil {
-			return err
-		}
-		if r.Offset > above {
-			rows = append(rows, feedRow{feed: d.Feed, name: r.Key, key: key, value: r.Value})
-			offsets = append(offsets, r.Offset)
-		}
+	rows, offsets, err := readable(tx, d, gen, above)
+	if err != nil {
+		return err
 	}
+	s := newSet(tx)
 	for range roundsMax {
 		var keys []Key
 		for _, row := range rows {
-			var err error
 			if keys, err = s.referenceKeys(keys, row); err != nil {
 				return err
 			}
@@ -137,4 +172,77 @@ func applyRows(tx Tx, d *protocol.Delta, above uint64) error {
 		}
 	}
 	return s.flush()
+}
+
+// readable picks the rows that can be applied, with the offsets that they are
+// stored at: 0 for one that is gone. Rows of names that this version does not
+// know are left out, the unreadable ones are set aside.
+func readable(tx Tx, d *protocol.Delta, gen, above uint64) (rows []feedRow, offsets []uint64, err error) {
+	aside, err := asideNames(tx, d.Feed, gen)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, r := range d.Rows {
+		if r.Offset <= above {
+			continue
+		}
+		key, err := rowKey(gen, d.Feed, r.Key)
+		if errors.Is(err, errRowUnknown) {
+			continue
+		}
+		if err == nil {
+			err = checkRow(d.Feed, &r)
+		}
+		if err != nil {
+			piece := &protocol.Delta{Feed: d.Feed, Epoch: d.Epoch, After: r.Offset - 1, Upto: r.Offset, Rows: []protocol.FeedRow{r}}
+			if err := putAside(tx, gen, piece, err.Error()); err != nil {
+				return nil, nil, err
+			}
+			continue
+		}
+		if at, ok := aside[r.Key]; ok {
+			if err := tx.Write([]Row{{Key: asideKey(d.Feed, gen, at)}}); err != nil {
+				return nil, nil, err
+			}
+		}
+		offset := r.Offset
+		if len(r.Value) == 0 {
+			offset = 0
+		}
+		rows = append(rows, feedRow{feed: d.Feed, name: r.Key, key: key, value: r.Value, gen: gen})
+		offsets = append(offsets, offset)
+	}
+	return rows, offsets, nil
+}
+
+// rowNameBytesMax bounds the name of a row. The longest that the hub writes is
+// a SKU of 64 bytes with its kind.
+const rowNameBytesMax = 1024
+
+var errRowName = errors.New("the name of the row is too long")
+
+// checkRow tells whether a row can be read, so that nothing is stored which
+// would fail a till later.
+func checkRow(feed protocol.FeedID, r *protocol.FeedRow) (err error) {
+	if len(r.Key) > rowNameBytesMax {
+		return errRowName
+	}
+	if len(r.Value) == 0 {
+		return nil
+	}
+	kind, _, _ := strings.Cut(r.Key, "/")
+	switch kind {
+	case feedItem:
+		_, err = protocol.DecodeItem(r.Value)
+	case feedPrice:
+		_, err = protocol.DecodePriceList(r.Value)
+	case feedTax:
+		_, err = protocol.DecodeTaxList(r.Value)
+	case feedStore:
+		_, err = protocol.DecodeStoreRecord(r.Value)
+	}
+	if err != nil {
+		return fmt.Errorf("row %q of %s: %w", r.Key, feed, err)
+	}
+	return nil
 }

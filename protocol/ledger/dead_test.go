@@ -53,7 +53,7 @@ func applyAll(t *testing.T, d ledger.Driver, o protocol.Origin, records ...proto
 	return res
 }
 
-func view(t *testing.T, d ledger.Driver, fn func(r ledger.Reader) error) {
+func view(t testing.TB, d ledger.Driver, fn func(r ledger.Reader) error) {
 	t.Helper()
 	if err := d.View(t.Context(), fn); err != nil {
 		t.Error(err)

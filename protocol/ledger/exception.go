@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -174,34 +176,74 @@ func decodeIDSet(b []byte) (*idSet, error) {
 	return &s, err
 }
 
-// bodies is the set of distinct bodies that were folded under one event id.
-type bodies []protocol.Hash
+// bodies is what is known of an event id that was logged again after a fork:
+// the distinct bodies that were folded under it, and where each was logged
+// again.
+type bodies struct {
+	sums   []protocol.Hash
+	places []place
+}
 
+// place is where a body was logged again.
+type place struct {
+	sum protocol.Hash
+	at  protocol.EventID
+}
+
+func comparePlaces(a, b place) int {
+	return cmp.Or(compareHashes(a.sum, b.sum), compareIDs(a.at, b.at))
+}
+
+// Encode writes the row; without bodies there is none.
 func (s *bodies) Encode() []byte {
 	var f fields
-	for _, h := range *s {
+	for _, h := range s.sums {
 		f.element(1, h[:])
+	}
+	for _, p := range s.places {
+		f.element(2, append(p.sum[:len(p.sum):len(p.sum)], encodeID(p.at)...))
 	}
 	return f
 }
 
+// add notes a body and tells whether it is new.
 func (s *bodies) add(h protocol.Hash) bool {
-	i, found := slices.BinarySearchFunc(*s, h, compareHashes)
+	i, found := slices.BinarySearchFunc(s.sums, h, compareHashes)
 	if !found {
-		*s = slices.Insert(*s, i, h)
+		s.sums = slices.Insert(s.sums, i, h)
 	}
 	return !found
+}
+
+func (s *bodies) addPlace(p place) {
+	if i, found := slices.BinarySearchFunc(s.places, p, comparePlaces); !found {
+		s.places = slices.Insert(s.places, i, p)
+	}
+}
+
+func (s *bodies) dropPlace(at protocol.EventID) {
+	s.places = slices.DeleteFunc(s.places, func(p place) bool { return p.at == at })
 }
 
 func compareHashes(a, b protocol.Hash) int { return slices.Compare(a[:], b[:]) }
 
 func decodeBodies(b []byte) (*bodies, error) {
-	var s bodies
-	err := decodeFields("bodies", b, func(num protowire.Number, v value) error {
+	s := &bodies{}
+	err := decodeFields("bodies", b, func(num protowire.Number, v value) (err error) {
 		var h protocol.Hash
-		copy(h[:], v.data)
-		s = append(s, h)
-		return nil
+		if len(v.data) < len(h) {
+			return fmt.Errorf("hash of %d bytes", len(v.data))
+		}
+		rest := v.data[copy(h[:], v.data):]
+		switch num {
+		case 1:
+			s.sums = append(s.sums, h)
+		case 2:
+			p := place{sum: h}
+			p.at, err = decodeID(rest)
+			s.places = append(s.places, p)
+		}
+		return err
 	})
-	return &s, err
+	return s, err
 }

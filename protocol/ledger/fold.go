@@ -195,7 +195,7 @@ func (f *fold) counted(a *act) (bool, error) {
 			return false, err
 		}
 		seen, err := get(f.set, reissueKey(a.id), decodeBodies)
-		if err != nil || len(*seen) == 0 {
+		if err != nil || len(seen.sums) == 0 {
 			return false, err
 		}
 		return f.noteBody(a)
@@ -231,8 +231,12 @@ func (f *fold) noteBody(a *act) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	fresh := seen.add(sha256.Sum256(a.record.AppendTo(nil)))
-	if len(*seen) > 1 {
+	sum := protocol.Hash(sha256.Sum256(a.record.AppendTo(nil)))
+	fresh := seen.add(sum)
+	if a.reissue {
+		seen.addPlace(place{sum, a.at})
+	}
+	if len(seen.sums) > 1 {
 		f.set.raise(f.origin.Store, ExceptionEventTwice, a.id.String(), []protocol.EventID{a.id})
 	}
 	return !fresh, nil
@@ -277,14 +281,19 @@ func (f *fold) apply(a *act) error {
 	return nil
 }
 
-// raiseRegister notes the receipt number that the event used. It does so
-// before de-duplication, because a number is used by being in the log.
+// raiseRegister notes the receipt number that the event used, with the stream
+// that used it first. It does so before de-duplication, because a number is
+// used by being in a log.
 func (f *fold) raiseRegister(a *act) error {
 	s := a.event.Sale
-	if s == nil || a.reissue {
+	if s == nil {
 		return nil
 	}
-	stream, err := change(f.set, f.stream, decodeStream)
+	key := f.stream
+	if a.reissue {
+		key = f.parentKey(a)
+	}
+	stream, err := change(f.set, key, decodeStream)
 	if err == nil {
 		stream.raise(s.Till, s.Series, s.Number)
 	}

@@ -33,18 +33,6 @@ func exceptionKey(kind, subject string) Key { return stateKey("exception", kind,
 
 func deadKey(id protocol.EventID) Key { return stateKey("dead", id.String()) }
 
-func itemKey(sku protocol.SKU) Key { return stateKey("item", string(sku)) }
-
-func codeKey(code string) Key { return stateKey("code", code) }
-
-func priceKey(zone protocol.ZoneID, sku protocol.SKU) Key {
-	return stateKey("price", string(zone), string(sku))
-}
-
-func taxKey(zone protocol.ZoneID, code string) Key { return stateKey("tax", string(zone), code) }
-
-func storeKey(id protocol.StoreID) Key { return stateKey("store", string(id)) }
-
 func eventKey(id protocol.EventID) Key {
 	b := make([]byte, 0, len(id.Inc)+8)
 	b = append(b, id.Inc[:]...)

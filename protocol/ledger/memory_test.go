@@ -16,6 +16,10 @@ func BenchmarkMemory(b *testing.B) {
 	ledgertest.BenchmarkDriver(b, func(*testing.B) ledger.Driver { return ledger.NewMemory() })
 }
 
+func BenchmarkApplyInMemory(b *testing.B) {
+	ledgertest.BenchmarkApply(b, func(*testing.B) ledger.Driver { return ledger.NewMemory() })
+}
+
 // TestMemoryCloneIsASnapshot writes to both sides of a clone, and to a clone of
 // a store that was closed, as a simulated restart does.
 func TestMemoryCloneIsASnapshot(t *testing.T) {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"encoding/binary"
+	"fmt"
 	"strings"
 
 	"counterpart/protocol"
@@ -139,14 +140,54 @@ func ExternalEvents(r Reader, source, id string) ([]protocol.EventID, error) {
 	return *s, nil
 }
 
-// ReadEvent reads an event as it was logged; ok is false where it is not here.
-func ReadEvent(r Reader, id protocol.EventID) (rec protocol.Record, ok bool, err error) {
-	values, err := r.Load([]Key{eventKey(id)})
+// ReadRecord reads what stands in a log under a number; ok is false where it is
+// not here.
+func ReadRecord(r Reader, at protocol.EventID) (rec protocol.Record, ok bool, err error) {
+	values, err := r.Load([]Key{eventKey(at)})
 	if err != nil || values[0] == nil {
 		return rec, false, err
 	}
 	_, rec, err = decodeEventRow(values[0])
 	return rec, err == nil, err
+}
+
+// HashAt is the hash after an event of a log; ok is false where it is not here.
+func HashAt(r Reader, at protocol.EventID) (hash protocol.Hash, ok bool, err error) {
+	values, err := r.Load([]Key{eventKey(at)})
+	if err != nil || values[0] == nil {
+		return hash, false, err
+	}
+	hash, _, err = decodeEventRow(values[0])
+	return hash, err == nil, err
+}
+
+// ReadEvent reads an event as it was first logged, where needed from where it
+// was logged again after a fork; ok is false where it is not here.
+func ReadEvent(r Reader, id protocol.EventID) (rec protocol.Record, ok bool, err error) {
+	if rec, ok, err = ReadRecord(r, id); ok || err != nil {
+		return rec, ok, err
+	}
+	values, err := r.Load([]Key{reissueKey(id)})
+	if err != nil {
+		return rec, false, err
+	}
+	again, err := decodeBodies(values[0])
+	if err != nil {
+		return rec, false, err
+	}
+	for _, p := range again.places {
+		rec, ok, err := ReadRecord(r, p.at)
+		if err != nil {
+			return rec, false, err
+		}
+		if !ok {
+			continue
+		}
+		if ev, err := protocol.DecodeEvent(rec.Body); err == nil && ev.Reissue != nil {
+			return ev.Reissue.Record, true, nil
+		}
+	}
+	return rec, false, nil
 }
 
 // ScanEvents calls fn for the events of a stream from first on.
@@ -176,136 +217,6 @@ func TrimEvents(tx Tx, inc protocol.Inc, below protocol.Seq, max int) (int, erro
 		return 0, err
 	}
 	return len(rows), tx.Write(rows)
-}
-
-// ReadItem reads a row of the catalogue; nil means that there is none.
-func ReadItem(r Reader, sku protocol.SKU) (*protocol.Item, error) {
-	items, err := ReadItems(r, []protocol.SKU{sku})
-	if err != nil {
-		return nil, err
-	}
-	return items[0], nil
-}
-
-// ReadItems reads several rows of the catalogue, nil where there is none.
-func ReadItems(r Reader, skus []protocol.SKU) ([]*protocol.Item, error) {
-	keys := make([]Key, len(skus))
-	for i, sku := range skus {
-		keys[i] = itemKey(sku)
-	}
-	return readReferences(r, keys, protocol.DecodeItem)
-}
-
-func readReferences[T any](r Reader, keys []Key, decode func([]byte) (*T, error)) ([]*T, error) {
-	values, err := r.Load(keys)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]*T, len(keys))
-	for i, v := range values {
-		ref, err := decodeReference(v)
-		if err != nil {
-			return nil, err
-		}
-		if ref.offset == 0 {
-			continue
-		}
-		if list[i], err = decode(ref.value); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
-}
-
-// ReadCode lists the items that carry a code, exactly as it is stored.
-func ReadCode(r Reader, code string) ([]CodeOwner, error) {
-	values, err := r.Load([]Key{codeKey(code)})
-	if err != nil {
-		return nil, err
-	}
-	owners, err := decodeCodeOwners(values[0])
-	if err != nil {
-		return nil, err
-	}
-	return *owners, nil
-}
-
-// ReadPrices reads the prices of items in a zone, nil where there is none.
-func ReadPrices(r Reader, zone protocol.ZoneID, skus []protocol.SKU) ([]*protocol.PriceList, error) {
-	keys := make([]Key, len(skus))
-	for i, sku := range skus {
-		keys[i] = priceKey(zone, sku)
-	}
-	return readReferences(r, keys, protocol.DecodePriceList)
-}
-
-// ReadTax reads the rates of a tax code in a zone; nil means that there is
-// none.
-func ReadTax(r Reader, zone protocol.ZoneID, code string) (*protocol.TaxList, error) {
-	list, err := readReferences(r, []Key{taxKey(zone, code)}, protocol.DecodeTaxList)
-	if err != nil {
-		return nil, err
-	}
-	return list[0], nil
-}
-
-// Taxes lists every tax code of a zone.
-func Taxes(r Reader, zone protocol.ZoneID) ([]*protocol.TaxList, error) {
-	var list []*protocol.TaxList
-	err := scanReferences(r, "tax"+sep+string(zone)+sep, protocol.DecodeTaxList, func(t *protocol.TaxList) (bool, error) {
-		list = append(list, t)
-		return true, nil
-	})
-	return list, err
-}
-
-// ReadStore reads the record of a store; nil means that there is none.
-func ReadStore(r Reader, id protocol.StoreID) (*protocol.StoreRecord, error) {
-	list, err := readReferences(r, []Key{storeKey(id)}, protocol.DecodeStoreRecord)
-	if err != nil {
-		return nil, err
-	}
-	return list[0], nil
-}
-
-// ScanStores calls fn for every store in the order of their ids.
-func ScanStores(r Reader, fn func(*protocol.StoreRecord) (bool, error)) error {
-	return scanReferences(r, "store"+sep, protocol.DecodeStoreRecord, fn)
-}
-
-// ScanItems calls fn for the items whose SKU is above from, in the order of
-// SKU bytes.
-func ScanItems(r Reader, from protocol.SKU, fn func(*protocol.Item) (bool, error)) error {
-	prefix := "item" + sep
-	start := prefix
-	if from != "" {
-		start = prefix + string(from) + sep
-	}
-	return r.Scan(States, start, after(prefix), func(_ string, v []byte) (bool, error) {
-		ref, err := decodeReference(v)
-		if err != nil {
-			return false, err
-		}
-		it, err := protocol.DecodeItem(ref.value)
-		if err != nil {
-			return false, err
-		}
-		return fn(it)
-	})
-}
-
-func scanReferences[T any](r Reader, prefix string, decode func([]byte) (*T, error), fn func(*T) (bool, error)) error {
-	return r.Scan(States, prefix, after(prefix), func(_ string, v []byte) (bool, error) {
-		ref, err := decodeReference(v)
-		if err != nil {
-			return false, err
-		}
-		row, err := decode(ref.value)
-		if err != nil {
-			return false, err
-		}
-		return fn(row)
-	})
 }
 
 // ReadLoad reads a stock load; Total is 0 where there is none.
@@ -358,8 +269,8 @@ func Exceptions(r Reader) ([]Exception, error) {
 	return list, err
 }
 
-// DeadLetters lists the events that are stored but could not be folded, with
-// the reason.
+// DeadLetters lists the events that are stored but could not be folded, and the
+// parts of feeds that were set aside, with the reason.
 func DeadLetters(r Reader) (map[string]string, error) {
 	dead := map[string]string{}
 	prefix := "dead" + sep
@@ -367,6 +278,13 @@ func DeadLetters(r Reader) (map[string]string, error) {
 		dead[strings.TrimPrefix(id, prefix)] = string(v)
 		return true, nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	asides, err := Asides(r)
+	for _, a := range asides {
+		dead[fmt.Sprintf("%s %d", a.Delta.Feed, a.Delta.Upto)] = a.Reason
+	}
 	return dead, err
 }
 

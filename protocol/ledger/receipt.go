@@ -71,10 +71,28 @@ func (r *Receipt) claim(id protocol.EventID, o protocol.Origin, s *protocol.Sale
 			return
 		}
 	}
+	if r.Event == id {
+		r.merge(s)
+		return
+	}
 	r.Event, r.Store, r.Agent, r.Type = id, o.Store, o.Agent, s.Type
 	r.Sold = r.Sold[:0]
 	for _, l := range s.Lines {
 		r.Sold = append(r.Sold, l.Quantity)
+	}
+}
+
+// merge takes over another body under the receipt's event id, which a machine
+// and its copy wrote. Of each line the larger quantity stands, whichever came
+// first.
+func (r *Receipt) merge(s *protocol.Sale) {
+	r.Type = min(r.Type, s.Type)
+	for i, l := range s.Lines {
+		if i < len(r.Sold) {
+			r.Sold[i] = max(r.Sold[i], l.Quantity)
+		} else {
+			r.Sold = append(r.Sold, l.Quantity)
+		}
 	}
 }
 
@@ -83,9 +101,11 @@ func (r *Receipt) reverse(id protocol.EventID, s *protocol.Sale) {
 	v := Reversal{Event: id, Void: s.Type == protocol.SaleVoid}
 	i, found := slices.BinarySearchFunc(r.Reversals, id, func(v Reversal, id protocol.EventID) int { return compareIDs(v.Event, id) })
 	if found {
-		return
+		// Another body under one id, of a machine and its copy: both count.
+		r.Reversals[i].Void = r.Reversals[i].Void || v.Void
+	} else {
+		r.Reversals = slices.Insert(r.Reversals, i, v)
 	}
-	r.Reversals = slices.Insert(r.Reversals, i, v)
 	if v.Void {
 		return
 	}

@@ -13,13 +13,20 @@ import (
 
 // reference is a row of the chain's reference data (an item, a price list, a
 // tax list, a store) with the feed offset at which it last changed. The hub's
-// fold gives offsets out; an agent takes them over with the row.
+// fold gives offsets out; an agent takes them over with the row. A row without a
+// value is gone: the hub keeps its offset, so that the feed tells of it, and an
+// agent keeps nothing.
 type reference struct {
 	offset uint64
 	value  []byte
 }
 
+func (r *reference) gone() bool { return r.offset == 0 || len(r.value) == 0 }
+
 func (r *reference) Encode() []byte {
+	if r.offset == 0 {
+		return nil
+	}
 	return append(binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(r.value)), r.offset), r.value...)
 }
 
@@ -98,22 +105,18 @@ func (c *codeOwners) drop(sku protocol.SKU) {
 	*c = slices.DeleteFunc(*c, func(o CodeOwner) bool { return o.SKU == sku })
 }
 
-// itemCodes are the codes by which an item is found, its GTIN first.
-func itemCodes(it *protocol.Item) []protocol.ItemCode {
-	codes := make([]protocol.ItemCode, 0, 1+len(it.Codes))
-	if it.GTIN != "" {
-		codes = append(codes, protocol.ItemCode{Code: it.GTIN, Multiplier: 1000})
-	}
-	return append(codes, it.Codes...)
-}
-
-// feedRow is one row of a state feed before it has an offset.
+// feedRow is one row of a state feed before it has an offset. Without a value
+// it says that the row is gone.
 type feedRow struct {
 	feed  protocol.FeedID
 	name  string // the key within the feed
 	key   Key
 	value []byte
+	gen   uint64 // the generation that key belongs to
 }
+
+// item tells whether the row is one of the catalogue, whose codes are indexed.
+func (r *feedRow) item() bool { return strings.HasPrefix(r.name, feedItem+"/") }
 
 // Names of rows within their feeds.
 const (
@@ -123,38 +126,39 @@ const (
 	feedStore = "store"
 )
 
-// catalogRows are the feed rows of a catalogue event.
+// catalogRows are the feed rows of a catalogue event. The fold writes
+// generation 0.
 func catalogRows(c *protocol.Catalog) ([]feedRow, error) {
 	rows := make([]feedRow, 0, len(c.Items)+len(c.Prices)+len(c.Taxes)+len(c.Stores))
 	add := func(feed protocol.FeedID, name string, key Key, value []byte, err error) error {
-		rows = append(rows, feedRow{feed, name, key, value})
+		rows = append(rows, feedRow{feed: feed, name: name, key: key, value: value})
 		return err
 	}
 	for i := range c.Items {
 		it := &c.Items[i]
 		b, err := protocol.EncodeItem(it)
-		if err := add(protocol.FeedCatalog, feedItem+"/"+string(it.SKU), itemKey(it.SKU), b, err); err != nil {
+		if err := add(protocol.FeedCatalog, feedItem+"/"+string(it.SKU), itemKey(0, it.SKU), b, err); err != nil {
 			return nil, err
 		}
 	}
 	for i := range c.Prices {
 		p := &c.Prices[i]
 		b, err := protocol.EncodePriceList(p)
-		if err := add(protocol.PriceFeed(p.Zone), feedPrice+"/"+string(p.SKU), priceKey(p.Zone, p.SKU), b, err); err != nil {
+		if err := add(protocol.PriceFeed(p.Zone), feedPrice+"/"+string(p.SKU), priceKey(0, p.Zone, p.SKU), b, err); err != nil {
 			return nil, err
 		}
 	}
 	for i := range c.Taxes {
 		t := &c.Taxes[i]
 		b, err := protocol.EncodeTaxList(t)
-		if err := add(protocol.PriceFeed(t.Zone), feedTax+"/"+t.Code, taxKey(t.Zone, t.Code), b, err); err != nil {
+		if err := add(protocol.PriceFeed(t.Zone), feedTax+"/"+t.Code, taxKey(0, t.Zone, t.Code), b, err); err != nil {
 			return nil, err
 		}
 	}
 	for i := range c.Stores {
 		st := &c.Stores[i]
 		b, err := protocol.EncodeStoreRecord(st)
-		if err := add(protocol.StoreFeed(st.ID), feedStore, storeKey(st.ID), b, err); err != nil {
+		if err := add(protocol.StoreFeed(st.ID), feedStore, storeKey(0, st.ID), b, err); err != nil {
 			return nil, err
 		}
 	}
@@ -169,8 +173,8 @@ func (s *set) putReference(row feedRow, offset uint64) error {
 	if err != nil {
 		return err
 	}
-	if strings.HasPrefix(row.key.ID, "item"+sep) {
-		if err := s.indexCodes(ref.value, row.value); err != nil {
+	if row.item() {
+		if err := s.indexCodes(row.gen, ref.value, row.value); err != nil {
 			return err
 		}
 	}
@@ -178,39 +182,60 @@ func (s *set) putReference(row feedRow, offset uint64) error {
 	return nil
 }
 
-func (s *set) indexCodes(before, now []byte) error {
-	if len(before) > 0 {
-		old, err := protocol.DecodeItem(before)
-		if err != nil {
-			return err
-		}
-		for _, c := range itemCodes(old) {
-			owners, err := change(s, codeKey(c.Code), decodeCodeOwners)
-			if err != nil {
-				return err
-			}
-			owners.drop(old.SKU)
-		}
-	}
-	it, err := protocol.DecodeItem(now)
+func (s *set) indexCodes(gen uint64, before, now []byte) error {
+	old, err := codesOf(before)
 	if err != nil {
 		return err
 	}
-	for _, c := range itemCodes(it) {
-		owners, err := change(s, codeKey(c.Code), decodeCodeOwners)
+	for _, c := range old.codes {
+		owners, err := change(s, codeKey(gen, c.Code), decodeCodeOwners)
 		if err != nil {
 			return err
 		}
-		owners.set(CodeOwner{SKU: it.SKU, Multiplier: c.Multiplier})
+		owners.drop(old.sku)
+	}
+	item, err := codesOf(now)
+	if err != nil {
+		return err
+	}
+	for _, c := range item.codes {
+		owners, err := change(s, codeKey(gen, c.Code), decodeCodeOwners)
+		if err != nil {
+			return err
+		}
+		owners.set(CodeOwner{SKU: item.sku, Multiplier: c.Multiplier})
 	}
 	return nil
+}
+
+// codedItem is an item as far as the index of codes is concerned.
+type codedItem struct {
+	sku   protocol.SKU
+	codes []protocol.ItemCode
+}
+
+// codesOf are the codes by which an item is found, its GTIN first; an item that
+// is gone has none.
+func codesOf(value []byte) (codedItem, error) {
+	if len(value) == 0 {
+		return codedItem{}, nil
+	}
+	it, err := protocol.DecodeItem(value)
+	if err != nil {
+		return codedItem{}, err
+	}
+	codes := make([]protocol.ItemCode, 0, 1+len(it.Codes))
+	if it.GTIN != "" {
+		codes = append(codes, protocol.ItemCode{Code: it.GTIN, Multiplier: 1000})
+	}
+	return codedItem{it.SKU, append(codes, it.Codes...)}, nil
 }
 
 // referenceKeys adds the keys that putReference needs: the row itself, then,
 // once it is loaded, the codes of its old and new value.
 func (s *set) referenceKeys(keys []Key, row feedRow) ([]Key, error) {
 	keys = append(keys, row.key)
-	if !strings.HasPrefix(row.key.ID, "item"+sep) || !s.has(row.key) {
+	if !row.item() || !s.has(row.key) {
 		return keys, nil
 	}
 	ref, err := get(s, row.key, decodeReference)
@@ -218,15 +243,12 @@ func (s *set) referenceKeys(keys []Key, row feedRow) ([]Key, error) {
 		return nil, err
 	}
 	for _, b := range [][]byte{ref.value, row.value} {
-		if len(b) == 0 {
-			continue
-		}
-		it, err := protocol.DecodeItem(b)
+		it, err := codesOf(b)
 		if err != nil {
 			return nil, err
 		}
-		for _, c := range itemCodes(it) {
-			keys = append(keys, codeKey(c.Code))
+		for _, c := range it.codes {
+			keys = append(keys, codeKey(row.gen, c.Code))
 		}
 	}
 	return keys, nil

@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"counterpart/protocol"
 
@@ -38,14 +40,19 @@ func (s *Stream) LastReceipt(till protocol.TillID, series string) uint64 {
 	return 0
 }
 
+// raise keeps the registers in order, so that the row does not depend on the
+// order in which they came.
 func (s *Stream) raise(till protocol.TillID, series string, n uint64) {
-	for i := range s.registers {
-		if r := &s.registers[i]; r.till == till && r.series == series {
-			r.last = max(r.last, n)
-			return
-		}
+	r := register{till, series, n}
+	i, found := slices.BinarySearchFunc(s.registers, r, compareRegisters)
+	if !found {
+		s.registers = slices.Insert(s.registers, i, r)
 	}
-	s.registers = append(s.registers, register{till, series, n})
+	s.registers[i].last = max(s.registers[i].last, n)
+}
+
+func compareRegisters(a, b register) int {
+	return cmp.Or(cmp.Compare(a.till, b.till), cmp.Compare(a.series, b.series))
 }
 
 // Encode writes the stream's row.
@@ -92,6 +99,7 @@ func decodeStream(b []byte) (*Stream, error) {
 		}
 		return nil
 	})
+	slices.SortFunc(s.registers, compareRegisters)
 	return s, err
 }
 

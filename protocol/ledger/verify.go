@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"strings"
 
 	"counterpart/protocol"
 )
@@ -42,10 +41,14 @@ func Verify(r Reader) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	aside, err := eventsAside(r)
+	if err != nil {
+		return nil, err
+	}
 	replay := NewMemory()
 	for _, info := range streams {
 		rep.Streams++
-		if err := verifyStream(r, replay, info, rep); err != nil {
+		if err := verifyStream(r, replay, info, aside, rep); err != nil {
 			return nil, err
 		}
 	}
@@ -57,7 +60,7 @@ func Verify(r Reader) (*Report, error) {
 	})
 }
 
-func verifyStream(r Reader, replay Driver, info StreamInfo, rep *Report) error {
+func verifyStream(r Reader, replay Driver, info StreamInfo, aside map[string]string, rep *Report) error {
 	want, prev := protocol.Seq(1), info.Origin.Genesis()
 	batch := Batch{Origin: info.Origin, First: 1, Prev: prev}
 	flush := func() error {
@@ -86,6 +89,19 @@ func verifyStream(r Reader, replay Driver, info StreamInfo, rep *Report) error {
 		}
 		rep.Events++
 		rec.Body = bytes.Clone(rec.Body)
+		if reason, ok := aside[protocol.EventID{Inc: info.Origin.Inc, Seq: seq}.String()]; ok && rep.Trimmed == 0 {
+			if err := flush(); err != nil {
+				return false, err
+			}
+			want, prev, batch = seq+1, h, Batch{Origin: info.Origin, First: seq + 1, Prev: h}
+			return true, replay.Update(context.Background(), func(tx Tx) error {
+				stream, err := ReadStream(tx, info.Origin)
+				if err != nil {
+					return err
+				}
+				return storeDead(tx, StreamInfo{Origin: info.Origin, Stream: stream}, []protocol.Record{rec}, reason)
+			})
+		}
 		batch.Records = append(batch.Records, rec)
 		want, prev = seq+1, h
 		if len(batch.Records) >= protocol.FrameEventsMax {
@@ -103,17 +119,6 @@ func verifyStream(r Reader, replay Driver, info StreamInfo, rep *Report) error {
 		rep.Trimmed++
 	}
 	return flush()
-}
-
-// fromFeeds tells whether a row of States comes from feeds on an agent, which
-// holds no events of the hub's chain-wide stream.
-func fromFeeds(id string) bool {
-	for _, prefix := range []string{"item", "code", "price", "tax", "store"} {
-		if strings.HasPrefix(id, prefix+sep) {
-			return true
-		}
-	}
-	return false
 }
 
 func compareStates(stored, replayed Reader, rep *Report) error {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -119,10 +120,10 @@ func (m *machine) do(out any) {
 	case uplink.Apply:
 		m.later(2*time.Millisecond, func() any { return uplink.ApplyDelta(context.Background(), m.db, out) })
 	case uplink.Fetch:
-		m.later(50*time.Millisecond, func() any { return m.fetch(out.Feed) })
+		m.later(50*time.Millisecond, func() any { return m.fetch(out) })
 	case uplink.Reset:
 		m.later(time.Millisecond, func() any {
-			return uplink.MoveCursor(context.Background(), m.db, ledger.Cursor{FeedPos: protocol.FeedPos{Feed: out.Feed, Epoch: out.Epoch}})
+			return uplink.ResetFeed(context.Background(), m.db, out)
 		})
 	}
 }
@@ -142,7 +143,8 @@ func (m *machine) connect() any {
 }
 
 // fetch loads a snapshot straight from the hub, as the HTTP side would.
-func (m *machine) fetch(feed protocol.FeedID) any {
+func (m *machine) fetch(job uplink.Fetch) any {
+	feed := job.Feed
 	if m.w.now < m.cutUntil {
 		return uplink.Applied{Feed: feed, Err: fmt.Errorf("no route")}
 	}
@@ -150,14 +152,15 @@ func (m *machine) fetch(feed protocol.FeedID) any {
 	if err != nil {
 		return uplink.Applied{Feed: feed, Err: err}
 	}
-	err = uplink.EachDelta(snap.Body, feed, func(d *protocol.Delta) error {
-		return m.db.Update(context.Background(), func(tx ledger.Tx) error { return ledger.ApplyRows(tx, feed, d.Rows) })
-	})
-	if err != nil {
-		return uplink.Applied{Feed: feed, Err: err}
+	load := uplink.Snapshot{FeedPos: protocol.FeedPos{Feed: feed, Epoch: snap.Epoch, Offset: snap.Offset}, Sum: snap.SHA256}
+	in := uplink.LoadSnapshot(context.Background(), m.db, load, bytes.NewReader(snap.Body), job.Tried)
+	for more := in.Err == nil; more; {
+		if more, err = uplink.SweepStep(context.Background(), m.db); err != nil {
+			m.w.fail("%s: %v", m.origin.Agent, err)
+		}
 	}
 	m.refollow()
-	return uplink.MoveCursor(context.Background(), m.db, ledger.Cursor{FeedPos: protocol.FeedPos{Feed: feed, Epoch: snap.Epoch, Offset: snap.Offset}})
+	return in
 }
 
 // refollow tells the engine of the feeds that the store record names now.

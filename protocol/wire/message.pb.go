@@ -534,8 +534,12 @@ type Hello struct {
 	SafeSeen      uint64                 `protobuf:"varint,13,opt,name=safe_seen,json=safeSeen,proto3" json:"safe_seen,omitempty"`
 	Feeds         []*FeedPos             `protobuf:"bytes,14,rep,name=feeds,proto3" json:"feeds,omitempty"`
 	Clock         *Clock                 `protobuf:"bytes,15,opt,name=clock,proto3" json:"clock,omitempty"`
-	DiskState     string                 `protobuf:"bytes,16,opt,name=disk_state,json=diskState,proto3" json:"disk_state,omitempty"` // ok, trim, low, reserve, full
-	DiskFree      uint64                 `protobuf:"varint,17,opt,name=disk_free,json=diskFree,proto3" json:"disk_free,omitempty"`   // bytes
+	DiskState     string                 `protobuf:"bytes,16,opt,name=disk_state,json=diskState,proto3" json:"disk_state,omitempty"`  // ok, trim, low, reserve, full
+	DiskFree      uint64                 `protobuf:"varint,17,opt,name=disk_free,json=diskFree,proto3" json:"disk_free,omitempty"`    // bytes
+	ForkCause     string                 `protobuf:"bytes,18,opt,name=fork_cause,json=forkCause,proto3" json:"fork_cause,omitempty"`  // why the stream was begun anew: restore, replace, witness, hub
+	Streams       []*StreamHead          `protobuf:"bytes,19,rep,name=streams,proto3" json:"streams,omitempty"`                       // the store's other streams that the agent holds
+	SeenEpoch     uint64                 `protobuf:"varint,20,opt,name=seen_epoch,json=seenEpoch,proto3" json:"seen_epoch,omitempty"` // the epoch that acked_seq was told in
+	AckedSeq      uint64                 `protobuf:"varint,21,opt,name=acked_seq,json=ackedSeq,proto3" json:"acked_seq,omitempty"`    // the highest acknowledgement of inc in that epoch
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -689,6 +693,103 @@ func (x *Hello) GetDiskFree() uint64 {
 	return 0
 }
 
+func (x *Hello) GetForkCause() string {
+	if x != nil {
+		return x.ForkCause
+	}
+	return ""
+}
+
+func (x *Hello) GetStreams() []*StreamHead {
+	if x != nil {
+		return x.Streams
+	}
+	return nil
+}
+
+func (x *Hello) GetSeenEpoch() uint64 {
+	if x != nil {
+		return x.SeenEpoch
+	}
+	return 0
+}
+
+func (x *Hello) GetAckedSeq() uint64 {
+	if x != nil {
+		return x.AckedSeq
+	}
+	return 0
+}
+
+// StreamHead is the end of a stream of the agent's store as the agent holds it.
+type StreamHead struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Agent         string                 `protobuf:"bytes,1,opt,name=agent,proto3" json:"agent,omitempty"`
+	Inc           []byte                 `protobuf:"bytes,2,opt,name=inc,proto3" json:"inc,omitempty"`
+	Seq           uint64                 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
+	Hash          []byte                 `protobuf:"bytes,4,opt,name=hash,proto3" json:"hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamHead) Reset() {
+	*x = StreamHead{}
+	mi := &file_protocol_wire_message_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamHead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamHead) ProtoMessage() {}
+
+func (x *StreamHead) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_message_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamHead.ProtoReflect.Descriptor instead.
+func (*StreamHead) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *StreamHead) GetAgent() string {
+	if x != nil {
+		return x.Agent
+	}
+	return ""
+}
+
+func (x *StreamHead) GetInc() []byte {
+	if x != nil {
+		return x.Inc
+	}
+	return nil
+}
+
+func (x *StreamHead) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *StreamHead) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
 // FeedVerdict answers one cursor of a Hello.
 type FeedVerdict struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -696,13 +797,14 @@ type FeedVerdict struct {
 	Epoch         uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	Head          uint64                 `protobuf:"varint,3,opt,name=head,proto3" json:"head,omitempty"`
 	Verdict       Verdict                `protobuf:"varint,4,opt,name=verdict,proto3,enum=counterpart.v1.Verdict" json:"verdict,omitempty"`
+	From          uint64                 `protobuf:"varint,5,opt,name=from,proto3" json:"from,omitempty"` // with a resync of peer: the reader holds every event up to here
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FeedVerdict) Reset() {
 	*x = FeedVerdict{}
-	mi := &file_protocol_wire_message_proto_msgTypes[4]
+	mi := &file_protocol_wire_message_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -714,7 +816,7 @@ func (x *FeedVerdict) String() string {
 func (*FeedVerdict) ProtoMessage() {}
 
 func (x *FeedVerdict) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[4]
+	mi := &file_protocol_wire_message_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -727,7 +829,7 @@ func (x *FeedVerdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedVerdict.ProtoReflect.Descriptor instead.
 func (*FeedVerdict) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{4}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *FeedVerdict) GetFeed() string {
@@ -758,6 +860,13 @@ func (x *FeedVerdict) GetVerdict() Verdict {
 	return Verdict_VERDICT_UNSPECIFIED
 }
 
+func (x *FeedVerdict) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
 // Welcome opens the session that a Hello asked for (hub to agent).
 type Welcome struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -771,13 +880,14 @@ type Welcome struct {
 	Window        uint32                 `protobuf:"varint,8,opt,name=window,proto3" json:"window,omitempty"` // batches that may be unacknowledged
 	StartAfterMs  uint32                 `protobuf:"varint,9,opt,name=start_after_ms,json=startAfterMs,proto3" json:"start_after_ms,omitempty"`
 	Feeds         []*FeedVerdict         `protobuf:"bytes,10,rep,name=feeds,proto3" json:"feeds,omitempty"`
+	Wants         []*StreamPos           `protobuf:"bytes,11,rep,name=wants,proto3" json:"wants,omitempty"` // of the streams that Hello listed, those to carry, and from which event on
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_protocol_wire_message_proto_msgTypes[5]
+	mi := &file_protocol_wire_message_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -789,7 +899,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[5]
+	mi := &file_protocol_wire_message_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -802,7 +912,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{5}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Welcome) GetNonce() uint64 {
@@ -875,6 +985,13 @@ func (x *Welcome) GetFeeds() []*FeedVerdict {
 	return nil
 }
 
+func (x *Welcome) GetWants() []*StreamPos {
+	if x != nil {
+		return x.Wants
+	}
+	return nil
+}
+
 // Batch carries consecutive events of one stream (agent to hub). It is accepted
 // if first_seq is the hub's cursor + 1 and prev_hash is the hash there.
 type Batch struct {
@@ -892,7 +1009,7 @@ type Batch struct {
 
 func (x *Batch) Reset() {
 	*x = Batch{}
-	mi := &file_protocol_wire_message_proto_msgTypes[6]
+	mi := &file_protocol_wire_message_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -904,7 +1021,7 @@ func (x *Batch) String() string {
 func (*Batch) ProtoMessage() {}
 
 func (x *Batch) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[6]
+	mi := &file_protocol_wire_message_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -917,7 +1034,7 @@ func (x *Batch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Batch.ProtoReflect.Descriptor instead.
 func (*Batch) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{6}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Batch) GetSession() []byte {
@@ -990,7 +1107,7 @@ type Frame struct {
 
 func (x *Frame) Reset() {
 	*x = Frame{}
-	mi := &file_protocol_wire_message_proto_msgTypes[7]
+	mi := &file_protocol_wire_message_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1002,7 +1119,7 @@ func (x *Frame) String() string {
 func (*Frame) ProtoMessage() {}
 
 func (x *Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[7]
+	mi := &file_protocol_wire_message_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1015,7 +1132,7 @@ func (x *Frame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frame.ProtoReflect.Descriptor instead.
 func (*Frame) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{7}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Frame) GetWallMs() []int64 {
@@ -1056,7 +1173,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_protocol_wire_message_proto_msgTypes[8]
+	mi := &file_protocol_wire_message_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1068,7 +1185,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[8]
+	mi := &file_protocol_wire_message_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1081,7 +1198,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{8}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Ack) GetSession() []byte {
@@ -1148,7 +1265,7 @@ type OwnRun struct {
 
 func (x *OwnRun) Reset() {
 	*x = OwnRun{}
-	mi := &file_protocol_wire_message_proto_msgTypes[9]
+	mi := &file_protocol_wire_message_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1160,7 +1277,7 @@ func (x *OwnRun) String() string {
 func (*OwnRun) ProtoMessage() {}
 
 func (x *OwnRun) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[9]
+	mi := &file_protocol_wire_message_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1173,7 +1290,7 @@ func (x *OwnRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OwnRun.ProtoReflect.Descriptor instead.
 func (*OwnRun) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{9}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *OwnRun) GetFeed() string {
@@ -1217,7 +1334,7 @@ type Nack struct {
 
 func (x *Nack) Reset() {
 	*x = Nack{}
-	mi := &file_protocol_wire_message_proto_msgTypes[10]
+	mi := &file_protocol_wire_message_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1229,7 +1346,7 @@ func (x *Nack) String() string {
 func (*Nack) ProtoMessage() {}
 
 func (x *Nack) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[10]
+	mi := &file_protocol_wire_message_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1242,7 +1359,7 @@ func (x *Nack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nack.ProtoReflect.Descriptor instead.
 func (*Nack) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{10}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Nack) GetSession() []byte {
@@ -1288,7 +1405,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_protocol_wire_message_proto_msgTypes[11]
+	mi := &file_protocol_wire_message_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1300,7 +1417,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[11]
+	mi := &file_protocol_wire_message_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1313,7 +1430,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{11}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Beat) GetSession() []byte {
@@ -1367,13 +1484,14 @@ type Fence struct {
 	Message       string                 `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"` // for staff
 	Action        FenceAction            `protobuf:"varint,5,opt,name=action,proto3,enum=counterpart.v1.FenceAction" json:"action,omitempty"`
 	RetryAfterMs  uint32                 `protobuf:"varint,6,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
+	Fork          bool                   `protobuf:"varint,7,opt,name=fork,proto3" json:"fork,omitempty"` // the agent must begin a new stream before it says Hello again
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Fence) Reset() {
 	*x = Fence{}
-	mi := &file_protocol_wire_message_proto_msgTypes[12]
+	mi := &file_protocol_wire_message_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1385,7 +1503,7 @@ func (x *Fence) String() string {
 func (*Fence) ProtoMessage() {}
 
 func (x *Fence) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[12]
+	mi := &file_protocol_wire_message_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1398,7 +1516,7 @@ func (x *Fence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fence.ProtoReflect.Descriptor instead.
 func (*Fence) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{12}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Fence) GetSession() []byte {
@@ -1443,6 +1561,13 @@ func (x *Fence) GetRetryAfterMs() uint32 {
 	return 0
 }
 
+func (x *Fence) GetFork() bool {
+	if x != nil {
+		return x.Fork
+	}
+	return false
+}
+
 // Fork tells that a stream goes on as another after a restore or a clone (agent
 // to hub).
 type Fork struct {
@@ -1458,7 +1583,7 @@ type Fork struct {
 
 func (x *Fork) Reset() {
 	*x = Fork{}
-	mi := &file_protocol_wire_message_proto_msgTypes[13]
+	mi := &file_protocol_wire_message_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1470,7 +1595,7 @@ func (x *Fork) String() string {
 func (*Fork) ProtoMessage() {}
 
 func (x *Fork) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[13]
+	mi := &file_protocol_wire_message_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1483,7 +1608,7 @@ func (x *Fork) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fork.ProtoReflect.Descriptor instead.
 func (*Fork) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{13}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Fork) GetOldInc() []byte {
@@ -1539,7 +1664,7 @@ type Delta struct {
 
 func (x *Delta) Reset() {
 	*x = Delta{}
-	mi := &file_protocol_wire_message_proto_msgTypes[14]
+	mi := &file_protocol_wire_message_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1551,7 +1676,7 @@ func (x *Delta) String() string {
 func (*Delta) ProtoMessage() {}
 
 func (x *Delta) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[14]
+	mi := &file_protocol_wire_message_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1564,7 +1689,7 @@ func (x *Delta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delta.ProtoReflect.Descriptor instead.
 func (*Delta) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{14}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Delta) GetSession() []byte {
@@ -1629,7 +1754,7 @@ type FeedRow struct {
 
 func (x *FeedRow) Reset() {
 	*x = FeedRow{}
-	mi := &file_protocol_wire_message_proto_msgTypes[15]
+	mi := &file_protocol_wire_message_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1641,7 +1766,7 @@ func (x *FeedRow) String() string {
 func (*FeedRow) ProtoMessage() {}
 
 func (x *FeedRow) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[15]
+	mi := &file_protocol_wire_message_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1654,7 +1779,7 @@ func (x *FeedRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedRow.ProtoReflect.Descriptor instead.
 func (*FeedRow) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{15}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *FeedRow) GetOffset() uint64 {
@@ -1694,7 +1819,7 @@ type PeerEvents struct {
 
 func (x *PeerEvents) Reset() {
 	*x = PeerEvents{}
-	mi := &file_protocol_wire_message_proto_msgTypes[16]
+	mi := &file_protocol_wire_message_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +1831,7 @@ func (x *PeerEvents) String() string {
 func (*PeerEvents) ProtoMessage() {}
 
 func (x *PeerEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[16]
+	mi := &file_protocol_wire_message_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +1844,7 @@ func (x *PeerEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerEvents.ProtoReflect.Descriptor instead.
 func (*PeerEvents) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{16}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PeerEvents) GetStore() string {
@@ -1786,7 +1911,7 @@ type Dack struct {
 
 func (x *Dack) Reset() {
 	*x = Dack{}
-	mi := &file_protocol_wire_message_proto_msgTypes[17]
+	mi := &file_protocol_wire_message_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1798,7 +1923,7 @@ func (x *Dack) String() string {
 func (*Dack) ProtoMessage() {}
 
 func (x *Dack) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[17]
+	mi := &file_protocol_wire_message_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +1936,7 @@ func (x *Dack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dack.ProtoReflect.Descriptor instead.
 func (*Dack) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{17}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Dack) GetSession() []byte {
@@ -1869,7 +1994,7 @@ type Cmd struct {
 
 func (x *Cmd) Reset() {
 	*x = Cmd{}
-	mi := &file_protocol_wire_message_proto_msgTypes[18]
+	mi := &file_protocol_wire_message_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1881,7 +2006,7 @@ func (x *Cmd) String() string {
 func (*Cmd) ProtoMessage() {}
 
 func (x *Cmd) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[18]
+	mi := &file_protocol_wire_message_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1894,7 +2019,7 @@ func (x *Cmd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cmd.ProtoReflect.Descriptor instead.
 func (*Cmd) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{18}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Cmd) GetSession() []byte {
@@ -1939,7 +2064,7 @@ type Digest struct {
 
 func (x *Digest) Reset() {
 	*x = Digest{}
-	mi := &file_protocol_wire_message_proto_msgTypes[19]
+	mi := &file_protocol_wire_message_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1951,7 +2076,7 @@ func (x *Digest) String() string {
 func (*Digest) ProtoMessage() {}
 
 func (x *Digest) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[19]
+	mi := &file_protocol_wire_message_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1964,7 +2089,7 @@ func (x *Digest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Digest.ProtoReflect.Descriptor instead.
 func (*Digest) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{19}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Digest) GetSession() []byte {
@@ -2014,7 +2139,7 @@ type Diff struct {
 
 func (x *Diff) Reset() {
 	*x = Diff{}
-	mi := &file_protocol_wire_message_proto_msgTypes[20]
+	mi := &file_protocol_wire_message_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2026,7 +2151,7 @@ func (x *Diff) String() string {
 func (*Diff) ProtoMessage() {}
 
 func (x *Diff) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[20]
+	mi := &file_protocol_wire_message_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2039,7 +2164,7 @@ func (x *Diff) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diff.ProtoReflect.Descriptor instead.
 func (*Diff) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{20}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Diff) GetSession() []byte {
@@ -2077,7 +2202,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_protocol_wire_message_proto_msgTypes[21]
+	mi := &file_protocol_wire_message_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2089,7 +2214,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[21]
+	mi := &file_protocol_wire_message_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2102,7 +2227,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{21}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Checkpoint) GetSession() []byte {
@@ -2170,7 +2295,7 @@ const file_protocol_wire_message_proto_rawDesc = "" +
 	"\x06offset\x18\x03 \x01(\x04R\x06offset\"9\n" +
 	"\x05Clock\x12\x17\n" +
 	"\awall_ms\x18\x01 \x01(\x12R\x06wallMs\x12\x17\n" +
-	"\amono_ms\x18\x02 \x01(\x12R\x06monoMs\"\x83\x04\n" +
+	"\amono_ms\x18\x02 \x01(\x12R\x06monoMs\"\x94\x05\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x14\n" +
 	"\x05build\x18\x02 \x01(\tR\x05build\x12\x14\n" +
@@ -2190,12 +2315,25 @@ const file_protocol_wire_message_proto_rawDesc = "" +
 	"\x05clock\x18\x0f \x01(\v2\x15.counterpart.v1.ClockR\x05clock\x12\x1d\n" +
 	"\n" +
 	"disk_state\x18\x10 \x01(\tR\tdiskState\x12\x1b\n" +
-	"\tdisk_free\x18\x11 \x01(\x04R\bdiskFree\"~\n" +
+	"\tdisk_free\x18\x11 \x01(\x04R\bdiskFree\x12\x1d\n" +
+	"\n" +
+	"fork_cause\x18\x12 \x01(\tR\tforkCause\x124\n" +
+	"\astreams\x18\x13 \x03(\v2\x1a.counterpart.v1.StreamHeadR\astreams\x12\x1d\n" +
+	"\n" +
+	"seen_epoch\x18\x14 \x01(\x04R\tseenEpoch\x12\x1b\n" +
+	"\tacked_seq\x18\x15 \x01(\x04R\backedSeq\"Z\n" +
+	"\n" +
+	"StreamHead\x12\x14\n" +
+	"\x05agent\x18\x01 \x01(\tR\x05agent\x12\x10\n" +
+	"\x03inc\x18\x02 \x01(\fR\x03inc\x12\x10\n" +
+	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12\x12\n" +
+	"\x04hash\x18\x04 \x01(\fR\x04hash\"\x92\x01\n" +
 	"\vFeedVerdict\x12\x12\n" +
 	"\x04feed\x18\x01 \x01(\tR\x04feed\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x12\n" +
 	"\x04head\x18\x03 \x01(\x04R\x04head\x121\n" +
-	"\averdict\x18\x04 \x01(\x0e2\x17.counterpart.v1.VerdictR\averdict\"\xb4\x02\n" +
+	"\averdict\x18\x04 \x01(\x0e2\x17.counterpart.v1.VerdictR\averdict\x12\x12\n" +
+	"\x04from\x18\x05 \x01(\x04R\x04from\"\xe5\x02\n" +
 	"\aWelcome\x12\x14\n" +
 	"\x05nonce\x18\x01 \x01(\x06R\x05nonce\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x18\n" +
@@ -2209,7 +2347,8 @@ const file_protocol_wire_message_proto_rawDesc = "" +
 	"\x06window\x18\b \x01(\rR\x06window\x12$\n" +
 	"\x0estart_after_ms\x18\t \x01(\rR\fstartAfterMs\x121\n" +
 	"\x05feeds\x18\n" +
-	" \x03(\v2\x1b.counterpart.v1.FeedVerdictR\x05feeds\"\xb5\x01\n" +
+	" \x03(\v2\x1b.counterpart.v1.FeedVerdictR\x05feeds\x12/\n" +
+	"\x05wants\x18\v \x03(\v2\x19.counterpart.v1.StreamPosR\x05wants\"\xb5\x01\n" +
 	"\x05Batch\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x10\n" +
 	"\x03inc\x18\x02 \x01(\fR\x03inc\x12\x1b\n" +
@@ -2246,14 +2385,15 @@ const file_protocol_wire_message_proto_rawDesc = "" +
 	"\tlast_hash\x18\x03 \x01(\fR\blastHash\x12\x19\n" +
 	"\bclock_ms\x18\x04 \x01(\x12R\aclockMs\x12\x12\n" +
 	"\x04disk\x18\x05 \x01(\tR\x04disk\x12-\n" +
-	"\x05feeds\x18\x06 \x03(\v2\x17.counterpart.v1.FeedPosR\x05feeds\"\xc4\x01\n" +
+	"\x05feeds\x18\x06 \x03(\v2\x17.counterpart.v1.FeedPosR\x05feeds\"\xd8\x01\n" +
 	"\x05Fence\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x14\n" +
 	"\x05nonce\x18\x02 \x01(\x06R\x05nonce\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x123\n" +
 	"\x06action\x18\x05 \x01(\x0e2\x1b.counterpart.v1.FenceActionR\x06action\x12$\n" +
-	"\x0eretry_after_ms\x18\x06 \x01(\rR\fretryAfterMs\"\x82\x01\n" +
+	"\x0eretry_after_ms\x18\x06 \x01(\rR\fretryAfterMs\x12\x12\n" +
+	"\x04fork\x18\a \x01(\bR\x04fork\"\x82\x01\n" +
 	"\x04Fork\x12\x17\n" +
 	"\aold_inc\x18\x01 \x01(\fR\x06oldInc\x12\x17\n" +
 	"\aold_seq\x18\x02 \x01(\x04R\x06oldSeq\x12\x19\n" +
@@ -2332,7 +2472,7 @@ func file_protocol_wire_message_proto_rawDescGZIP() []byte {
 }
 
 var file_protocol_wire_message_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_protocol_wire_message_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_protocol_wire_message_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_protocol_wire_message_proto_goTypes = []any{
 	(Verdict)(0),        // 0: counterpart.v1.Verdict
 	(FenceAction)(0),    // 1: counterpart.v1.FenceAction
@@ -2340,56 +2480,59 @@ var file_protocol_wire_message_proto_goTypes = []any{
 	(*FeedPos)(nil),     // 3: counterpart.v1.FeedPos
 	(*Clock)(nil),       // 4: counterpart.v1.Clock
 	(*Hello)(nil),       // 5: counterpart.v1.Hello
-	(*FeedVerdict)(nil), // 6: counterpart.v1.FeedVerdict
-	(*Welcome)(nil),     // 7: counterpart.v1.Welcome
-	(*Batch)(nil),       // 8: counterpart.v1.Batch
-	(*Frame)(nil),       // 9: counterpart.v1.Frame
-	(*Ack)(nil),         // 10: counterpart.v1.Ack
-	(*OwnRun)(nil),      // 11: counterpart.v1.OwnRun
-	(*Nack)(nil),        // 12: counterpart.v1.Nack
-	(*Beat)(nil),        // 13: counterpart.v1.Beat
-	(*Fence)(nil),       // 14: counterpart.v1.Fence
-	(*Fork)(nil),        // 15: counterpart.v1.Fork
-	(*Delta)(nil),       // 16: counterpart.v1.Delta
-	(*FeedRow)(nil),     // 17: counterpart.v1.FeedRow
-	(*PeerEvents)(nil),  // 18: counterpart.v1.PeerEvents
-	(*Dack)(nil),        // 19: counterpart.v1.Dack
-	(*Cmd)(nil),         // 20: counterpart.v1.Cmd
-	(*Digest)(nil),      // 21: counterpart.v1.Digest
-	(*Diff)(nil),        // 22: counterpart.v1.Diff
-	(*Checkpoint)(nil),  // 23: counterpart.v1.Checkpoint
-	(*StreamPos)(nil),   // 24: counterpart.v1.StreamPos
+	(*StreamHead)(nil),  // 6: counterpart.v1.StreamHead
+	(*FeedVerdict)(nil), // 7: counterpart.v1.FeedVerdict
+	(*Welcome)(nil),     // 8: counterpart.v1.Welcome
+	(*Batch)(nil),       // 9: counterpart.v1.Batch
+	(*Frame)(nil),       // 10: counterpart.v1.Frame
+	(*Ack)(nil),         // 11: counterpart.v1.Ack
+	(*OwnRun)(nil),      // 12: counterpart.v1.OwnRun
+	(*Nack)(nil),        // 13: counterpart.v1.Nack
+	(*Beat)(nil),        // 14: counterpart.v1.Beat
+	(*Fence)(nil),       // 15: counterpart.v1.Fence
+	(*Fork)(nil),        // 16: counterpart.v1.Fork
+	(*Delta)(nil),       // 17: counterpart.v1.Delta
+	(*FeedRow)(nil),     // 18: counterpart.v1.FeedRow
+	(*PeerEvents)(nil),  // 19: counterpart.v1.PeerEvents
+	(*Dack)(nil),        // 20: counterpart.v1.Dack
+	(*Cmd)(nil),         // 21: counterpart.v1.Cmd
+	(*Digest)(nil),      // 22: counterpart.v1.Digest
+	(*Diff)(nil),        // 23: counterpart.v1.Diff
+	(*Checkpoint)(nil),  // 24: counterpart.v1.Checkpoint
+	(*StreamPos)(nil),   // 25: counterpart.v1.StreamPos
 }
 var file_protocol_wire_message_proto_depIdxs = []int32{
 	5,  // 0: counterpart.v1.Envelope.hello:type_name -> counterpart.v1.Hello
-	7,  // 1: counterpart.v1.Envelope.welcome:type_name -> counterpart.v1.Welcome
-	8,  // 2: counterpart.v1.Envelope.batch:type_name -> counterpart.v1.Batch
-	10, // 3: counterpart.v1.Envelope.ack:type_name -> counterpart.v1.Ack
-	12, // 4: counterpart.v1.Envelope.nack:type_name -> counterpart.v1.Nack
-	13, // 5: counterpart.v1.Envelope.beat:type_name -> counterpart.v1.Beat
-	14, // 6: counterpart.v1.Envelope.fence:type_name -> counterpart.v1.Fence
-	15, // 7: counterpart.v1.Envelope.fork:type_name -> counterpart.v1.Fork
-	16, // 8: counterpart.v1.Envelope.delta:type_name -> counterpart.v1.Delta
-	19, // 9: counterpart.v1.Envelope.dack:type_name -> counterpart.v1.Dack
-	20, // 10: counterpart.v1.Envelope.cmd:type_name -> counterpart.v1.Cmd
-	21, // 11: counterpart.v1.Envelope.digest:type_name -> counterpart.v1.Digest
-	22, // 12: counterpart.v1.Envelope.diff:type_name -> counterpart.v1.Diff
-	23, // 13: counterpart.v1.Envelope.checkpoint:type_name -> counterpart.v1.Checkpoint
-	24, // 14: counterpart.v1.Hello.parent:type_name -> counterpart.v1.StreamPos
+	8,  // 1: counterpart.v1.Envelope.welcome:type_name -> counterpart.v1.Welcome
+	9,  // 2: counterpart.v1.Envelope.batch:type_name -> counterpart.v1.Batch
+	11, // 3: counterpart.v1.Envelope.ack:type_name -> counterpart.v1.Ack
+	13, // 4: counterpart.v1.Envelope.nack:type_name -> counterpart.v1.Nack
+	14, // 5: counterpart.v1.Envelope.beat:type_name -> counterpart.v1.Beat
+	15, // 6: counterpart.v1.Envelope.fence:type_name -> counterpart.v1.Fence
+	16, // 7: counterpart.v1.Envelope.fork:type_name -> counterpart.v1.Fork
+	17, // 8: counterpart.v1.Envelope.delta:type_name -> counterpart.v1.Delta
+	20, // 9: counterpart.v1.Envelope.dack:type_name -> counterpart.v1.Dack
+	21, // 10: counterpart.v1.Envelope.cmd:type_name -> counterpart.v1.Cmd
+	22, // 11: counterpart.v1.Envelope.digest:type_name -> counterpart.v1.Digest
+	23, // 12: counterpart.v1.Envelope.diff:type_name -> counterpart.v1.Diff
+	24, // 13: counterpart.v1.Envelope.checkpoint:type_name -> counterpart.v1.Checkpoint
+	25, // 14: counterpart.v1.Hello.parent:type_name -> counterpart.v1.StreamPos
 	3,  // 15: counterpart.v1.Hello.feeds:type_name -> counterpart.v1.FeedPos
 	4,  // 16: counterpart.v1.Hello.clock:type_name -> counterpart.v1.Clock
-	0,  // 17: counterpart.v1.FeedVerdict.verdict:type_name -> counterpart.v1.Verdict
-	6,  // 18: counterpart.v1.Welcome.feeds:type_name -> counterpart.v1.FeedVerdict
-	11, // 19: counterpart.v1.Ack.own:type_name -> counterpart.v1.OwnRun
-	3,  // 20: counterpart.v1.Beat.feeds:type_name -> counterpart.v1.FeedPos
-	1,  // 21: counterpart.v1.Fence.action:type_name -> counterpart.v1.FenceAction
-	17, // 22: counterpart.v1.Delta.rows:type_name -> counterpart.v1.FeedRow
-	18, // 23: counterpart.v1.Delta.events:type_name -> counterpart.v1.PeerEvents
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	6,  // 17: counterpart.v1.Hello.streams:type_name -> counterpart.v1.StreamHead
+	0,  // 18: counterpart.v1.FeedVerdict.verdict:type_name -> counterpart.v1.Verdict
+	7,  // 19: counterpart.v1.Welcome.feeds:type_name -> counterpart.v1.FeedVerdict
+	25, // 20: counterpart.v1.Welcome.wants:type_name -> counterpart.v1.StreamPos
+	12, // 21: counterpart.v1.Ack.own:type_name -> counterpart.v1.OwnRun
+	3,  // 22: counterpart.v1.Beat.feeds:type_name -> counterpart.v1.FeedPos
+	1,  // 23: counterpart.v1.Fence.action:type_name -> counterpart.v1.FenceAction
+	18, // 24: counterpart.v1.Delta.rows:type_name -> counterpart.v1.FeedRow
+	19, // 25: counterpart.v1.Delta.events:type_name -> counterpart.v1.PeerEvents
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_protocol_wire_message_proto_init() }
@@ -2420,7 +2563,7 @@ func file_protocol_wire_message_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protocol_wire_message_proto_rawDesc), len(file_protocol_wire_message_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"encoding/xml"
 	"math"
 	"os"
 	"path/filepath"
@@ -15,15 +17,15 @@ import (
 func TestBench(t *testing.T) {
 	dir := t.TempDir()
 	var out, complaints strings.Builder
-	status := command(t.Context(), []string{
-		"-rounds", "1", "-items", "300", "-catalogue", "300", "-sales", "20", "-starts", "1", "-children=false", "-out", dir,
-	}, &out, &complaints)
+	status := command(t.Context(), []string{"-quick", "-out", dir}, &out, &complaints)
 	t.Log("\n" + out.String())
 	if status != 0 {
 		t.Fatalf("status %d: %s", status, complaints.String())
 	}
 	for _, want := range []string{
 		"sale over HTTP, 1 till", "sale over HTTP, 8 tills", "start of the agent to first lookup",
+		"events, from the line's return", "bytes on the wire per event", "CPU per event, both sides", "most memory, agent", "first event after a long outage",
+		"events of all agents", "CPU of the hub per event", "sale to durable at the sibling, p99", "memory after many sales", "CPU of an idle agent",
 		"sale, hub unreachable, p99", "sale, hub hangs, p99", "sale, broker accepts, answers nothing, p99", "sale, every second packet lost, p99",
 	} {
 		if !strings.Contains(out.String(), want) {
@@ -38,15 +40,63 @@ func TestBench(t *testing.T) {
 		t.Errorf("bench.txt is not what was printed: %v", err)
 	}
 	var document struct {
-		Results []struct{ Median float64 } `json:"results"`
+		Results []result `json:"results"`
 	}
 	text, err = os.ReadFile(filepath.Join(dir, "bench.json"))
 	if err == nil {
 		err = json.Unmarshal(text, &document)
 	}
-	if err != nil || len(document.Results) < 15 {
+	if err != nil || len(document.Results) < 30 {
 		t.Errorf("bench.json has %d results: %v", len(document.Results), err)
 	}
+	plausible(t, document.Results)
+	chart, err := os.ReadFile(filepath.Join(dir, "bench.svg"))
+	if err == nil {
+		err = xml.Unmarshal(chart, new(struct{}))
+	}
+	if err != nil {
+		t.Errorf("bench.svg is no picture: %v", err)
+	}
+}
+
+// result is a line of bench.json.
+type result struct {
+	Part, Name string
+	Median     float64
+	Floor      *float64 `json:"floor_median"`
+}
+
+// plausible fails on figures that no machine can have: they would be a mistake
+// in the measuring. What takes no time at all on a fast machine is left out.
+func plausible(t *testing.T, results []result) {
+	t.Helper()
+	bounds := map[string][2]float64{
+		"events, from the line's return to durable and folded": {1, 1e7},
+		"bytes on the wire per event":                          {20, 2_000},
+		"most memory, agent":                                   {1, 1_000},
+		"most memory, hub with its broker":                     {1, 2_000},
+		"first event of the backlog":                           {1e-4, 60},
+		"events of all agents to durable and folded":           {1, 1e7},
+		"sale to durable at the sibling, p50":                  {0.05, 60_000},
+		"start of the agent to first lookup":                   {0.5, 60_000},
+	}
+	for _, r := range results {
+		bound, known := bounds[r.Name]
+		if known && (r.Median < bound[0] || r.Median > bound[1]) {
+			t.Errorf("%s, %s: %g is not between %g and %g", r.Part, r.Name, r.Median, bound[0], bound[1])
+		}
+		if known && r.Floor == nil && (r.Part == "w2" || r.Part == "w3" || r.Part == "w4") && !strings.HasPrefix(r.Name, "most memory") {
+			t.Errorf("%s, %s: there is no floor", r.Part, r.Name)
+		}
+	}
+}
+
+// TestMain makes this program a worker where the benchmarks start it as one.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == workerArg {
+		os.Exit(work(context.Background(), os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
 }
 
 func TestParseBenchmarks(t *testing.T) {
@@ -119,7 +169,7 @@ func TestFigures(t *testing.T) {
 }
 
 func TestParse(t *testing.T) {
-	for _, args := range [][]string{{"-rounds", "0"}, {"-parts", "w1,w2"}, {"-items", "1"}, {"x"}, {"-no-such-flag"}} {
+	for _, args := range [][]string{{"-rounds", "0"}, {"-workloads", "w1,w9"}, {"-items", "1"}, {"x"}, {"-no-such-flag"}} {
 		if status := command(t.Context(), args, new(strings.Builder), new(strings.Builder)); status != 2 {
 			t.Errorf("%v gives status %d, want 2", args, status)
 		}

@@ -2,15 +2,19 @@ package main
 
 import (
 	"context"
+	"encoding/gob"
 	"errors"
 	"fmt"
-	"net/http"
+	"io/fs"
+	"os"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"counterpart/test/bench/floor"
 	"counterpart/test/fleet"
 	"counterpart/test/process"
 	"counterpart/test/proxy"
@@ -43,6 +47,10 @@ type counter struct {
 	chain *fleet.Fleet
 	agent *fleet.Machine // whose line changes
 	sold  atomic.Int64
+
+	rows      *floor.Rows // nil if nobody told them
+	store     *floor.Store
+	committed atomic.Int64
 }
 
 func (c *counter) open(ctx context.Context) error {
@@ -79,6 +87,9 @@ func (c *counter) settle(ctx context.Context) error {
 
 func (c *counter) round(ctx context.Context, r *record) error {
 	if c.measures("w1") {
+		if err := c.loadRows(); err != nil {
+			return err
+		}
 		for _, tills := range []int{1, manyTills} {
 			if err := c.throughput(ctx, r, tills); err != nil {
 				return err
@@ -96,52 +107,109 @@ func (c *counter) round(ctx context.Context, r *record) error {
 	return c.resolve(ctx, r)
 }
 
-// throughput measures how many sales the tills make together, one after the
-// other each, as fast as they can.
+// turnSales is how many sales a till makes before the floor has its turn.
+const turnSales = 25
+
+// throughput measures sales that the tills make as fast as they can, each one
+// after the other, and in turns with them bare commits of the same rows by as
+// many writers.
 func (c *counter) throughput(ctx context.Context, r *record, tills int) error {
-	each := c.sales * salesFactor / tills
-	latencies := make([][]float64, tills)
-	start := time.Now()
-	group, groupCtx := errgroup.WithContext(ctx)
-	for t := range tills {
+	name := fmt.Sprintf("http tills=%d ", tills)
+	ours, bare := &race{tills: tills}, &race{tills: tills}
+	for left := c.sales * salesFactor; left > 0; left -= turnSales * tills {
+		err := ours.run(ctx, min(left, turnSales*tills), func(ctx context.Context, till int) error {
+			_, err := c.sell(ctx, c.agent.Agent, till)
+			return err
+		})
+		if err == nil && c.rows != nil {
+			err = bare.run(ctx, min(left, turnSales*tills), func(context.Context, int) error { return c.commit(tills) })
+		}
+		if err != nil {
+			return err
+		}
+	}
+	ours.add(r, name)
+	if c.rows != nil {
+		bare.add(r, "floor "+name)
+	}
+	return c.settle(ctx)
+}
+
+// loadRows opens the floor's database, if the children have told what a sale
+// writes.
+func (c *counter) loadRows() error {
+	path := rowsPath(c.host)
+	file, err := os.Open(path)
+	if c.rows != nil || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	c.rows = &floor.Rows{}
+	if err := gob.NewDecoder(file).Decode(c.rows); err != nil {
+		return err
+	}
+	if c.store, err = c.rows.Load(path + ".db"); err == nil {
+		c.host.Own(c.store)
+	}
+	return err
+}
+
+// commit puts the rows of one sale into the floor's database.
+func (c *counter) commit(tills int) error {
+	rows := c.rows.Sales[int(c.committed.Add(1))%len(c.rows.Sales)]
+	if tills > 1 {
+		return c.store.Batch(rows)
+	}
+	return c.store.Update(rows)
+}
+
+// A race is what several tills did at once.
+type race struct {
+	tills     int
+	took      time.Duration
+	mu        sync.Mutex
+	latencies []float64 // milliseconds
+}
+
+// run makes n calls by all tills together.
+func (r *race) run(ctx context.Context, n int, call func(ctx context.Context, till int) error) error {
+	var next atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
+	begin := time.Now()
+	for t := range r.tills {
 		group.Go(func() error {
-			for range each {
-				took, err := c.sell(groupCtx, c.agent.Agent, t+1)
-				if err != nil {
+			var mine []float64
+			for next.Add(1) <= int64(n) {
+				start := time.Now()
+				if err := call(ctx, t+1); err != nil {
 					return err
 				}
-				latencies[t] = append(latencies[t], took)
+				mine = append(mine, milliseconds(time.Since(start)))
 			}
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.latencies = append(r.latencies, mine...)
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	took := time.Since(start)
-	var all []float64
-	for _, list := range latencies {
-		all = append(all, list...)
-	}
-	name := fmt.Sprintf("http tills=%d ", tills)
-	r.add(name+"/s", float64(len(all))/took.Seconds())
-	r.add(name+"p50", percentile(all, 50))
-	r.add(name+"p99", percentile(all, 99))
-	return c.settle(ctx)
+	err := group.Wait()
+	r.took += time.Since(begin)
+	return err
+}
+
+func (r *race) add(to *record, name string) {
+	to.add(name+"/s", float64(len(r.latencies))/r.took.Seconds())
+	to.add(name+"p50", percentile(r.latencies, 50))
+	to.add(name+"p99", percentile(r.latencies, 99))
 }
 
 // sell makes one sale and returns how long it took, in milliseconds.
 func (c *counter) sell(ctx context.Context, agent *process.Agent, till int) (float64, error) {
 	n := int(c.sold.Add(1))
-	sale := process.Sale{Till: strconv.Itoa(till)}
-	var total int64
-	for i := range saleLines {
-		item := c.items[(n*saleLines+i)*7919%len(c.items)]
-		sale.Lines = append(sale.Lines, process.Line{Code: item.GTIN, Quantity: 1000})
-		total += item.Price
-	}
-	sale.Tenders = []process.Tender{{Type: "cash", Amount: total}}
-	request, err := process.JSON(http.MethodPost, "/v1/sales", "bench-"+strconv.Itoa(n), sale)
+	request, err := saleRequest(c.items, n, till, "bench-"+strconv.Itoa(n))
 	if err != nil {
 		return 0, err
 	}

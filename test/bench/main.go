@@ -2,13 +2,16 @@
 // it runs on, in turns in one run, because a machine has moods and only a ratio
 // within one run means something.
 //
-// W1 is a durable sale, in process (the benchmarks of agent/till beside bare
-// bbolt in protocol/ledger/bolt) and over the agent's HTTP interface. S is the
-// start of an agent with a large catalogue until it answers its first lookup.
-// Link is the latency of a sale while the hub cannot be reached in each of the
-// ways in which that happens, beside the latency online: it has to be the same.
+// W1 is a durable sale at one till and at eight, in process and over HTTP. W2 is
+// the backlog of a shop when its line is back, W3 many agents that send at once,
+// W4 a sale on its way to another agent of the shop. S is the start of an agent
+// with a large catalogue, and what it takes when it has nothing to do. Link is
+// the latency of a sale while the hub cannot be reached in each of the ways in
+// which that happens, beside the latency online: it has to be the same.
 //
-// The result is printed as a table, and written as text and JSON.
+// Floors are built of the libraries that Counterpart stands on and of nothing
+// else (package floor); docs/BENCHMARKS.md tells how. The result is printed as a
+// table, and written as text, as JSON and as a chart.
 package main
 
 import (
@@ -20,6 +23,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -35,10 +39,19 @@ type options struct {
 	sales     int // of each measurement over HTTP
 	pace      time.Duration
 	starts    int // of each round
-	parts     string
-	children  bool
-	benchTime time.Duration
-	dir       string
+	workloads string
+	backlog   int // sales of the drain
+	outage    time.Duration
+	// longOutage is one after which everything that grows with time has grown.
+	longOutage   time.Duration
+	agents       int // of the herd
+	siblingSales int // of each round
+	profiles     string
+	idle         time.Duration
+	warmSales    int
+	children     bool
+	benchTime    string
+	dir          string
 }
 
 func main() {
@@ -49,6 +62,9 @@ func main() {
 
 // command runs the program and returns its exit status.
 func command(ctx context.Context, args []string, out, complaints io.Writer) int {
+	if len(args) > 0 && args[0] == workerArg {
+		return work(ctx, args[1:], os.Stdin, out, complaints)
+	}
 	o, err := parse(args, complaints)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
@@ -74,12 +90,24 @@ func parse(args []string, complaints io.Writer) (options, error) {
 	flags.IntVar(&o.sales, "sales", 300, "how many sales each condition of the line gets; W1 gets ten times as many")
 	flags.DurationVar(&o.pace, "pace", 10*time.Millisecond, "the time between two sales while the line is measured")
 	flags.IntVar(&o.starts, "starts", 5, "how many starts there are in a round")
-	flags.StringVar(&o.parts, "parts", "w1,s,link", "what to measure")
+	flags.StringVar(&o.workloads, "workloads", strings.Join(workloads, ","), "what to measure")
+	flags.IntVar(&o.backlog, "backlog", 100_000, "how many sales wait while the line is down (W2)")
+	flags.DurationVar(&o.outage, "outage", time.Second, "how long a short outage is (W2)")
+	flags.DurationVar(&o.longOutage, "long-outage", 40*time.Second, "how long a long outage is (W2)")
+	flags.IntVar(&o.agents, "agents", 1_000, "how many agents send at once (W3)")
+	flags.IntVar(&o.siblingSales, "sibling-sales", 500, "how many sales of a round go to a sibling (W4)")
+	flags.StringVar(&o.profiles, "profile", "", "the `folder` for CPU profiles of the programs; none if empty")
 	flags.BoolVar(&o.children, "children", true, "run the Go benchmarks of the packages too")
-	flags.DurationVar(&o.benchTime, "benchtime", time.Second, "how long each Go benchmark runs")
-	flags.StringVar(&o.dir, "out", ".run", "the `folder` for bench.txt and bench.json; none if empty")
+	flags.StringVar(&o.benchTime, "benchtime", "1000x", "how long each Go benchmark runs, or how often")
+	flags.StringVar(&o.dir, "out", "", "the `folder` for bench.txt, bench.json and bench.svg; none if empty")
+	flags.DurationVar(&o.idle, "idle", 10*time.Second, "how long an agent is watched that has nothing to do (S)")
+	flags.IntVar(&o.warmSales, "warm-sales", 1_000, "how many sales are made before memory is looked at (S)")
+	quick := flags.Bool("quick", false, "measure everything small: the figures mean nothing, but all of them come out")
 	if err := flags.Parse(args); err != nil {
 		return o, err
+	}
+	if *quick {
+		o.shrink()
 	}
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("unexpected %q", flags.Arg(0))
@@ -87,22 +115,27 @@ func parse(args []string, complaints io.Writer) (options, error) {
 	if o.rounds < 1 || o.items < 100 || o.catalogue < 100 || o.sales < 1 || o.starts < 1 || o.pace <= 0 {
 		return o, errors.New("-items and -catalogue have to be at least 100, every other number at least 1")
 	}
-	for part := range strings.SplitSeq(o.parts, ",") {
-		if part != "w1" && part != "s" && part != "link" {
-			return o, fmt.Errorf("there is no part %q, only w1, s and link", part)
+	for workload := range strings.SplitSeq(o.workloads, ",") {
+		if !slices.Contains(workloads, workload) {
+			return o, fmt.Errorf("there is no workload %q, only %s", workload, strings.Join(workloads, ", "))
 		}
 	}
 	return o, nil
 }
 
-// measures tells whether a part is wanted.
-func (o options) measures(part string) bool {
-	for wanted := range strings.SplitSeq(o.parts, ",") {
-		if wanted == part {
-			return true
-		}
-	}
-	return false
+// shrink makes everything small.
+func (o *options) shrink() {
+	o.rounds, o.items, o.catalogue, o.sales, o.starts, o.children = 1, 300, 300, 20, 1, false
+	o.backlog, o.outage, o.longOutage, o.agents, o.siblingSales = 600, time.Second/10, time.Second/5, 20, 8
+	o.idle, o.warmSales = time.Second/5, 20
+}
+
+// workloads are what can be measured, in the order of the report.
+var workloads = []string{"w1", "w2", "w3", "w4", "s", "link"}
+
+// measures tells whether a workload is wanted.
+func (o options) measures(workload string) bool {
+	return slices.Contains(strings.Split(o.workloads, ","), workload)
 }
 
 // A part measures one thing, once in each round.
@@ -115,17 +148,31 @@ type part interface {
 func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	host, err := process.Open(ctx, process.Options{Crashed: func(err error) { cancel(err) }})
+	host, err := openHost(ctx, o, cancel)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, host.Close()) }()
+	if o.profiles != "" {
+		if err := os.MkdirAll(o.profiles, 0o755); err != nil {
+			return err
+		}
+	}
 	var parts []part
 	if o.children && (o.measures("w1") || o.measures("s")) {
 		parts = append(parts, &children{options: o, host: host})
 	}
 	if o.measures("w1") || o.measures("link") {
 		parts = append(parts, &counter{options: o, host: host})
+	}
+	if o.measures("w2") {
+		parts = append(parts, &drain{options: o, host: host})
+	}
+	if o.measures("w3") {
+		parts = append(parts, &herd{options: o, host: host})
+	}
+	if o.measures("w4") {
+		parts = append(parts, &sibling{options: o, host: host})
 	}
 	if o.measures("s") {
 		parts = append(parts, &starts{options: o, host: host})
@@ -152,6 +199,35 @@ func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
 	return report.write(o.dir)
 }
 
+// openHost builds the programs, with the profiler if profiles are wanted.
+func openHost(ctx context.Context, o options, crashed func(error)) (*process.Host, error) {
+	settings := process.Options{Crashed: crashed}
+	if o.profiles == "" {
+		return process.Open(ctx, settings)
+	}
+	dir, err := os.MkdirTemp("", "counterpart-profile-")
+	if err != nil {
+		return nil, err
+	}
+	if settings.BuildFlags, err = overlay(dir); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	if err := os.Setenv(socketsVariable, dir); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	host, err := process.Open(ctx, settings)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	host.Own(folder(dir))
+	return host, nil
+}
+
+// A folder is removed when it is closed.
+type folder string
+
+func (f folder) Close() error { return os.RemoveAll(string(f)) }
+
 // write writes the report into a folder below the project's root.
 func (r *report) write(dir string) error {
 	if dir == "" {
@@ -172,6 +248,7 @@ func (r *report) write(dir string) error {
 		return err
 	}
 	return errors.Join(
+		os.WriteFile(filepath.Join(dir, "bench.svg"), r.chart(), 0o644),
 		os.WriteFile(filepath.Join(dir, "bench.json"), json, 0o644),
 		os.WriteFile(filepath.Join(dir, "bench.txt"), []byte(r.text()), 0o644))
 }

@@ -26,35 +26,43 @@ type line struct {
 	ratioMin, ratioMax, valueMax float64
 }
 
-// The names of floors in the record.
-const (
-	boltOne   = "protocol/ledger/bolt BenchmarkFloor/tills=1 /s"
-	boltEight = "protocol/ledger/bolt BenchmarkFloor/tills=8 /s"
-	bareOne   = "protocol/ledger/bolt BenchmarkAgainstBare/Writer1/Update bare-updates/s"
-	bareEight = "protocol/ledger/bolt BenchmarkAgainstBare/Writer8/Batch bare-updates/s"
-	bareOpen  = "protocol/ledger/bolt BenchmarkOpen/Bare ns/op"
-)
-
-// lines are what the report shows. The floors of W1 are bare bbolt with rows of
-// the same number and size, that of S is bare bbolt opening the same file, and
-// that of the line is the same sale online.
+// lines are what the report shows, each beside what it is held against.
 func lines() []line {
-	one, eight := []string{boltOne, bareOne}, []string{boltEight, bareEight}
+	const sells, opens = "agent/till BenchmarkFloor/", "protocol/ledger/bolt BenchmarkOpen/"
 	list := []line{
-		{part: "w1", name: "sale in process, 1 till", unit: "/s", key: "agent/till BenchmarkSell/key=false/tills=1 /s", floors: one, ratioMin: 0.9},
-		{part: "w1", name: "sale in process, 8 tills", unit: "/s", key: "agent/till BenchmarkSell/key=false/tills=8 /s", floors: eight, ratioMin: 0.9},
-		{part: "w1", name: "the rows of a sale, 1 till", unit: "/s", key: "agent/till BenchmarkBareDriver/tills=1 /s", floors: one},
-		{part: "w1", name: "the rows of a sale, 8 tills", unit: "/s", key: "agent/till BenchmarkBareDriver/tills=8 /s", floors: eight},
-		{part: "w1", name: "sale over HTTP, 1 till", unit: "/s", key: "http tills=1 /s", floors: one},
-		{part: "w1", name: "  p50", unit: "ms", key: "http tills=1 p50"},
-		{part: "w1", name: "  p99", unit: "ms", key: "http tills=1 p99"},
-		{part: "w1", name: "sale over HTTP, 8 tills", unit: "/s", key: "http tills=8 /s", floors: eight},
-		{part: "w1", name: "  p50", unit: "ms", key: "http tills=8 p50"},
-		{part: "w1", name: "  p99", unit: "ms", key: "http tills=8 p99"},
-		{part: "s", name: "open and look up, in process", unit: "ns", key: "protocol/ledger/bolt BenchmarkOpen/Quick ns/op", floors: []string{bareOpen}, ratioMax: 4},
-		{part: "s", name: "start of the agent to first lookup", unit: "ms", key: "start lookup", floors: []string{"start version"}, valueMax: 15},
+		{part: "w1", name: "sale in process, 1 till, p50", unit: "us", key: sells + "tills=1 p50-us", floors: []string{sells + "tills=1 bare-p50-us"}, ratioMax: 1.1},
+		{part: "w1", name: "  p99", unit: "us", key: sells + "tills=1 p99-us", floors: []string{sells + "tills=1 bare-p99-us"}},
+		{part: "w1", name: "  sales", unit: "/s", key: sells + "tills=1 sales/s", floors: []string{sells + "tills=1 bare-sales/s"}},
+		{part: "w1", name: "sale in process, 8 tills", unit: "/s", key: sells + "tills=8 sales/s", floors: []string{sells + "tills=8 bare-sales/s"}, ratioMin: 0.9},
+		{part: "w1", name: "  p50", unit: "us", key: sells + "tills=8 p50-us", floors: []string{sells + "tills=8 bare-p50-us"}},
+		{part: "w1", name: "rows that a sale puts", unit: "", key: sells + "tills=1 puts"},
+		{part: "w1", name: "sale over HTTP, 1 till, p99", unit: "ms", key: "http tills=1 p99", floors: []string{"floor http tills=1 p99"}, ratioMax: 3},
+		{part: "w1", name: "  p50", unit: "ms", key: "http tills=1 p50", floors: []string{"floor http tills=1 p50"}},
+		{part: "w1", name: "  sales", unit: "/s", key: "http tills=1 /s", floors: []string{"floor http tills=1 /s"}},
+		{part: "w1", name: "sale over HTTP, 8 tills, p99", unit: "ms", key: "http tills=8 p99", floors: []string{"floor http tills=8 p99"}},
+		{part: "w1", name: "  p50", unit: "ms", key: "http tills=8 p50", floors: []string{"floor http tills=8 p50"}},
+		{part: "w1", name: "  sales", unit: "/s", key: "http tills=8 /s", floors: []string{"floor http tills=8 /s"}},
+		{part: "w2", name: "events, from the line's return to durable and folded", unit: "/s", key: "drain /s", floors: []string{"drain floor /s"}, ratioMin: 0.5},
+		{part: "w2", name: "bytes on the wire per event", unit: "B", key: "drain bytes", floors: []string{"drain floor bytes"}, valueMax: 80},
+		{part: "w2", name: "CPU per event, both sides", unit: "us", key: "drain cpu", floors: []string{"drain floor cpu"}, valueMax: 15},
+		{part: "w2", name: "most memory, agent", unit: "MiB", key: "drain agent MiB", valueMax: 80},
+		{part: "w2", name: "most memory, hub with its broker", unit: "MiB", key: "drain hub MiB", valueMax: 150},
+		{part: "w2", name: "first event of the backlog", unit: "s", key: "drain first", floors: []string{"drain floor first"}, valueMax: 1},
+		{part: "w2", name: "first event after a short outage", unit: "s", key: "first after short", valueMax: 1},
+		{part: "w2", name: "first event after a long outage", unit: "s", key: "first after long", valueMax: 1},
+		{part: "w3", name: "events of all agents to durable and folded", unit: "/s", key: "herd /s", floors: []string{"herd floor /s"}, ratioMin: 0.7},
+		{part: "w3", name: "CPU of the hub per event", unit: "us", key: "herd cpu", floors: []string{"herd floor cpu"}, valueMax: 12},
+		{part: "w3", name: "most memory, hub with its broker", unit: "MiB", key: "herd hub MiB"},
+		{part: "w3", name: "batches sent again", unit: "", key: "herd again"},
+		{part: "w4", name: "sale to durable at the sibling, p50", unit: "ms", key: "sibling p50", floors: []string{"sibling floor p50"}, ratioMax: 1.3},
+		{part: "w4", name: "sale to durable at the sibling, p99", unit: "ms", key: "sibling p99", floors: []string{"sibling floor p99"}, ratioMax: 1.6},
+		{part: "w4", name: "of which until A has answered, p50", unit: "ms", key: "sibling request p50"},
+		{part: "s", name: "start of the agent to first lookup", unit: "ms", key: "start lookup", floors: []string{"start version"}, valueMax: 25},
 		{part: "s", name: "  until it says ready", unit: "ms", key: "start ready"},
-		{part: "s", name: "memory after it", unit: "MiB", key: "start memory", valueMax: 35},
+		{part: "s", name: "  of which open and look up, in process", unit: "ns", key: opens + "Quick ns/op", floors: []string{opens + "Bare ns/op"}},
+		{part: "s", name: "memory after the start", unit: "MiB", key: "start memory"},
+		{part: "s", name: "memory after many sales", unit: "MiB", key: "start warm", valueMax: 35},
+		{part: "s", name: "CPU of an idle agent, of one core", unit: "%", key: "start idle", valueMax: 1},
 	}
 	names := []string{conditions[0].name}
 	for _, c := range conditions[1:] {
@@ -73,8 +81,11 @@ func lines() []line {
 }
 
 var titles = map[string]string{
-	"w1":   "W1. A durable sale of 3 items; the floor is bare bbolt",
-	"s":    "S. The start of an agent; the floors are bare bbolt, and the program that only says its version",
+	"w1":   "W1. A durable sale of 3 items; the floor is bare bbolt that puts the same keys and values into as many buckets",
+	"w2":   "W2. The backlog of one shop, when the line is back; the floor is a bare outbox, paho, mosquitto and bare bbolt",
+	"w3":   "W3. Many agents at once; the floor is as many paho clients, mosquitto and bare bbolt",
+	"w4":   "W4. A sale on its way to a sibling; the floor is three bare commits and two hops over mosquitto",
+	"s":    "S. The start of an agent; the floors are the program that only says its version, and bare bbolt",
 	"link": "Link. A sale while the hub is away; the floor is the same sale online",
 }
 
@@ -97,13 +108,27 @@ type shown struct {
 	Ratio  *float64  `json:"ratio_median"`
 	Bar    string    `json:"bar,omitempty"`
 	Met    *bool     `json:"met"`
+
+	whole   string  // the name, with that of the line above where it goes on
+	held    float64 // what is held against the bar: the ratio or the median
+	limit   float64 // the bar
+	atLeast bool    // the bar is a lower one
 }
 
 func newReport(o options, r *record) *report {
 	rep := &report{options: o, record: r, machine: machine()}
+	above := ""
 	for _, l := range lines() {
+		whole := l.name
+		if rest, goesOn := strings.CutPrefix(l.name, "  "); goesOn {
+			whole = above + ", " + rest
+		} else {
+			above = l.name
+		}
 		if values := r.values(l.key); len(values) > 0 {
-			rep.lines = append(rep.lines, l.figures(r, values))
+			s := l.figures(r, values)
+			s.whole = whole
+			rep.lines = append(rep.lines, s)
 		}
 	}
 	return rep
@@ -121,14 +146,20 @@ func (l line) figures(r *record, values []float64) shown {
 		s.Floor, s.Ratio = &under, &ratio
 		break
 	}
-	met := func(bar string, ok bool) { s.Bar, s.Met = bar, &ok }
+	met := func(bar string, held, limit float64, atLeast bool) {
+		ok := held <= limit
+		if atLeast {
+			ok = held >= limit
+		}
+		s.Bar, s.Met, s.held, s.limit, s.atLeast = bar, &ok, held, limit, atLeast
+	}
 	switch {
 	case l.ratioMin > 0 && s.Ratio != nil:
-		met(fmt.Sprintf(">= %g x", l.ratioMin), *s.Ratio >= l.ratioMin)
+		met(fmt.Sprintf(">= %g x", l.ratioMin), *s.Ratio, l.ratioMin, true)
 	case l.ratioMax > 0 && s.Ratio != nil:
-		met(fmt.Sprintf("<= %g x", l.ratioMax), *s.Ratio <= l.ratioMax)
+		met(fmt.Sprintf("<= %g x", l.ratioMax), *s.Ratio, l.ratioMax, false)
 	case l.valueMax > 0:
-		met(fmt.Sprintf("<= %g %s", l.valueMax, l.unit), s.Median <= l.valueMax)
+		met(fmt.Sprintf("<= %g %s", l.valueMax, l.unit), s.Median, l.valueMax, false)
 	}
 	return s
 }

@@ -1,13 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"net/url"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"counterpart/test/fleet"
@@ -19,22 +15,24 @@ import (
 type starts struct {
 	options
 	host  *process.Host
+	items []retail.Item
 	code  string // that is looked up
+	sold  int
 	agent *fleet.Machine
 }
 
 func (s *starts) open(ctx context.Context) error {
-	items, err := retail.Items(2, s.catalogue)
-	if err != nil {
+	var err error
+	if s.items, err = retail.Items(2, s.catalogue); err != nil {
 		return err
 	}
-	s.code = items[len(items)/2].GTIN
+	s.code = s.items[len(s.items)/2].GTIN
 	stores := retail.Stores(2, 1)
 	stores[0].PrimaryAgent = "b1"
 	chain, err := fleet.Start(ctx, s.host, fleet.Options{
 		Name: "hub-starts", Stores: stores, Agents: []fleet.Seat{{Agent: "b1", Store: "s1"}},
 	}, func(ctx context.Context, hub *process.Hub) error {
-		_, err := process.Load(ctx, hub, "items", items)
+		_, err := process.Load(ctx, hub, "items", s.items)
 		return err
 	})
 	if err != nil {
@@ -50,7 +48,7 @@ func (s *starts) open(ctx context.Context) error {
 // round starts and stops the agent a number of times.
 func (s *starts) round(ctx context.Context, r *record) error {
 	var ready, lookup, memory, bare []float64
-	for range s.starts {
+	for i := range s.starts {
 		begin := time.Now()
 		if _, err := s.host.Run(ctx, s.host.Agent(), "version"); err != nil {
 			return err
@@ -71,6 +69,11 @@ func (s *starts) round(ctx context.Context, r *record) error {
 		} else {
 			r.note("Memory was not measured: " + err.Error())
 		}
+		if i == s.starts-1 {
+			if err := s.linger(ctx, r); err != nil {
+				return err
+			}
+		}
 		if err := s.agent.Agent.Stop(); err != nil {
 			return err
 		}
@@ -84,19 +87,45 @@ func (s *starts) round(ctx context.Context, r *record) error {
 	return nil
 }
 
-// proportionalMiB is the memory of a process, with what it shares counted in
-// parts (PSS), as Linux tells it.
-func proportionalMiB(pid int) (float64, error) {
-	file, err := os.Open(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	if err != nil {
-		return 0, err
-	}
-	defer file.Close()
-	for lines := bufio.NewScanner(file); lines.Scan(); {
-		if rest, ok := strings.CutPrefix(lines.Text(), "Pss:"); ok {
-			kib, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 64)
-			return kib / 1024, err
+// linger has the agent sell, looks at its memory, and then watches what it does
+// when it has nothing to do.
+func (s *starts) linger(ctx context.Context, r *record) error {
+	for range s.warmSales {
+		s.sold++
+		request, err := saleRequest(s.items, s.sold, 1, "")
+		if err != nil {
+			return err
+		}
+		if _, err := s.agent.Send(ctx, request); err != nil {
+			return err
 		}
 	}
-	return 0, fmt.Errorf("no Pss for process %d", pid)
+	mib, err := proportionalMiB(s.agent.PID())
+	if err != nil {
+		r.note("Memory and CPU of the agent were not measured: " + err.Error())
+		return nil
+	}
+	r.add("start warm", mib)
+	waiting, cancel := context.WithTimeoutCause(ctx, settlePatience, fmt.Errorf("the agent does not get rid of its sales in %s", settlePatience))
+	defer cancel()
+	err = process.Await(waiting, askEvery, func(ctx context.Context) (string, error) {
+		status, err := s.agent.Status(ctx)
+		if err == nil && status.Stream.Pending > 0 {
+			return "it has sales to send", nil
+		}
+		return "", err
+	})
+	if err != nil {
+		return err
+	}
+	before, err := cpuSeconds(s.agent.PID())
+	if err != nil {
+		return err
+	}
+	if err := process.Pause(ctx, s.idle); err != nil {
+		return err
+	}
+	after, err := cpuSeconds(s.agent.PID())
+	r.add("start idle", (after-before)/s.idle.Seconds()*100)
+	return err
 }

@@ -31,6 +31,8 @@ const (
 type Options struct {
 	// Race builds the programs with the race detector, which needs a C compiler.
 	Race bool
+	// BuildFlags are further flags of `go build`.
+	BuildFlags []string
 	// Keep leaves the folder of data and logs behind on Close.
 	Keep bool
 	// Crashed, if set, is called for each process that ended though nobody
@@ -110,6 +112,7 @@ func (h *Host) build(ctx context.Context) error {
 	if h.options.Race {
 		args, cgo = append(args, "-race"), "1"
 	}
+	args = append(args, h.options.BuildFlags...)
 	cmd := exec.CommandContext(ctx, "go", append(args, "./cloud/cmd/"+hubProgram, "./agent/cmd/"+agentProgram)...)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)

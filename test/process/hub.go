@@ -25,9 +25,9 @@ type Hub struct {
 }
 
 // StartHub starts a hub with a folder of its own for its data. An empty
-// currency is the program's default.
-func (h *Host) StartHub(ctx context.Context, name, currency string) (*Hub, error) {
-	args := []string{"serve", "--insecure-dev", "--data", h.Data(name)}
+// currency is the program's default; flags are further ones.
+func (h *Host) StartHub(ctx context.Context, name, currency string, flags ...string) (*Hub, error) {
+	args := append([]string{"serve", "--insecure-dev", "--data", h.Data(name)}, flags...)
 	if currency != "" {
 		args = append(args, "--currency", currency)
 	}

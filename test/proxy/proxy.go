@@ -53,6 +53,7 @@ type Proxy struct {
 	addr     string
 	mode     Mode
 	latency  time.Duration
+	tap      func() io.Writer
 	changed  chan struct{} // closed when mode changes, and then replaced
 	closed   chan struct{}
 	listener net.Listener // nil while cut
@@ -86,6 +87,24 @@ func (p *Proxy) Addr() string {
 
 // Bytes is what went through: up from who dialled, down to them.
 func (p *Proxy) Bytes() (up, down int64) { return p.up.Load(), p.down.Load() }
+
+// Tap shows what comes down from the target to one more reader: tap is called
+// for each connection from now on, and its writer must not block.
+func (p *Proxy) Tap(tap func() io.Writer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tap = tap
+}
+
+// tapped is who else sees what comes down on a new connection.
+func (p *Proxy) tapped() io.Writer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.tap == nil {
+		return io.Discard
+	}
+	return p.tap()
+}
 
 // SetLatency delays each chunk in each direction from now on.
 func (p *Proxy) SetLatency(d time.Duration) {
@@ -225,18 +244,23 @@ func (p *Proxy) serve(client *net.TCPConn) {
 	}
 	defer p.drop(server)
 	var both sync.WaitGroup
-	both.Go(func() { p.forward(server, client, &p.up) })
-	both.Go(func() { p.forward(client, server, &p.down) })
+	tap := p.tapped()
+	both.Go(func() { p.forward(server, client, &p.up, io.Discard) })
+	both.Go(func() { p.forward(client, server, &p.down, tap) })
 	both.Wait()
 }
 
-// forward passes one direction on until it ends or the line loses something.
-func (p *Proxy) forward(to, from *net.TCPConn, count *atomic.Int64) {
+// forward passes one direction on until it ends or the line loses something,
+// and shows tap what it passes on.
+func (p *Proxy) forward(to, from *net.TCPConn, count *atomic.Int64, tap io.Writer) {
 	buffer := make([]byte, chunkBytes)
 	for {
 		n, err := from.Read(buffer)
-		if n > 0 && !p.deliver(to, from, buffer[:n], count) {
-			return
+		if n > 0 {
+			if !p.deliver(to, from, buffer[:n], count) {
+				return
+			}
+			_, _ = tap.Write(buffer[:n])
 		}
 		switch {
 		case errors.Is(err, io.EOF):

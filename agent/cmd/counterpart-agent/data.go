@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"counterpart/agent"
+	"counterpart/protocol"
 	"counterpart/protocol/ledger"
 	"counterpart/protocol/ledger/bolt"
 )
@@ -75,4 +76,31 @@ func (c *backupCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger
 	}
 	_, err = fmt.Fprintln(out, "written", c.File)
 	return err
+}
+
+// checkCommand is run by this program itself, before it opens a database after
+// a stop that was not in order: a damaged file can end the process that reads
+// it.
+type checkCommand struct {
+	File string `arg:"" help:"The database."`
+}
+
+// Run reads every page. It says what it found, not what to do: its caller does.
+func (c *checkCommand) Run(log *slog.Logger) error {
+	err := bolt.CheckFile(c.File, log)
+	var e *protocol.Error
+	if errors.As(err, &e) && e.Err != nil {
+		return e.Err
+	}
+	return err
+}
+
+// checker is the command line that checks a database, without the file.
+func checker(log *slog.Logger) []string {
+	program, err := os.Executable()
+	if err != nil {
+		log.Warn("the database is not checked after an unclean stop, because this program does not know where it is", "error", err)
+		return nil
+	}
+	return []string{program, "check-database"}
 }

@@ -29,7 +29,7 @@ const (
 	exitDone    = 0
 	exitFailed  = 1
 	exitUsage   = 2
-	exitRefused = 3 // did not start: bad data, locked, wrong version
+	exitRefused = 3 // did not start: bad data, locked, wrong version, no room, read-only
 )
 
 // commands is the command line. Every flag of run may also stand in the
@@ -41,10 +41,13 @@ type commands struct {
 	Doctor    doctorCommand  `cmd:"" help:"Say in words what works now and what does not, and why."`
 	Verify    verifyCommand  `cmd:"" help:"Check the database: every chain of events, and the state they give."`
 	Backup    backupCommand  `cmd:"" help:"Copy the database of a stopped agent to a file."`
+	Restore   restoreCommand `cmd:"" help:"Put a backup in the place of the database of a stopped agent."`
+	Replace   replaceCommand `cmd:"" help:"Prepare an empty folder for a machine that stands in for a lost one, under its name."`
 	Install   installCommand `cmd:"" help:"Install the agent as a service of this machine."`
 	Uninstall serviceCommand `cmd:"" help:"Remove the service; the data stays."`
 	Start     serviceCommand `cmd:"" help:"Start the service."`
 	Stop      serviceCommand `cmd:"" help:"Stop the service."`
+	Check     checkCommand   `cmd:"" name:"check-database" hidden:"" help:"Read every page of a database that nobody has open."`
 	Version   versionCommand `cmd:"" help:"Show the version."`
 }
 
@@ -107,7 +110,8 @@ func exitCode(err error) int {
 		return exitDone
 	case errors.Is(err, errUsage):
 		return exitUsage
-	case errors.Is(err, bolt.ErrLocked), errors.Is(err, bolt.ErrCorrupt), errors.Is(err, bolt.ErrForeign), errors.Is(err, bolt.ErrNewer):
+	case errors.Is(err, bolt.ErrLocked), errors.Is(err, bolt.ErrCorrupt), errors.Is(err, bolt.ErrForeign), errors.Is(err, bolt.ErrNewer),
+		errors.Is(err, bolt.ErrUnwritable), errors.Is(err, bolt.ErrFull):
 		return exitRefused
 	}
 	return exitFailed

@@ -43,6 +43,7 @@ func (c *runCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) e
 	if _, err := cfg.Check(); err != nil {
 		return errors.Join(errUsage, err)
 	}
+	cfg.Checker = checker(log)
 	serve := func(ctx context.Context) error {
 		a, err := agent.New(ctx, cfg, version, log)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"counterpart/cloud"
+	"counterpart/protocol"
 	"counterpart/protocol/ledger"
 	"counterpart/protocol/ledger/bolt"
 )
@@ -19,21 +20,31 @@ type dataFlag struct {
 	Config string `help:"The hub's configuration file." placeholder:"FILE"`
 }
 
-func (f dataFlag) open(log *slog.Logger) (*bolt.DB, error) {
-	folder := f.Data
-	if folder == "" && f.Config != "" {
-		var cfg cloud.Config
+// configured is what the file says; --data goes before it.
+func (f dataFlag) configured() (cloud.Config, error) {
+	var cfg cloud.Config
+	if f.Config != "" {
 		if err := readConfig(f.Config, &cfg); err != nil {
-			return nil, errors.Join(errUsage, err)
+			return cfg, errors.Join(errUsage, err)
 		}
-		folder = cfg.Data
 	}
-	if folder == "" {
-		return nil, errors.Join(errUsage, errors.New("say where the hub keeps its data: --data DIR, COUNTERPART_HUB_DATA, or a --config FILE that names it"))
+	if f.Data != "" {
+		cfg.Data = f.Data
 	}
-	path := cloud.DatabasePath(folder)
+	if cfg.Data == "" {
+		return cfg, errors.Join(errUsage, errors.New("say where the hub keeps its data: --data DIR, COUNTERPART_HUB_DATA, or a --config FILE that names it"))
+	}
+	return cfg, nil
+}
+
+func (f dataFlag) open(log *slog.Logger) (*bolt.DB, error) {
+	cfg, err := f.configured()
+	if err != nil {
+		return nil, err
+	}
+	path := cloud.DatabasePath(cfg.Data)
 	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("there is no hub's database in %s: %w", folder, err)
+		return nil, fmt.Errorf("there is no hub's database in %s: %w", cfg.Data, err)
 	}
 	return bolt.Open(path, bolt.Options{Kind: "hub", Log: log})
 }
@@ -69,11 +80,19 @@ func (c *verifyCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger
 
 type backupCommand struct {
 	dataFlag
+	Hub  string `help:"Address of a running hub, which is asked for the copy. Without it the hub must be stopped." placeholder:"URL"`
 	File string `arg:"" help:"The file to write."`
 }
 
 // Run copies the database.
 func (c *backupCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) (err error) {
+	if c.Hub != "" {
+		if err := c.fetch(ctx, log); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(out, "written", c.File)
+		return err
+	}
 	db, err := c.open(log)
 	if err != nil {
 		return err
@@ -84,4 +103,31 @@ func (c *backupCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger
 	}
 	_, err = fmt.Fprintln(out, "written", c.File)
 	return err
+}
+
+// checkCommand is run by this program itself, before it opens a database after
+// a stop that was not in order: a damaged file can end the process that reads
+// it.
+type checkCommand struct {
+	File string `arg:"" help:"The database."`
+}
+
+// Run reads every page. It says what it found, not what to do: its caller does.
+func (c *checkCommand) Run(log *slog.Logger) error {
+	err := bolt.CheckFile(c.File, log)
+	var e *protocol.Error
+	if errors.As(err, &e) && e.Err != nil {
+		return e.Err
+	}
+	return err
+}
+
+// checker is the command line that checks a database, without the file.
+func checker(log *slog.Logger) []string {
+	program, err := os.Executable()
+	if err != nil {
+		log.Warn("the database is not checked after an unclean stop, because this program does not know where it is", "error", err)
+		return nil
+	}
+	return []string{program, "check-database"}
 }

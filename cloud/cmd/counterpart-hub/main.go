@@ -28,7 +28,7 @@ const (
 	exitDone    = 0
 	exitFailed  = 1
 	exitUsage   = 2
-	exitRefused = 3 // did not start: bad data, locked, wrong version
+	exitRefused = 3 // did not start: bad data, locked, wrong version, no room, read-only
 )
 
 // commands is the command line. Every flag of serve may also stand in the
@@ -38,7 +38,9 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Run the hub until it is stopped."`
 	Import  importCommand  `cmd:"" help:"Load a CSV or NDJSON file into a running hub."`
 	Verify  verifyCommand  `cmd:"" help:"Check the database of a stopped hub: every chain of events, and the state they give."`
-	Backup  backupCommand  `cmd:"" help:"Copy the database of a stopped hub to a file."`
+	Backup  backupCommand  `cmd:"" help:"Copy the hub's database to a file."`
+	Restore restoreCommand `cmd:"" help:"Bring the database of a stopped hub back from a backup and its second copy."`
+	Check   checkCommand   `cmd:"" name:"check-database" hidden:"" help:"Read every page of a database that nobody has open."`
 	Version versionCommand `cmd:"" help:"Show the version."`
 }
 
@@ -99,7 +101,8 @@ func exitCode(err error) int {
 		return exitDone
 	case errors.Is(err, errUsage):
 		return exitUsage
-	case errors.Is(err, bolt.ErrLocked), errors.Is(err, bolt.ErrCorrupt), errors.Is(err, bolt.ErrForeign), errors.Is(err, bolt.ErrNewer):
+	case errors.Is(err, bolt.ErrLocked), errors.Is(err, bolt.ErrCorrupt), errors.Is(err, bolt.ErrForeign), errors.Is(err, bolt.ErrNewer),
+		errors.Is(err, bolt.ErrUnwritable), errors.Is(err, bolt.ErrFull), errors.Is(err, cloud.ErrRefused):
 		return exitRefused
 	}
 	return exitFailed

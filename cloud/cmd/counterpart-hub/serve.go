@@ -34,6 +34,7 @@ func (c *serveCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger)
 	if err != nil {
 		return errors.Join(errUsage, err)
 	}
+	cfg.Checker = checker(log)
 	hub, err := cloud.New(ctx, cfg, version, log)
 	if err != nil {
 		return err

@@ -19,6 +19,12 @@ func BenchmarkBolt(b *testing.B) {
 	})
 }
 
+func BenchmarkApplyOnBolt(b *testing.B) {
+	ledgertest.BenchmarkApply(b, func(b *testing.B) ledger.Driver {
+		return open(b, filepath.Join(b.TempDir(), "store.db"), bolt.Options{Kind: "hub"})
+	})
+}
+
 // BenchmarkAgainstBare runs the same updates through the driver and through
 // bare bbolt, in turns in one run, because a disk has moods. It reports how
 // many times as many updates the driver makes: for eight writers against Batch

@@ -9,7 +9,6 @@ package bolt
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"os"
 	"runtime"
@@ -54,6 +53,13 @@ type Options struct {
 	// Verify makes Open read every page before it uses the file. It is meant
 	// for the start after an unclean stop: it costs time with the file's size.
 	Verify bool
+	// CheckUnclean checks a file that was not closed in order, before it is used.
+	// See CheckApart. Nil means that Open looks at the first pages only.
+	CheckUnclean func(path string) error
+	// Room tells how many bytes there are for another file in a folder, less
+	// than 0 when that is not known. With it Open compacts a file that is mostly
+	// free pages.
+	Room func(dir string) int64
 	// Log gets what staff should know and no caller is told.
 	Log *slog.Logger
 }
@@ -101,6 +107,7 @@ type DB struct {
 	failOnce sync.Once
 	failed   chan struct{}
 	failure  error // set before failed is closed
+	sound    bool  // the file was closed in order before, or checked
 
 	backups   sync.Mutex
 	committer committer // belongs to the goroutine that runs commitLoop
@@ -183,6 +190,9 @@ func (db *DB) Close() error {
 	db.calls.Wait()
 	close(db.quit)
 	<-db.stopped
+	if !db.committer.wedged {
+		db.noteClean()
+	}
 	return db.handle.close(db.committer.wedged)
 }
 
@@ -199,6 +209,30 @@ func (db *DB) SizeBytes() int64 {
 		return 0
 	}
 	return info.Size()
+}
+
+// UsedBytes is how much of the file is in use: what a copy would need. It is 0
+// once the store is closed.
+func (db *DB) UsedBytes() int64 {
+	if err := db.enter(context.Background()); err != nil {
+		return 0
+	}
+	defer db.calls.Done()
+	btx, err := db.handle.bolt.Begin(false)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = btx.Rollback() }()
+	return btx.Size() - int64(db.handle.bolt.Stats().FreePageN)*pageSize
+}
+
+// SizeMax is what UsedBytes can come to before a change is refused, 0 for no
+// limit.
+func (db *DB) SizeMax() int64 {
+	if db.o.SizeMax <= 0 {
+		return 0
+	}
+	return db.o.SizeMax - int64(db.allocSize())
 }
 
 // Check reads every page and reports what does not fit. Writers wait until it
@@ -218,16 +252,7 @@ func (db *DB) Check(ctx context.Context) (err error) {
 	if err := inspect(db.path, db.handle.file, true, db.log); err != nil {
 		return err
 	}
-	var found []error
-	for err := range btx.Check() {
-		if len(found) < 10 {
-			found = append(found, err)
-		}
-	}
-	if len(found) > 0 {
-		return corrupt(db.path, errors.Join(found...))
-	}
-	return nil
+	return pageErrors(db.path, btx)
 }
 
 // handle is a bbolt database together with the file below it, so that the file

@@ -261,7 +261,7 @@ func TestBackupIsACopyOfOneState(t *testing.T) {
 	if err := db.Backup(t.Context(), filepath.Join(dir, "none", "copy.db")); protocol.CodeOf(err) != protocol.Internal {
 		t.Errorf("Backup = %v", err)
 	}
-	if got := names(t, dir); got != "copy.db store.db" {
+	if got := names(t, dir); got != "copy.db copy.db.clean store.db" {
 		t.Errorf("the folder holds %s", got)
 	}
 }

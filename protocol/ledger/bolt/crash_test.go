@@ -26,6 +26,9 @@ const crashEnv = "COUNTERPART_BOLT_CRASH_STORE"
 const crashWriters = 4
 
 func TestMain(m *testing.M) {
+	if fault := os.Getenv(checkEnv); fault != "" {
+		os.Exit(checkChild(fault, os.Args[len(os.Args)-1]))
+	}
 	if path := os.Getenv(crashEnv); path != "" {
 		if err := crashChild(path); err != nil {
 			fmt.Println("error:", err)

@@ -3,6 +3,7 @@ package bolt
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"syscall"
@@ -23,6 +24,10 @@ var (
 	ErrForeign = errors.New("bolt: the file is not ours")
 	// ErrNewer says that a newer release has written the file.
 	ErrNewer = errors.New("bolt: the file has a newer format")
+	// ErrUnwritable says that the disk or the folder does not let us write.
+	ErrUnwritable = errors.New("bolt: the file may not be written")
+	// ErrFull says that there is no room for a change, or for a new file.
+	ErrFull = errors.New("bolt: the disk is full")
 )
 
 // ErrClosed is returned by every call after Close.
@@ -72,7 +77,7 @@ func diskFull(path string, cause error) error {
 		Code: protocol.DiskFull,
 		Message: fmt.Sprintf("There is no room left for the data file %s. This change was not recorded; all before it is safe. "+
 			"Free disk space or raise the size limit, then try again.", path),
-		Err: cause,
+		Err: fmt.Errorf("%w: %w", ErrFull, cause),
 	}
 }
 
@@ -88,6 +93,14 @@ func broken(path string, cause error) error {
 func unopened(path string, cause error) error {
 	if isDiskFull(cause) {
 		return diskFull(path, cause)
+	}
+	if isUnwritable(cause) {
+		return &protocol.Error{
+			Code: protocol.Internal,
+			Message: fmt.Sprintf("The data file %s cannot be written: its disk is read-only, or this program may not write there. Nothing was changed. "+
+				"Look at the system's messages about the disk and at the rights of the folder, then start again.", path),
+			Err: fmt.Errorf("%w: %w", ErrUnwritable, cause),
+		}
 	}
 	return &protocol.Error{
 		Code: protocol.Internal,
@@ -110,6 +123,14 @@ func isDiskFull(err error) bool {
 		return path.Op != "sync" && noSpace(path.Err)
 	}
 	return strings.HasPrefix(err.Error(), "file resize error:") && strings.Contains(err.Error(), syscall.ENOSPC.Error())
+}
+
+func isUnwritable(err error) bool {
+	const windowsWriteProtect = syscall.Errno(19)
+	if isWindows {
+		return errors.Is(err, fs.ErrPermission) || errors.Is(err, windowsWriteProtect)
+	}
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
 func noSpace(err error) bool {

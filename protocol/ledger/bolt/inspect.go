@@ -41,6 +41,8 @@ type image struct {
 	root     uint64
 	freelist uint64
 	txid     uint64
+	sum      uint64 // of the meta page
+	free     uint64 // how many pages the free list holds
 }
 
 // inspect reads the file without bbolt and without a memory map, and refuses
@@ -48,35 +50,39 @@ type image struct {
 // short form reads the two meta pages, the free list and the root page; the
 // deep form reads every page that is in use.
 func inspect(path string, file *os.File, deep bool, log *slog.Logger) error {
+	_, err := survey(path, file, deep, log)
+	return err
+}
+
+// survey is inspect, and returns what the file says about itself.
+func survey(path string, file *os.File, deep bool, log *slog.Logger) (m metas, err error) {
 	info, err := file.Stat()
 	if err != nil {
-		return unopened(path, err)
+		return m, unopened(path, err)
 	}
-	m, err := readImage(path, file, info.Size())
+	m, err = readImage(path, file, info.Size())
 	if err != nil {
-		return err
+		return m, err
 	}
 	if m.torn {
 		log.Warn("one meta page is damaged, the other one is used", "path", path)
 	}
 	if have := uint64(info.Size()) / m.pageSize; have < m.pages {
-		return corrupt(path, fmt.Errorf("it has %d pages of %d", have, m.pages))
+		return m, corrupt(path, fmt.Errorf("it has %d pages of %d", have, m.pages))
 	}
 	w := walker{image: m.image, seen: make([]bool, m.pages)}
-	if err := w.readFreelist(); err != nil {
-		return corrupt(path, err)
+	if m.free, err = w.readFreelist(); err != nil {
+		return m, corrupt(path, err)
 	}
-	if !deep {
-		_, err := w.page(m.root, 0)
-		if err != nil {
-			return corrupt(path, err)
-		}
-		return nil
+	if deep {
+		err = w.walk(m.root, 0, nil, nil)
+	} else {
+		_, err = w.page(m.root, 0)
 	}
-	if err := w.walk(m.root, 0, nil, nil); err != nil {
-		return corrupt(path, err)
+	if err != nil {
+		return m, corrupt(path, err)
 	}
-	return nil
+	return m, nil
 }
 
 // metas is the result of reading both meta pages.
@@ -157,6 +163,7 @@ func readMeta(r io.ReaderAt, pos int64) (m image, known bool, err error) {
 		freelist: native.Uint64(meta[32:]),
 		pages:    native.Uint64(meta[40:]),
 		txid:     native.Uint64(meta[48:]),
+		sum:      sum.Sum64(),
 	}
 	if m.pageSize < 1024 || m.pageSize > 1<<24 || m.pageSize&(m.pageSize-1) != 0 {
 		return m, true, fmt.Errorf("page size %d", m.pageSize)
@@ -219,42 +226,43 @@ func (w *walker) page(id uint64, depth int) ([]byte, error) {
 	return b, nil
 }
 
-// readFreelist marks the free pages as seen, so that none may be in use too.
-func (w *walker) readFreelist() error {
+// readFreelist marks the free pages as seen, so that none may be in use too,
+// and counts them.
+func (w *walker) readFreelist() (count uint64, err error) {
 	if w.freelist == noFreelist {
 		// bbolt would build the list with a scan in a goroutine that nobody can
 		// recover, and none of our files is without one.
-		return errors.New("it has no free list")
+		return 0, errors.New("it has no free list")
 	}
 	b, err := w.page(w.freelist, 0)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if flags := native.Uint16(b[8:]); flags != flagFreelist {
-		return fmt.Errorf("page %d should be the free list and has type %#x", w.freelist, flags)
+		return 0, fmt.Errorf("page %d should be the free list and has type %#x", w.freelist, flags)
 	}
 	ids := b[pageHeader:]
-	count := uint64(native.Uint16(b[10:]))
+	count = uint64(native.Uint16(b[10:]))
 	if count == 0xFFFF {
 		count, ids = native.Uint64(ids), ids[8:]
 	}
 	if count > uint64(len(ids))/8 {
-		return fmt.Errorf("the free list of %d pages is too long", count)
+		return 0, fmt.Errorf("the free list of %d pages is too long", count)
 	}
 	for i := range count {
 		id := native.Uint64(ids[8*i:])
 		if id < 2 || id >= w.pages {
-			return fmt.Errorf("free page %d of %d", id, w.pages)
+			return 0, fmt.Errorf("free page %d of %d", id, w.pages)
 		}
 		if i > 0 && id <= native.Uint64(ids[8*i-8:]) {
-			return fmt.Errorf("the free list is out of order at page %d", id)
+			return 0, fmt.Errorf("the free list is out of order at page %d", id)
 		}
 		if w.seen[id] {
-			return fmt.Errorf("page %d is free and in use", id)
+			return 0, fmt.Errorf("page %d is free and in use", id)
 		}
 		w.seen[id] = true
 	}
-	return nil
+	return count, nil
 }
 
 // walk checks the tree below page id, whose keys are at least low and below

@@ -47,15 +47,25 @@ func Open(path string, o Options) (*DB, error) {
 		return nil, unopened(path, err)
 	}
 	_, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	fresh := errors.Is(err, fs.ErrNotExist)
+	if fresh {
 		err = create(path, o)
 	}
 	if err != nil {
 		return nil, unopened(path, err)
 	}
-	unowned, err := examine(path, o)
+	state, unowned, err := examine(path, o)
 	if err != nil {
 		return nil, err
+	}
+	sound := fresh || o.Verify || closedInOrder(path, &state)
+	if !sound {
+		if sound, err = o.checkUnclean(path); err != nil {
+			return nil, err
+		}
+	}
+	if sound && o.Room != nil && mostlyFree(&state) {
+		compact(path, o, &state)
 	}
 	h, err := openHandle(path, bbolt.Options{Timeout: o.LockTimeout, MaxSize: clampInt(o.SizeMax), InitialMmapSize: mapSize(o)})
 	if err != nil {
@@ -64,7 +74,7 @@ func Open(path string, o Options) (*DB, error) {
 	db := &DB{
 		path: path, o: o, handle: h, log: o.Log,
 		queue: make(chan *call, groupMax), quit: make(chan struct{}), stopped: make(chan struct{}),
-		failed: make(chan struct{}),
+		failed: make(chan struct{}), sound: sound,
 	}
 	db.committer.session.path = path
 	db.committer.timer = time.NewTimer(time.Hour)
@@ -137,6 +147,9 @@ func openHandle(path string, options bbolt.Options) (h handle, err error) {
 	}
 	b, err := bbolt.Open(path, 0o600, &options)
 	switch {
+	case err == nil && !isAt(path, file):
+		_ = b.Close()
+		return h, locked(path)
 	case err == nil:
 		return handle{bolt: b, file: file}, nil
 	case errors.Is(err, berrors.ErrTimeout):
@@ -148,36 +161,49 @@ func openHandle(path string, options bbolt.Options) (h handle, err error) {
 	}
 }
 
+// isAt tells whether the file is still the one of that name. While this process
+// waited for the lock another one may have put a compacted copy in its place.
+func isAt(path string, file *os.File) bool {
+	own, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Stat(path)
+	return err == nil && os.SameFile(own, named)
+}
+
 // examine decides whether the file may be used, under a shared lock and without
-// writing. It reports whether the file has no owner yet.
-func examine(path string, o Options) (unowned bool, err error) {
+// writing. It returns the state that the file is in, and whether it has no owner
+// yet.
+func examine(path string, o Options) (state metas, unowned bool, err error) {
 	if info, err := os.Stat(path); err != nil {
-		return false, unopened(path, err)
+		return state, false, unopened(path, err)
 	} else if !info.Mode().IsRegular() {
-		return false, foreign(path, errors.New("it is not a regular file"))
+		return state, false, foreign(path, errors.New("it is not a regular file"))
 	} else if info.Size() == 0 {
-		return false, corrupt(path, errors.New("it is empty"))
+		return state, false, corrupt(path, errors.New("it is empty"))
 	}
 	h, openErr := openHandle(path, bbolt.Options{Timeout: o.LockTimeout, ReadOnly: true})
 	var system *fs.PathError
 	if errors.Is(openErr, ErrLocked) || errors.As(openErr, &system) {
-		return false, openErr
+		return state, false, openErr
 	}
 	if openErr == nil {
 		defer func() { _ = h.close(false) }()
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return false, unopened(path, err)
+		return state, false, unopened(path, err)
 	}
 	defer func() { _ = file.Close() }()
-	if err := inspect(path, file, o.Verify, o.Log); err != nil {
-		return false, err
+	if state, err = survey(path, file, o.Verify, o.Log); err != nil {
+		return state, false, err
 	}
 	if openErr != nil {
-		return false, openErr
+		return state, false, openErr
 	}
-	return identify(path, h.bolt, o)
+	unowned, err = identify(path, h.bolt, o)
+	return state, unowned, err
 }
 
 // identify compares what the file says about itself with what is expected.
@@ -247,7 +273,9 @@ func create(path string, o Options) error {
 		}
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	// The folder may be as new as the file, and its own name must last too.
+	dir := filepath.Dir(path)
+	return errors.Join(syncDir(dir), syncAbove(dir))
 }
 
 func publish(temp, path string) error {
@@ -286,7 +314,16 @@ func initialise(temp string, o Options) error {
 	return errors.Join(err, h.close(false))
 }
 
-// removeLeftovers deletes what an interrupted creation or backup has left.
+// MakeFolder makes the folder of a store where there is none.
+func MakeFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return unopened(dir, err)
+	}
+	return nil
+}
+
+// removeLeftovers deletes what an interrupted creation, compaction or backup
+// has left.
 func removeLeftovers(path string) error {
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
@@ -299,6 +336,19 @@ func removeLeftovers(path string) error {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// syncAbove makes a folder's own name durable. Who may not read the folder
+// above has not made this one.
+func syncAbove(dir string) error {
+	above, err := filepath.Abs(filepath.Join(dir, ".."))
+	if err != nil {
+		return err
+	}
+	if err := syncDir(above); !errors.Is(err, fs.ErrPermission) {
+		return err
 	}
 	return nil
 }

@@ -1,0 +1,61 @@
+package agent
+
+import (
+	"context"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+	"counterpart/protocol/ledger/bolt"
+)
+
+// selling is the database as the tills use it: a change for which there is no
+// room takes the reserve. What is refused then was not recorded, and is refused
+// in so many words (I19).
+type selling struct {
+	*bolt.DB
+	disk *disk
+}
+
+// Update is that of ledger.Driver.
+func (s selling) Update(ctx context.Context, fn func(ledger.Tx) error) error {
+	late := s.disk.late.Load()
+	if late != nil {
+		now := fn
+		fn = func(tx ledger.Tx) error {
+			if err := (*late)(tx); err != nil {
+				return err
+			}
+			return now(tx)
+		}
+	}
+	err := s.DB.Update(ctx, fn)
+	if protocol.CodeOf(err) == protocol.DiskFull {
+		s.disk.noRoom(true)
+		if err = s.DB.Update(ctx, fn); protocol.CodeOf(err) == protocol.DiskFull {
+			s.disk.noSale(true)
+		}
+	}
+	if err == nil && late != nil {
+		s.disk.late.CompareAndSwap(late, nil)
+	}
+	if err == nil && s.disk.stage() == stageFull {
+		s.disk.noSale(false)
+	}
+	return err
+}
+
+// following is the database as the way down uses it, which leaves the reserve
+// to the tills.
+type following struct {
+	*bolt.DB
+	disk *disk
+}
+
+// Update is that of ledger.Driver.
+func (f following) Update(ctx context.Context, fn func(ledger.Tx) error) error {
+	err := f.DB.Update(ctx, fn)
+	if protocol.CodeOf(err) == protocol.DiskFull {
+		f.disk.noRoom(false)
+	}
+	return err
+}

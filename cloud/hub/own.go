@@ -1,0 +1,102 @@
+package hub
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"fmt"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+)
+
+const noteSecret = "stream-secret"
+
+// secret reads the key that marks the hub's own streams; it is made once. It is
+// kept with the database and its backups and never leaves them.
+func secret(tx ledger.Tx, random func([]byte)) ([]byte, error) {
+	b, err := ledger.Note(tx, noteSecret)
+	if err != nil || len(b) > 0 {
+		return append([]byte(nil), b...), err
+	}
+	b = make([]byte, 32)
+	random(b)
+	return b, ledger.SetNote(tx, b, noteSecret)
+}
+
+// newOwnInc makes the inc of an own stream. Its second half proves that the hub
+// made it, so that a stream which the hub has forgotten, because it was restored
+// from an older copy, is known again when an agent carries it back, and nobody
+// can make up one.
+func (h *Hub) newOwnInc(store protocol.StoreID) (inc protocol.Inc) {
+	h.random(inc[:8])
+	copy(inc[8:], h.ownMark(store, inc))
+	return inc
+}
+
+func (h *Hub) ownMark(store protocol.StoreID, inc protocol.Inc) []byte {
+	mac := hmac.New(sha256.New, h.secret)
+	mac.Write([]byte(store + "\n"))
+	mac.Write(inc[:8])
+	return mac.Sum(nil)[:8]
+}
+
+func (h *Hub) madeHere(o protocol.Origin) bool {
+	return hmac.Equal(o.Inc[8:], h.ownMark(o.Store, o.Inc))
+}
+
+// renew begins another epoch, because an agent was told more by this one than
+// the database holds: somebody put an older copy in its place. Every session
+// ends and the own streams begin anew.
+func (h *Hub) renew(ctx context.Context, seen uint64) error {
+	var epoch uint64
+	err := h.driver.Update(ctx, func(tx ledger.Tx) (err error) {
+		accepted, err := GapsAccepted(tx)
+		if err != nil {
+			return err
+		}
+		epoch, err = Renew(tx, Renewal{Identity: h.identity, Above: seen, Now: h.now(), AcceptGaps: accepted})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	h.log.Error("the database is older than what agents were told; it was put in the place of a newer one. What agents hold comes back now", "epoch", epoch)
+	h.mu.Lock()
+	h.epoch.Store(epoch)
+	clear(h.sessions)
+	clear(h.streams)
+	h.notify()
+	h.mu.Unlock()
+	h.send(protocol.TopicHub, fmt.Appendf(nil, `{"epoch":"%d"}`, epoch), true)
+	return nil
+}
+
+// streamsCarriedMax bounds the streams of others that one agent may carry in a
+// session.
+const streamsCarriedMax = 256
+
+// wants says which of the streams that an agent holds the hub lacks events of,
+// and lets the session carry them.
+func (h *Hub) wants(ctx context.Context, s *session, m *protocol.Hello) (list []protocol.StreamPos, err error) {
+	err = h.view(ctx, func(r ledger.Reader) error {
+		list, s.carries = nil, nil
+		for _, head := range m.Streams[:min(len(m.Streams), streamsCarriedMax)] {
+			o := protocol.Origin{Store: m.Store, Agent: head.Agent, Inc: head.Inc}
+			here, err := ledger.ReadStream(r, o)
+			if err != nil {
+				return err
+			}
+			if head.Seq <= here.Seq || head.Inc == m.Inc || o.Agent == protocol.HubAgent && here.Seq == 0 && !h.madeHere(o) {
+				continue
+			}
+			if s.carries == nil {
+				s.carries = map[protocol.Inc]protocol.Origin{}
+			}
+			s.carries[o.Inc] = o
+			list = append(list, protocol.StreamPos{Inc: o.Inc, Seq: here.Seq + 1})
+		}
+		return nil
+	})
+	return list, err
+}

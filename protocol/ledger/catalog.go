@@ -1,0 +1,155 @@
+package ledger
+
+import (
+	"counterpart/protocol"
+)
+
+// ReadItem reads a row of the catalogue; nil means that there is none.
+func ReadItem(r Reader, sku protocol.SKU) (*protocol.Item, error) {
+	items, err := ReadItems(r, []protocol.SKU{sku})
+	if err != nil {
+		return nil, err
+	}
+	return items[0], nil
+}
+
+// ReadItems reads several rows of the catalogue, nil where there is none.
+func ReadItems(r Reader, skus []protocol.SKU) ([]*protocol.Item, error) {
+	gen, err := liveOf(r, protocol.FeedCatalog)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]Key, len(skus))
+	for i, sku := range skus {
+		keys[i] = itemKey(gen, sku)
+	}
+	return readReferences(r, keys, protocol.DecodeItem)
+}
+
+func readReferences[T any](r Reader, keys []Key, decode func([]byte) (*T, error)) ([]*T, error) {
+	values, err := r.Load(keys)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*T, len(keys))
+	for i, v := range values {
+		ref, err := decodeReference(v)
+		if err != nil {
+			return nil, err
+		}
+		if ref.gone() {
+			continue
+		}
+		if list[i], err = decode(ref.value); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// ReadCode lists the items that carry a code, exactly as it is stored.
+func ReadCode(r Reader, code string) ([]CodeOwner, error) {
+	gen, err := liveOf(r, protocol.FeedCatalog)
+	if err != nil {
+		return nil, err
+	}
+	values, err := r.Load([]Key{codeKey(gen, code)})
+	if err != nil {
+		return nil, err
+	}
+	owners, err := decodeCodeOwners(values[0])
+	if err != nil {
+		return nil, err
+	}
+	return *owners, nil
+}
+
+// ReadPrices reads the prices of items in a zone, nil where there is none.
+func ReadPrices(r Reader, zone protocol.ZoneID, skus []protocol.SKU) ([]*protocol.PriceList, error) {
+	gen, err := liveOf(r, protocol.PriceFeed(zone))
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]Key, len(skus))
+	for i, sku := range skus {
+		keys[i] = priceKey(gen, zone, sku)
+	}
+	return readReferences(r, keys, protocol.DecodePriceList)
+}
+
+// ReadTax reads the rates of a tax code in a zone; nil means that there is
+// none.
+func ReadTax(r Reader, zone protocol.ZoneID, code string) (*protocol.TaxList, error) {
+	gen, err := liveOf(r, protocol.PriceFeed(zone))
+	if err != nil {
+		return nil, err
+	}
+	list, err := readReferences(r, []Key{taxKey(gen, zone, code)}, protocol.DecodeTaxList)
+	if err != nil {
+		return nil, err
+	}
+	return list[0], nil
+}
+
+// Taxes lists every tax code of a zone.
+func Taxes(r Reader, zone protocol.ZoneID) ([]*protocol.TaxList, error) {
+	gen, err := liveOf(r, protocol.PriceFeed(zone))
+	if err != nil {
+		return nil, err
+	}
+	var list []*protocol.TaxList
+	err = scanReferences(r, referencePrefix(kindTax, gen, string(zone)), "", protocol.DecodeTaxList, func(t *protocol.TaxList) (bool, error) {
+		list = append(list, t)
+		return true, nil
+	})
+	return list, err
+}
+
+// ReadStore reads the record of a store; nil means that there is none.
+func ReadStore(r Reader, id protocol.StoreID) (*protocol.StoreRecord, error) {
+	gen, err := liveOf(r, protocol.StoreFeed(id))
+	if err != nil {
+		return nil, err
+	}
+	list, err := readReferences(r, []Key{storeKey(gen, id)}, protocol.DecodeStoreRecord)
+	if err != nil {
+		return nil, err
+	}
+	return list[0], nil
+}
+
+// ScanStores calls fn for every store in the order of their ids. It is for the
+// hub: an agent has one store, which it reads by its id.
+func ScanStores(r Reader, fn func(*protocol.StoreRecord) (bool, error)) error {
+	return scanReferences(r, referencePrefix(kindStore, 0), "", protocol.DecodeStoreRecord, fn)
+}
+
+// ScanItems calls fn for the items whose SKU is above from, in the order of
+// SKU bytes.
+func ScanItems(r Reader, from protocol.SKU, fn func(*protocol.Item) (bool, error)) error {
+	gen, err := liveOf(r, protocol.FeedCatalog)
+	if err != nil {
+		return err
+	}
+	return scanReferences(r, referencePrefix(kindItem, gen), string(from), protocol.DecodeItem, fn)
+}
+
+// scanReferences calls fn for the rows below prefix whose last part is above
+// from.
+func scanReferences[T any](r Reader, prefix, from string, decode func([]byte) (*T, error), fn func(*T) (bool, error)) error {
+	start := prefix
+	if from != "" {
+		start = prefix + from + sep
+	}
+	return r.Scan(States, start, after(prefix), func(_ string, v []byte) (bool, error) {
+		ref, err := decodeReference(v)
+		if err != nil || ref.gone() {
+			return err == nil, err
+		}
+		row, err := decode(ref.value)
+		if err != nil {
+			return false, err
+		}
+		return fn(row)
+	})
+}

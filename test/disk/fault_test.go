@@ -1,0 +1,189 @@
+//go:build linux
+
+package disk_test
+
+import (
+	"bytes"
+	"os"
+	"sync"
+	"testing"
+)
+
+// syncs are the system calls that make data durable.
+const syncs = "fsync,fdatasync"
+
+// TestI19_SlowDisk lets each sync of both programs take a second. Everything
+// takes longer and nothing else changes.
+func TestI19_SlowDisk(t *testing.T) {
+	s := open(t, newHost(t))
+	s.sell(5)
+	lives := [...]int{s.agent.PID(), s.hub.PID()}
+	const second = "delay_enter=1000000"
+	atAgent, atHub := inject(t, lives[0], syncs, second), inject(t, lives[1], syncs, second)
+	var tills sync.WaitGroup
+	for range 4 {
+		tills.Go(func() {
+			for range 3 {
+				if err := s.try(s.next()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	tills.Wait()
+	s.settle()
+	status, err := s.status(t.Context())
+	s.must(err)
+	if status.Disk.State != "ok" || len(s.refused) > 0 {
+		t.Errorf("the disk is %s, %d sales were refused", status.Disk.State, len(s.refused))
+	}
+	atAgent.end()
+	atHub.end()
+	s.sell(5)
+	s.settle()
+	if lives != [...]int{s.agent.PID(), s.hub.PID()} {
+		t.Error("a program was started anew")
+	}
+	s.end()
+}
+
+// TestI19_FailedSyncStopsTheAgent fails one sync. Nobody knows what is on the
+// disk then, so the process ends, and the next one reads what is there.
+func TestI19_FailedSyncStopsTheAgent(t *testing.T) {
+	s := open(t, newHost(t))
+	for _, at := range []string{"when=1", "when=2"} {
+		s.sell(10)
+		f := inject(t, s.agent.PID(), "fdatasync", "error=EIO:"+at, s.database())
+		unknown := s.next()
+		for s.try(unknown) == nil {
+			unknown = s.next()
+		}
+		if _, ok := s.refused[unknown.Key]; ok {
+			t.Errorf("%s: a failed sync was answered as a full disk", at)
+		}
+		s.awaitEnd(s.agent.Process)
+		f.end()
+		s.must(s.agent.Verify(t.Context()))
+		s.must(s.agent.Restart(t.Context()))
+		s.must(s.try(unknown))
+	}
+	s.sell(5)
+	s.settle()
+	s.end()
+}
+
+// TestI19_FailedSyncStopsTheHub fails a sync of the hub. What it did not
+// acknowledge is at the store and comes again.
+func TestI19_FailedSyncStopsTheHub(t *testing.T) {
+	s := open(t, newHost(t))
+	s.sell(5)
+	s.settle()
+	f := inject(t, s.hub.PID(), "fdatasync", "error=EIO", s.hubDatabase())
+	s.sell(5)
+	s.awaitEnd(s.hub.Process)
+	f.end()
+	s.sell(5)
+	s.must(s.hub.Restart(t.Context()))
+	s.settle()
+	s.end()
+}
+
+// TestI19_ReadOnlyDisk starts both programs on a disk that may not be written,
+// for its mount or for the rights of a folder. They refuse, change nothing, and
+// start when the disk may be written.
+func TestI19_ReadOnlyDisk(t *testing.T) {
+	host := newHost(t)
+	atAgent, atHub := mount(t, agentData(host), "48m"), mount(t, host.Data("hub"), "48m")
+	s := open(t, host)
+	s.sell(10)
+	s.settle()
+	s.must(s.agent.Stop())
+	s.must(s.hub.Stop())
+	before, hubBefore := s.read(s.database()), s.read(s.hubDatabase())
+	lock := func(yes bool) (wrap []string) {
+		folders := []string{s.agent.Data(), host.Data("hub")}
+		files := []string{s.database(), s.hubDatabase()}
+		mode, fileMode := os.FileMode(0o755), os.FileMode(0o644)
+		if yes {
+			mode, fileMode = 0o555, 0o444
+		}
+		for i := range folders {
+			s.must(os.Chmod(files[i], fileMode))
+			s.must(os.Chmod(folders[i], mode))
+		}
+		if os.Geteuid() == 0 { // Rights do not bind root.
+			wrap = []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"}
+			s.must(os.Chmod(host.Dir(), 0o755))
+		}
+		return wrap
+	}
+	wrap := lock(true)
+	refusesToStart(t, "read-only", wrap, host.Agent(), s.agentArguments()...)
+	refusesToStart(t, "read-only", wrap, host.Hub(), hubArguments(host)...)
+	lock(false)
+	if atAgent != nil && atHub != nil {
+		atAgent.writable(false)
+		atHub.writable(false)
+		refusesToStart(t, "read-only", nil, host.Agent(), s.agentArguments()...)
+		refusesToStart(t, "read-only", nil, host.Hub(), hubArguments(host)...)
+		atAgent.writable(true)
+		atHub.writable(true)
+	}
+	if !bytes.Equal(before, s.read(s.database())) || !bytes.Equal(hubBefore, s.read(s.hubDatabase())) {
+		t.Error("a refused start changed the database")
+	}
+	s.must(s.hub.Restart(t.Context()))
+	s.must(s.agent.Restart(t.Context()))
+	s.sell(5)
+	s.settle()
+	s.end()
+}
+
+func (s *shop) read(path string) []byte {
+	s.t.Helper()
+	b, err := os.ReadFile(path)
+	s.must(err)
+	return b
+}
+
+// TestDamagedDatabaseIsRefusedAndKept damages a page that no start reads, below
+// programs that were killed. Both refuse to start and leave the file alone.
+func TestDamagedDatabaseIsRefusedAndKept(t *testing.T) {
+	host := newHost(t)
+	s := open(t, host)
+	s.sell(100)
+	s.settle()
+	s.must(s.agent.Kill())
+	s.must(s.hub.Kill())
+	for _, p := range []struct {
+		database, program string
+		args              []string
+	}{
+		{s.database(), host.Agent(), s.agentArguments()},
+		{s.hubDatabase(), host.Hub(), hubArguments(host)},
+	} {
+		content := s.read(p.database)
+		broken := bytes.Clone(content)
+		damaged := false
+		for at := 4096 * 4; at < len(broken) && !damaged; at += 4096 {
+			// A leaf with at least 20 rows: a table's own page, not a list of tables.
+			if page := broken[at : at+4096]; page[8] == 2 && page[10] >= 20 {
+				clear(page[16:48])
+				damaged = true
+			}
+		}
+		if !damaged {
+			t.Fatalf("%s has no page to damage", p.database)
+		}
+		s.must(os.WriteFile(p.database, broken, 0o600))
+		refusesToStart(t, "damaged", nil, p.program, p.args...)
+		if !bytes.Equal(broken, s.read(p.database)) {
+			t.Errorf("%s was changed", p.database)
+		}
+		s.must(os.WriteFile(p.database, content, 0o600))
+	}
+	s.must(s.hub.Restart(t.Context()))
+	s.must(s.agent.Restart(t.Context()))
+	s.settle()
+	s.end()
+}
