@@ -61,7 +61,7 @@ func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Agen
 		return nil, errors.Join(err, db.Close())
 	}
 	a.till = till.New(till.Options{
-		Driver: selling{db, a.disk}, Origin: a.origin(), Series: id.Series, Boot: id.Boot, Patterns: patterns,
+		Driver: selling{db, a.disk}, Origin: a.origin(), Series: id.Series, Forked: id.Cause != "", Boot: id.Boot, Patterns: patterns,
 		Now: a.now, Mono: func() int64 { return time.Since(a.started).Milliseconds() }, Appended: a.appended, Log: log,
 	})
 	return a, nil

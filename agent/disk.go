@@ -15,7 +15,7 @@ type stage int32
 // The stages, by the names that GET /v1/status shows.
 const (
 	stageOK      stage = iota
-	stageTrim          // what is safe at the hub is kept for a day only
+	stageTrim          // what is safe at the hub is kept for days only
 	stageLow           // nothing comes down that is not needed for selling now
 	stageReserve       // the reserve is given up, so that selling goes on
 	stageFull          // a sale was refused, and no room has been seen since

@@ -20,14 +20,18 @@ const (
 
 // keepFor is how long events are kept after they were safe at the hub. With one
 // copy at the hub, "safe" is that copy: what is kept beyond it is there for the
-// day on which the hub loses its disk. Space permitting, that is two weeks.
+// day on which the hub loses its disk, and to show a receipt again. Space
+// permitting, that is two weeks. A full disk keeps nothing, so that a store
+// which has reached its hub sells on without anybody making room.
 func keepFor(s stage) time.Duration {
 	switch s {
 	case stageOK:
 		return 14 * 24 * time.Hour
 	case stageTrim:
-		return 24 * time.Hour
+		return 2 * 24 * time.Hour
 	case stageLow:
+		return 24 * time.Hour
+	case stageReserve:
 		return time.Hour
 	}
 	return 0

@@ -95,7 +95,7 @@ func (c *Cloud) open(ctx context.Context) (err error) {
 	}
 	if c.cfg.SecondCopy != "" {
 		c.copy, err = secondcopy.Open(ctx, secondcopy.Options{
-			Path: c.cfg.SecondCopy, ID: secondcopy.ID(c.hub.Identity()), Driver: c.db, Synced: c.copied, Log: c.log,
+			Path: c.cfg.SecondCopy, ID: secondcopy.ID(c.hub.Identity()), Driver: c.db, Epoch: c.hub.Epoch, Synced: c.copied, Log: c.log,
 		})
 		if err != nil {
 			return err

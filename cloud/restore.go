@@ -73,14 +73,14 @@ func (o Restore) Run(ctx context.Context) (_ *Restored, err error) {
 	}
 	defer func() { err = errors.Join(err, stage.close(), os.RemoveAll(filepath.Dir(stage.path))) }()
 	done := &Restored{}
-	life, err := o.fill(ctx, stage.db, done)
+	life, above, err := o.fill(ctx, stage.db, done)
 	if err != nil {
 		return nil, err
 	}
 	if err := o.weigh(ctx, before, stage.db, done); err != nil {
 		return nil, err
 	}
-	renewal := hub.Renewal{Identity: life, Above: before.epoch, Now: time.Now(), AcceptGaps: o.AcceptGaps}
+	renewal := hub.Renewal{Identity: life, Above: max(before.epoch, above), Now: time.Now(), AcceptGaps: o.AcceptGaps}
 	err = stage.db.Update(ctx, func(tx ledger.Tx) (err error) {
 		done.Epoch, err = hub.Renew(tx, renewal)
 		return err
@@ -182,34 +182,33 @@ func copyFile(from, to string) error {
 }
 
 // fill checks the backup and puts on top what the second copy holds. It returns
-// which database it is.
-func (o Restore) fill(ctx context.Context, db *bolt.DB, done *Restored) (hub.Identity, error) {
+// which database it is, and the last epoch that the second copy knows of.
+func (o Restore) fill(ctx context.Context, db *bolt.DB, done *Restored) (life hub.Identity, epoch uint64, err error) {
 	if err := db.Check(ctx); err != nil {
-		return hub.Identity{}, err
+		return life, 0, err
 	}
-	var life hub.Identity
-	err := db.View(ctx, func(r ledger.Reader) (err error) {
+	err = db.View(ctx, func(r ledger.Reader) (err error) {
 		if life, _, err = hub.Life(r); err == nil {
 			done.Backup, _, err = size(r)
 		}
 		return err
 	})
 	if err != nil || o.SecondCopy == "" {
-		return life, err
+		return life, 0, err
 	}
 	id, err := secondcopy.ReadID(o.SecondCopy)
 	if err != nil {
-		return life, err
+		return life, 0, err
 	}
 	if o.Backup == "" {
 		life = hub.Identity(id)
 	}
 	if secondcopy.ID(life) != id {
-		return life, refuse("The backup %s and the second copy %s belong to different hubs. Nothing was changed. Give the two that belong together.", o.Backup, o.SecondCopy)
+		return life, 0, refuse("The backup %s and the second copy %s belong to different hubs. Nothing was changed. Give the two that belong together.", o.Backup, o.SecondCopy)
 	}
 	replayed, err := secondcopy.Replay(ctx, o.SecondCopy, db)
 	done.Replayed, done.Torn, done.Damaged, done.Missing = replayed.Events, replayed.Torn, replayed.Damaged, replayed.Missing
-	return life, err
+	return life, replayed.Epoch, err
 }
 
 func size(r ledger.Reader) (events uint64, streams int, err error) {

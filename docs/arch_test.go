@@ -77,8 +77,8 @@ var guards = []struct {
 	// testsToo says that the tests of other packages may not import it either.
 	testsToo bool
 }{
-	{"go.etcd.io/bbolt", []string{"protocol/ledger/bolt"}, true},
-	{"github.com/eclipse/paho.mqtt.golang", []string{"agent/uplink", "cloud/broker", "test/client"}, true},
+	{"go.etcd.io/bbolt", []string{"protocol/ledger/bolt", "test/bench/floor"}, true},
+	{"github.com/eclipse/paho.mqtt.golang", []string{"agent/uplink", "cloud/broker", "test/client", "test/bench/floor"}, true},
 	{"github.com/nats-io/nats-server/v2/server", []string{"cloud/broker"}, true},
 	{"github.com/jackc/pgx/v5/pgxpool", []string{"cloud/postgres"}, true},
 	{"os/signal", []string{"*/cmd/*", "agent/service", "test/**"}, false},
@@ -114,7 +114,7 @@ var designed = []string{
 	"protocol/ledger", "protocol/ledger/bolt", "protocol/ledger/ledgertest", "protocol/sim",
 	"agent", "agent/till", "agent/uplink", "agent/api", "agent/web", "agent/service", "agent/later", "agent/cmd/counterpart-agent",
 	"cloud", "cloud/hub", "cloud/postgres", "cloud/broker", "cloud/api", "cloud/web", "cloud/later", "cloud/cmd/counterpart-hub",
-	"test/chain", "test/client", "test/replay", "docs",
+	"test/bench/floor", "test/chain", "test/client", "test/replay", "docs",
 }
 
 // TestImportTableKeepsTheGuards asks the table in ARCHITECTURE.md about every

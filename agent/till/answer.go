@@ -122,10 +122,14 @@ func readAnswer(r ledger.Reader, c protocol.Call, sum uint64) (*keptAnswer, erro
 		return nil, err
 	}
 	if k.sum != sum {
-		return nil, protocol.Refuse(protocol.IdempotencyMismatch, "This Idempotency-Key was used before for another request. "+
-			"What was recorded then stands; nothing was recorded now. Send it with a new key if it is meant.")
+		return nil, errOtherBody()
 	}
 	return k, nil
+}
+
+func errOtherBody() error {
+	return protocol.Refuse(protocol.IdempotencyMismatch, "This Idempotency-Key was used before for another request. "+
+		"What was recorded then stands; nothing was recorded now. Send it with a new key if it is meant.")
 }
 
 func keepAnswer(tx ledger.Tx, c protocol.Call, k keptAnswer) error {

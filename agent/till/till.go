@@ -31,6 +31,8 @@ type Options struct {
 	// the same word.
 	Origin protocol.Origin
 	Series string
+	// Forked says that this machine wrote other streams before.
+	Forked bool
 	Boot   uint32 // how often this machine's process has started
 	// Patterns are the layouts of the chain's weighed and priced codes.
 	Patterns []gtin.Pattern
@@ -65,6 +67,7 @@ type Till struct {
 	items   itemIndex
 	running runningCalls
 	present atomic.Pointer[writer]
+	memory  remembered
 	// provisioned is set once and never taken back, like the note behind it.
 	provisioned atomic.Bool
 	// keyed counts answers that were kept, to prune old ones now and then.
@@ -78,7 +81,7 @@ type Till struct {
 // New makes the tills of one machine. Nothing is read or written yet.
 func New(o Options) *Till {
 	t := &Till{o: o.withDefaults()}
-	t.present.Store(&writer{origin: o.Origin, series: o.Series})
+	t.present.Store(&writer{origin: o.Origin, series: o.Series, forked: o.Forked})
 	return t
 }
 
@@ -161,6 +164,9 @@ func (t *Till) once(ctx context.Context, c protocol.Call, prepare func(*desk), r
 		}
 		ready = true
 		a := &act{desk: desk{Till: t, as: d.as, r: tx, now: d.now, shop: d.shop}, tx: tx, call: c, mono: mono}
+		if answer, err = a.answerFromEvents(sum); err != nil || answer != nil {
+			return err
+		}
 		if a.shop == nil {
 			if a.shop, err = t.readShop(tx); err != nil {
 				return err

@@ -12,6 +12,8 @@ import (
 type writer struct {
 	origin protocol.Origin
 	series string
+	// forked says that the agent wrote other streams before this one.
+	forked bool
 }
 
 // errForked says that the machine writes another stream than the caller
@@ -37,7 +39,7 @@ func (t *Till) Refresh(ctx context.Context) error {
 		}
 		o := t.o.Origin
 		o.Inc = id.Inc
-		t.present.Store(&writer{origin: o, series: id.Series})
+		t.present.Store(&writer{origin: o, series: id.Series, forked: id.Cause != ""})
 		return nil
 	})
 }

@@ -496,6 +496,9 @@ func (e *Engine) inSession(m protocol.Message) {
 		}
 		e.heard = e.now.Mono
 		if m.Inc == e.cfg.Origin.Inc {
+			if m.Reason == protocol.NackFrame {
+				e.up.unread()
+			}
 			e.up.goBack(m.Want)
 		} else {
 			e.carriedNack(m)

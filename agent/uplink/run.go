@@ -19,12 +19,12 @@ import (
 
 // Options are what an uplink is made of.
 type Options struct {
-	Origin  protocol.Origin
-	Parent  protocol.StreamPos
-	Cause   ledger.ForkCause
-	Build   string
-	BootID  uint64
-	HubURL  string
+	Origin protocol.Origin
+	Parent protocol.StreamPos
+	Cause  ledger.ForkCause
+	Build  string
+	BootID uint64
+	HubURL string
 	// Dir is the folder in which snapshots are kept while they are fetched.
 	Dir     string
 	MQTTURL string // overrides what the hub's /v1/connect says

@@ -17,7 +17,15 @@ type upload struct {
 	ackWait     time.Duration // without progress, then everything is sent again
 	startAt     time.Duration
 	retryAt     time.Duration // after the log could not be read
+	// refusals counts frames that the hub could not read since anything was
+	// acknowledged, and most bounds the events of a frame then.
+	refusals int
+	most     int
 }
+
+// refusalsMax is how often a frame may be refused before smaller ones are made,
+// down to single events, so that a bad one delays no other.
+const refusalsMax = 3
 
 // ackWaitMax bounds the wait for an acknowledgement.
 const ackWaitMax = 80 * time.Second
@@ -47,6 +55,16 @@ func (u *upload) goBack(want protocol.Seq) {
 	u.sent, u.flight = want-1, nil
 }
 
+// unread counts a frame that the hub could not read.
+func (u *upload) unread() {
+	if u.refusals++; u.refusals%refusalsMax == 0 {
+		if u.most == 0 {
+			u.most = protocol.FrameEventsMax
+		}
+		u.most = max(1, u.most/4)
+	}
+}
+
 // ack takes a cumulative acknowledgement.
 func (e *Engine) ack(m *protocol.Ack) {
 	u := &e.up
@@ -58,6 +76,7 @@ func (e *Engine) ack(m *protocol.Ack) {
 	u.acked, u.safe = m.Seq, max(u.safe, min(m.Safe, m.Seq))
 	if fresh > 0 {
 		u.progressAt, u.ackWait = e.now.Mono, ackTimeout
+		u.refusals, u.most = 0, 0
 	}
 	for len(u.flight) > 0 && u.flight[0] <= m.Seq {
 		u.flight = u.flight[1:]
@@ -102,6 +121,9 @@ func (e *Engine) sendBatch() error {
 	records, prev, err := e.cfg.Outbox.Read(u.sent + 1)
 	if err != nil || len(records) == 0 {
 		return err
+	}
+	if u.most > 0 {
+		records = records[:min(len(records), u.most)]
 	}
 	frame, n, err := protocol.CutFrame(records)
 	if err != nil {

@@ -254,7 +254,19 @@ func TestI18_OneFailingBatchDoesNotHurtOthers(t *testing.T) {
 				t.Errorf("%s: the hub has %d of the events that fail", sku, n)
 			}
 		}
-		c.receive(poison)
+		// The third time the event that fails is set aside, and what follows it
+		// goes on.
+		c.sent = nil
+		c.receive(poison, bad.sell("PEN"))
+		if n := c.cursorOf(bad.origin); n != 2 {
+			t.Errorf("%s: after three tries the hub has %d events of 2", sku, n)
+		}
+		if acks := only[*protocol.Ack](c.take(bad.down())); len(acks) == 0 || acks[len(acks)-1].Seq != 2 {
+			t.Errorf("%s: the events behind it are acknowledged as %+v", sku, acks)
+		}
+		if doc, err := c.hub.Status(t.Context(), Deployment{}); err != nil || doc.DeadLetters != 1 {
+			t.Errorf("%s: %d dead letters, %v", sku, doc.DeadLetters, err)
+		}
 	}
 }
 

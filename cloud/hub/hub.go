@@ -60,6 +60,7 @@ type Hub struct {
 	newTwins  bool // twins holds some that are not yet written down
 	agents    map[protocol.AgentID]*agentRow
 	streams   map[protocol.StoreID]protocol.Inc // the hub's own, by store
+	failing   map[protocol.Inc]failing // only ingest uses it
 	changed   chan struct{}
 	snapshots snapshotCache
 	uploads   keyedUploads // has a lock of its own
@@ -77,6 +78,7 @@ func New(ctx context.Context, o Options) (*Hub, error) {
 		twins:    map[protocol.AgentID]twins{},
 		agents:   map[protocol.AgentID]*agentRow{},
 		streams:  map[protocol.StoreID]protocol.Inc{},
+		failing:  map[protocol.Inc]failing{},
 		changed:  make(chan struct{}),
 		safety:   safety{committed: o.Committed, copied: map[protocol.Inc]protocol.Seq{}},
 	}

@@ -129,8 +129,19 @@ func (h *Hub) ingest(ctx context.Context, run []*incoming) error {
 		// It is not acknowledged and comes again, ever more slowly. Should the
 		// database itself have failed, the process is stopped by that.
 		h.log.Error("events not taken in", "agent", ready[0].topic.Agent, "first", ready[0].batch.FirstSeq, "error", err)
-		return nil
+		if !h.givesUp(ready[0]) {
+			return nil
+		}
+		if err := h.quarantine(ctx, ready[0]); err != nil {
+			h.log.Error("events not set aside", "agent", ready[0].topic.Agent, "error", err)
+			return nil
+		}
 	}
+	return h.committed(ctx, ready)
+}
+
+// committed tells everybody of a commit.
+func (h *Hub) committed(ctx context.Context, ready []*incoming) error {
 	grown := map[protocol.FeedID]ledger.Growth{}
 	for i, in := range ready {
 		if in.err == nil && in.res.Applied > 0 {

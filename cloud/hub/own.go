@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 
 	"counterpart/protocol"
@@ -24,12 +25,18 @@ func secret(tx ledger.Tx, random func([]byte)) ([]byte, error) {
 	return b, ledger.SetNote(tx, b, noteSecret)
 }
 
-// newOwnInc makes the inc of an own stream. Its second half proves that the hub
-// made it, so that a stream which the hub has forgotten, because it was restored
-// from an older copy, is known again when an agent carries it back, and nobody
-// can make up one.
+// newOwnInc makes the inc of an own stream. It begins with the epoch, so that
+// streams of later lives sort behind those of earlier ones: of two that changed
+// one row of the catalogue the later has the last word, also when a replay or a
+// new second copy takes streams in the order of their incs. The second half
+// proves that the hub made it, so that a stream which the hub has forgotten,
+// because it was restored from an older copy, is known again when an agent
+// carries it back, and nobody can make up one.
 func (h *Hub) newOwnInc(store protocol.StoreID) (inc protocol.Inc) {
 	h.random(inc[:8])
+	var epoch [8]byte
+	binary.BigEndian.PutUint64(epoch[:], h.Epoch())
+	copy(inc[:5], epoch[3:])
 	copy(inc[8:], h.ownMark(store, inc))
 	return inc
 }

@@ -49,6 +49,8 @@ type Options struct {
 	Path   string
 	ID     ID            // of the database
 	Driver ledger.Driver // is only read
+	// Epoch is the present life of the database, which each record names.
+	Epoch func() uint64
 	// Synced is told what has reached the disk: the last number of each stream
 	// that grew. It is called once after Open, and then at most once a second.
 	Synced func(context.Context, []protocol.StreamPos)

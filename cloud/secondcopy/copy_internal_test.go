@@ -40,7 +40,7 @@ func newShop(t *testing.T) *shop {
 	s.tune = tuned()
 	s.tune.open = s.disk.open
 	s.o = Options{
-		Path: filepath.Join(t.TempDir(), "copy"), ID: ownID, Driver: s.db, Log: slog.New(slog.DiscardHandler),
+		Path: filepath.Join(t.TempDir(), "copy"), ID: ownID, Driver: s.db, Epoch: func() uint64 { return 77 }, Log: slog.New(slog.DiscardHandler),
 		Synced: func(_ context.Context, list []protocol.StreamPos) {
 			s.when = append(s.when, time.Now())
 			for _, p := range list {
@@ -140,7 +140,7 @@ func replayed(t *testing.T, file []byte, tornBytes int64) (ledger.Driver, Replay
 func (s *shop) whole() {
 	s.t.Helper()
 	db, done := replayed(s.t, s.bytes(), s.tune.tornBytes)
-	if want, got := heads(s.t, s.db), heads(s.t, db); !equal(want, got) || len(done.Missing) > 0 || done.Damaged > 0 || done.Torn > 0 {
+	if want, got := heads(s.t, s.db), heads(s.t, db); !equal(want, got) || len(done.Missing) > 0 || done.Damaged > 0 || done.Torn > 0 || done.Epoch != 77 {
 		s.t.Errorf("the file gives %v (%+v), the database has %v", got, done, want)
 	}
 	err := db.View(s.t.Context(), func(r ledger.Reader) error {
@@ -633,8 +633,7 @@ func TestFileThatWasSwapped(t *testing.T) {
 // FuzzScanner: whatever stands behind the header, the records are read in
 // order, each once, and the scan ends.
 func FuzzScanner(f *testing.F) {
-	ev := protocol.PeerEvents{Origin: till1, FirstSeq: 1, Count: 1, Frame: []byte("frame")}
-	one, err := appendRecord(nil, ev)
+	one, err := appendRecord(nil, record{protocol.PeerEvents{Origin: till1, FirstSeq: 1, Count: 1, Frame: []byte("frame")}, 77})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -650,7 +649,7 @@ func FuzzScanner(f *testing.F) {
 		s := newScanner(bytes.NewReader(b), int64(len(b)))
 		for {
 			before := s.at
-			ev, err := s.next()
+			rec, err := s.next()
 			if err == io.EOF {
 				break
 			}
@@ -662,7 +661,7 @@ func FuzzScanner(f *testing.F) {
 			} else if err != nil {
 				t.Fatal(err)
 			} else {
-				again, err := appendRecord(nil, ev)
+				again, err := appendRecord(nil, rec)
 				if err != nil || int64(len(again)) > s.size {
 					t.Fatalf("a record that was read cannot be written: %v", err)
 				}

@@ -97,23 +97,23 @@ func (c *Copy) index(ctx context.Context, s *scanner) (map[protocol.Origin]*plac
 	held := map[protocol.Origin]*place{}
 	for ctx.Err() == nil {
 		at := s.at
-		ev, err := s.next()
+		rec, err := s.next()
 		if err == io.EOF {
 			return held, nil
 		}
 		if err != nil {
 			return held, err
 		}
-		p := held[ev.Origin]
+		p := held[rec.Origin]
 		if p == nil {
 			p = &place{}
-			held[ev.Origin] = p
+			held[rec.Origin] = p
 		}
-		if ev.FirstSeq != p.seq+1 {
+		if rec.FirstSeq != p.seq+1 {
 			s.at = at
-			return held, &damageError{offset: at, bytes: int64(ev.FirstSeq - p.seq), why: "events are missing before a record"}
+			return held, &damageError{offset: at, bytes: int64(rec.FirstSeq - p.seq), why: "events are missing before a record"}
 		}
-		*p = place{seq: ev.FirstSeq + protocol.Seq(ev.Count) - 1, first: ev.FirstSeq, prev: ev.PrevHash}
+		*p = place{seq: rec.FirstSeq + protocol.Seq(rec.Count) - 1, first: rec.FirstSeq, prev: rec.PrevHash}
 		c.last = at
 	}
 	return held, ctx.Err()

@@ -15,7 +15,8 @@ import (
 //
 //	size of the payload   4 bytes, big-endian, never 0
 //	CRC-32C of it         4 bytes, big-endian
-//	payload               a Delta with the events of one stream
+//	payload               a Delta with the events of one stream, and the
+//	                      epoch in which they were copied
 //
 // so that whoever can read what comes over the line can read the file too.
 const (
@@ -65,9 +66,15 @@ func readHeader(r io.ReaderAt, size int64) (ID, error) {
 	return id, nil
 }
 
+// record is a run of events of one stream.
+type record struct {
+	protocol.PeerEvents
+	epoch uint64
+}
+
 // appendRecord appends a record to b.
-func appendRecord(b []byte, ev protocol.PeerEvents) ([]byte, error) {
-	payload, err := protocol.EncodeMessage(&protocol.Delta{Feed: feedName, Events: []protocol.PeerEvents{ev}})
+func appendRecord(b []byte, r record) ([]byte, error) {
+	payload, err := protocol.EncodeMessage(&protocol.Delta{Feed: feedName, Epoch: r.epoch, Events: []protocol.PeerEvents{r.PeerEvents}})
 	if err != nil {
 		return b, err
 	}
@@ -125,49 +132,49 @@ func (s *scanner) bytes(off int64, n int) ([]byte, error) {
 
 // next reads the record at s.at and moves behind it. At the end of the file it
 // returns io.EOF, and for what is no record a damageError, without moving.
-func (s *scanner) next() (ev protocol.PeerEvents, err error) {
+func (s *scanner) next() (rec record, err error) {
 	if s.at >= s.size {
-		return ev, io.EOF
+		return rec, io.EOF
 	}
-	ev, n, err := s.record(s.at)
+	rec, n, err := s.record(s.at)
 	if err == nil {
 		s.at += n
 	}
-	return ev, err
+	return rec, err
 }
 
 // record reads the record at off and tells how long it is.
-func (s *scanner) record(off int64) (ev protocol.PeerEvents, n int64, err error) {
+func (s *scanner) record(off int64) (rec record, n int64, err error) {
 	damage := func(bytes int64, why string) error { return &damageError{offset: off, bytes: bytes, why: why} }
 	if s.size-off < recordHeaderBytes {
-		return ev, 0, damage(s.size-off, "too short for a record")
+		return rec, 0, damage(s.size-off, "too short for a record")
 	}
 	b, err := s.bytes(off, recordHeaderBytes)
 	if err != nil {
-		return ev, 0, err
+		return rec, 0, err
 	}
 	size, sum := int64(binary.BigEndian.Uint32(b)), binary.BigEndian.Uint32(b[4:])
 	if size == 0 || size > payloadBytesMax {
-		return ev, 0, damage(size, "no record has this size")
+		return rec, 0, damage(size, "no record has this size")
 	}
 	if size > s.size-off-recordHeaderBytes {
-		return ev, 0, damage(size, "a record is cut off")
+		return rec, 0, damage(size, "a record is cut off")
 	}
 	if b, err = s.bytes(off+recordHeaderBytes, int(size)); err != nil {
-		return ev, 0, err
+		return rec, 0, err
 	}
 	if protocol.FrameChecksum(b) != sum {
-		return ev, 0, damage(size, "a record's checksum does not fit")
+		return rec, 0, damage(size, "a record's checksum does not fit")
 	}
 	m, err := protocol.DecodeMessage(b)
 	if err != nil {
-		return ev, 0, damage(size, err.Error())
+		return rec, 0, damage(size, err.Error())
 	}
 	d, ok := m.(*protocol.Delta)
 	if !ok || len(d.Events) != 1 || d.Events[0].Origin.Inc.IsZero() || d.Events[0].FirstSeq == 0 {
-		return ev, 0, damage(size, "a record of another kind")
+		return rec, 0, damage(size, "a record of another kind")
 	}
-	return d.Events[0], recordHeaderBytes + size, nil
+	return record{d.Events[0], d.Epoch}, recordHeaderBytes + size, nil
 }
 
 // skip moves behind what is damaged at s.at, to the next sound record, and tells

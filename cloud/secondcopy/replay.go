@@ -33,6 +33,8 @@ type Replayed struct {
 	// Torn is how many bytes at the end are no whole record. They were never
 	// synced, so nobody was told that they are safe.
 	Torn int64
+	// Epoch is the highest that any record names.
+	Epoch uint64
 }
 
 // ReadID finds whose copy a file is.
@@ -99,7 +101,7 @@ type replay struct {
 	driver    ledger.Driver
 	tornBytes int64
 	scan      *scanner
-	part      []protocol.PeerEvents
+	part      []record
 	heads     map[protocol.Origin]protocol.Seq // as the file has them
 	done      Replayed
 }
@@ -109,7 +111,7 @@ func (p *replay) gather() (more bool, err error) {
 	p.part = p.part[:0]
 	for events := 0; events < replayEvents; {
 		at := p.scan.at
-		ev, err := p.scan.next()
+		rec, err := p.scan.next()
 		var damage *damageError
 		switch {
 		case err == io.EOF:
@@ -128,9 +130,10 @@ func (p *replay) gather() (more bool, err error) {
 		case err != nil:
 			return false, err
 		}
-		events += int(ev.Count)
-		p.part = append(p.part, ev)
-		p.heads[ev.Origin] = max(p.heads[ev.Origin], ev.FirstSeq+protocol.Seq(ev.Count)-1)
+		events += int(rec.Count)
+		p.part = append(p.part, rec)
+		p.heads[rec.Origin] = max(p.heads[rec.Origin], rec.FirstSeq+protocol.Seq(rec.Count)-1)
+		p.done.Epoch = max(p.done.Epoch, rec.epoch)
 	}
 	return true, nil
 }
@@ -143,10 +146,10 @@ func (p *replay) commit(ctx context.Context) error {
 	applied := uint64(0)
 	err := p.driver.Update(ctx, func(tx ledger.Tx) error {
 		applied = 0
-		for _, ev := range p.part {
-			n, err := apply(tx, ev)
+		for _, rec := range p.part {
+			n, err := apply(tx, rec.PeerEvents)
 			if err != nil {
-				return fmt.Errorf("stream %s of %s, event %d: %w", ev.Origin.Inc, ev.Origin.Agent, ev.FirstSeq, err)
+				return fmt.Errorf("stream %s of %s, event %d: %w", rec.Origin.Inc, rec.Origin.Agent, rec.FirstSeq, err)
 			}
 			applied += uint64(n)
 		}

@@ -142,7 +142,7 @@ func (c *Copy) dequeue() (o protocol.Origin, from, upto protocol.Seq, ok bool) {
 // as long as stop, and returns the last number that it wrote.
 func (c *Copy) copyStream(ctx context.Context, w *writer, o protocol.Origin, from, upto protocol.Seq, stop int64) (protocol.Seq, error) {
 	for from <= upto && w.at+int64(len(w.buf)) < stop && ctx.Err() == nil {
-		ev := protocol.PeerEvents{Origin: o, FirstSeq: from}
+		rec := record{PeerEvents: protocol.PeerEvents{Origin: o, FirstSeq: from}, epoch: c.o.Epoch()}
 		err := c.o.Driver.View(context.WithoutCancel(ctx), func(r ledger.Reader) error {
 			records, prev, err := ledger.Records(r, o, from, int(min(upto-from+1, protocol.FrameEventsMax)), readBytesMax)
 			if err != nil {
@@ -152,16 +152,16 @@ func (c *Copy) copyStream(ctx context.Context, w *writer, o protocol.Origin, fro
 				return ledger.ErrTrimmed
 			}
 			frame, n, err := protocol.CutFrame(records)
-			ev.PrevHash, ev.Frame, ev.Count = prev, frame, uint32(n)
+			rec.PrevHash, rec.Frame, rec.Count = prev, frame, uint32(n)
 			return err
 		})
 		if err != nil {
 			return from - 1, &readError{o, err}
 		}
-		if err := w.add(ev); err != nil {
+		if err := w.add(rec); err != nil {
 			return from - 1, err
 		}
-		from += protocol.Seq(ev.Count)
+		from += protocol.Seq(rec.Count)
 	}
 	return from - 1, nil
 }
@@ -225,9 +225,9 @@ type writer struct {
 	buf  []byte
 }
 
-func (w *writer) add(ev protocol.PeerEvents) error {
+func (w *writer) add(rec record) error {
 	begins := w.at + int64(len(w.buf))
-	b, err := appendRecord(w.buf, ev)
+	b, err := appendRecord(w.buf, rec)
 	if err != nil {
 		return err
 	}

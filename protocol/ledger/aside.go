@@ -177,6 +177,30 @@ func applyDead(tx Tx, p *protocol.PeerEvents, reason string) (bool, error) {
 	return true, storeDead(tx, info, records, asideReason+reason)
 }
 
+// SetEventsAside does in place of Apply what keeps a stream going that holds an
+// event which this machine cannot fold: it stores the batch's events, which must
+// follow on the cursor, as dead letters.
+func SetEventsAside(tx Tx, b Batch, reason string) (Result, error) {
+	stream, err := ReadStream(tx, b.Origin)
+	if err != nil {
+		return Result{}, err
+	}
+	info := StreamInfo{Origin: b.Origin, Stream: stream}
+	switch {
+	case b.First != stream.Seq+1:
+		return Result{Stream: stream}, &GapError{Want: stream.Seq + 1}
+	case b.Prev != info.Head():
+		return Result{Stream: stream}, ErrChain
+	}
+	if err := storeDead(tx, info, b.Records, asideReason+reason); err != nil {
+		return Result{}, err
+	}
+	n := len(b.Records)
+	res := Result{Applied: n, Dead: n, Events: make([]*protocol.Event, n)}
+	res.Stream, err = ReadStream(tx, b.Origin)
+	return res, err
+}
+
 // storeDead stores records that follow on a stream as dead letters.
 func storeDead(tx Tx, info StreamInfo, records []protocol.Record, reason string) error {
 	stream, hash := info.Stream, info.Head()

@@ -26,6 +26,10 @@ type act struct {
 	record   protocol.Record // as it was first logged
 	dead     string          // why it is dead
 	feedRows []feedRow
+	// levels are the keys of the moves' levels, receipt that of the receipt.
+	levels  []Key
+	receipt Key
+	settled bool // another round would find the same keys
 }
 
 // roundsMax is how many rounds of loading an event may need: keys from its own
@@ -43,8 +47,15 @@ func (f *fold) run(first protocol.Seq, head protocol.Hash, records []protocol.Re
 		}
 		acts[i] = f.decode(protocol.EventID{Inc: f.origin.Inc, Seq: first + protocol.Seq(i)}, r, ev)
 	}
+	room := 0
+	for i := range acts {
+		if acts[i].event != nil {
+			room += len(acts[i].event.Moves) + 2
+		}
+	}
 	for range roundsMax {
-		var keys []Key
+		keys := make([]Key, 0, room)
+		room = 0
 		for i := range acts {
 			var err error
 			if keys, err = f.keys(keys, &acts[i]); err != nil {
@@ -65,9 +76,9 @@ func (f *fold) run(first protocol.Seq, head protocol.Hash, records []protocol.Re
 			return fmt.Errorf("event %s: %w", acts[i].at, err)
 		}
 		f.res.Events[i] = acts[i].event
-		head = head.Next(records[i])
-		row := make([]byte, 0, len(head)+protocol.RecordHeaderBytes+len(records[i].Body))
-		f.set.put(eventKey(acts[i].at), blob(records[i].AppendTo(append(row, head[:]...))))
+		var row []byte
+		row, head = eventRow(head, records[i])
+		f.set.putFresh(eventKey(acts[i].at), row)
 	}
 	stream, err := change(f.set, f.stream, decodeStream)
 	if err != nil {
@@ -75,6 +86,15 @@ func (f *fold) run(first protocol.Seq, head protocol.Hash, records []protocol.Re
 	}
 	stream.Seq, stream.Hash = first+protocol.Seq(len(records))-1, head
 	return nil
+}
+
+// eventRow is the row of a record, and its hash, given the hash before it.
+func eventRow(prev protocol.Hash, r protocol.Record) ([]byte, protocol.Hash) {
+	row := make([]byte, 0, len(prev)+protocol.RecordHeaderBytes+len(r.Body))
+	row = r.AppendTo(append(row, prev[:]...))
+	head := protocol.Hash(sha256.Sum256(row))
+	copy(row, head[:])
+	return row, head
 }
 
 // decode reads a record. Only the event's own bytes and its stream's writer,
@@ -116,19 +136,23 @@ func (f *fold) decode(at protocol.EventID, r protocol.Record, ev *protocol.Event
 // keys adds the rows that the event touches, as far as they can be known from
 // what is loaded.
 func (f *fold) keys(keys []Key, a *act) ([]Key, error) {
-	if a.event == nil {
+	if a.event == nil || a.settled {
 		return keys, nil
 	}
+	// All but these two follow from the event's own bytes.
+	a.settled = !a.reissue && len(a.feedRows) == 0
 	keys, err := f.reissueKeys(keys, a)
 	if err != nil {
 		return nil, err
 	}
-	ev := a.event
+	ev, first := a.event, len(keys)
 	for _, m := range ev.Moves {
 		keys = append(keys, levelKey(f.origin.Store, m.SKU))
 	}
+	a.levels = keys[first:len(keys):len(keys)]
 	if s := ev.Sale; s != nil {
-		keys = append(keys, receiptKey(s.ReceiptNo(f.origin.Agent)))
+		a.receipt = receiptKey(s.ReceiptNo(f.origin.Agent))
+		keys = append(keys, a.receipt)
 		if s.Original != "" {
 			keys = append(keys, receiptKey(s.Original))
 		}
@@ -255,8 +279,8 @@ func (f *fold) apply(a *act) error {
 	if err != nil || counted {
 		return err
 	}
-	for _, m := range a.event.Moves {
-		level, err := change(f.set, levelKey(f.origin.Store, m.SKU), stock.DecodeLevel)
+	for i, m := range a.event.Moves {
+		level, err := change(f.set, a.levels[i], stock.DecodeLevel)
 		if err != nil {
 			return err
 		}
@@ -301,8 +325,8 @@ func (f *fold) raiseRegister(a *act) error {
 }
 
 func (f *fold) sale(a *act, s *protocol.Sale) error {
-	no := s.ReceiptNo(f.origin.Agent)
-	receipt, err := change(f.set, receiptKey(no), decodeReceipt)
+	no := receiptOf(a.receipt)
+	receipt, err := change(f.set, a.receipt, decodeReceipt)
 	if err != nil {
 		return err
 	}

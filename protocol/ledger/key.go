@@ -23,6 +23,9 @@ func streamKey(o protocol.Origin) Key {
 
 func receiptKey(no protocol.ReceiptNo) Key { return Key{States, "receipt" + sep + string(no)} }
 
+// receiptOf is the inverse of receiptKey.
+func receiptOf(k Key) protocol.ReceiptNo { return protocol.ReceiptNo(k.ID[len("receipt"+sep):]) }
+
 func externalKey(source, id string) Key { return stateKey("external", source, id) }
 
 func loadKey(store protocol.StoreID, id string) Key { return stateKey("load", string(store), id) }
@@ -34,9 +37,10 @@ func exceptionKey(kind, subject string) Key { return stateKey("exception", kind,
 func deadKey(id protocol.EventID) Key { return stateKey("dead", id.String()) }
 
 func eventKey(id protocol.EventID) Key {
-	b := make([]byte, 0, len(id.Inc)+8)
-	b = append(b, id.Inc[:]...)
-	return Key{Events, string(binary.BigEndian.AppendUint64(b, uint64(id.Seq)))}
+	var b [len(id.Inc) + 8]byte
+	copy(b[:], id.Inc[:])
+	binary.BigEndian.PutUint64(b[len(id.Inc):], uint64(id.Seq))
+	return Key{Events, string(b[:])}
 }
 
 func feedHeadKey(feed protocol.FeedID) Key { return Key{Feeds, "head" + sep + string(feed)} }

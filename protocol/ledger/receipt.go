@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -76,9 +77,9 @@ func (r *Receipt) claim(id protocol.EventID, o protocol.Origin, s *protocol.Sale
 		return
 	}
 	r.Event, r.Store, r.Agent, r.Type = id, o.Store, o.Agent, s.Type
-	r.Sold = r.Sold[:0]
-	for _, l := range s.Lines {
-		r.Sold = append(r.Sold, l.Quantity)
+	r.Sold = slices.Grow(r.Sold[:0], len(s.Lines))
+	for i := range s.Lines {
+		r.Sold = append(r.Sold, s.Lines[i].Quantity)
 	}
 }
 
@@ -158,24 +159,27 @@ func (r *Receipt) broken() map[string][]protocol.EventID {
 
 // Encode writes the receipt's row.
 func (r *Receipt) Encode() []byte {
-	var f fields
+	f := make(fields, 0, 64+len(r.Store)+len(r.Agent)+4*len(r.Sold)+32*(len(r.Reversals)+len(r.Twins)))
 	f.text(1, string(r.Store))
 	f.text(2, string(r.Agent))
 	if r.Known() {
-		f.bytes(3, encodeID(r.Event))
+		f.id(3, r.Event)
 	}
 	f.text(4, string(r.Type))
-	f.bytes(5, encodeQuantities(r.Sold))
-	f.bytes(6, encodeQuantities(r.Returned))
+	f.quantities(5, r.Sold)
+	f.quantities(6, r.Returned)
 	for _, v := range r.Reversals {
 		num := protowire.Number(7)
 		if v.Void {
 			num = 8
 		}
-		f.element(num, encodeID(v.Event))
+		f.id(num, v.Event)
 	}
 	for _, id := range r.Twins {
-		f.element(9, encodeID(id))
+		f.id(9, id)
+	}
+	if len(f) == 0 {
+		return nil
 	}
 	return f
 }
@@ -229,12 +233,20 @@ func decodeID(b []byte) (protocol.EventID, error) {
 	return id, nil
 }
 
-func encodeQuantities(list []protocol.Quantity) []byte {
-	var b []byte
+// id writes the id of an event.
+func (f *fields) id(num protowire.Number, id protocol.EventID) {
+	var room [len(id.Inc) + binary.MaxVarintLen64]byte
+	f.element(num, protowire.AppendVarint(append(room[:0], id.Inc[:]...), uint64(id.Seq)))
+}
+
+// quantities writes a list of quantities, or nothing where it is empty.
+func (f *fields) quantities(num protowire.Number, list []protocol.Quantity) {
+	var room [64]byte
+	b := room[:0]
 	for _, q := range list {
 		b = protowire.AppendVarint(b, protowire.EncodeZigZag(int64(q)))
 	}
-	return b
+	f.bytes(num, b)
 }
 
 func decodeQuantities(b []byte) ([]protocol.Quantity, error) {

@@ -1,6 +1,9 @@
 package ledger
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // aggregate is a decoded row that knows its encoding. Encoding is
 // deterministic, and nil or empty bytes mean that nothing need be stored.
@@ -9,21 +12,65 @@ type aggregate interface{ Encode() []byte }
 // set is the working set of one transaction: the rows that its events touch,
 // each loaded once, decoded once and written once.
 type set struct {
-	tx   Tx
-	rows map[Key]*cell
+	tx Tx
 	// order keeps the sequence in which rows were first touched, so that
 	// writing never depends on the order of a map.
 	order []*cell
+	// rows finds the cells of order; it is nil while they are few enough to be
+	// looked through.
+	rows map[Key]*cell
+	room []cell // for cells to come
+	// fresh are rows that nothing reads before the transaction ends.
+	fresh []Row
 }
+
+// The number of cells that are looked through, and for how many room is made.
+const (
+	cellsFew  = 16
+	cellsRoom = 64
+)
 
 type cell struct {
 	key   Key
 	raw   []byte
-	agg   aggregate
+	agg   aggregate // nil until it is decoded
 	dirty bool
 }
 
-func newSet(tx Tx) *set { return &set{tx: tx, rows: make(map[Key]*cell)} }
+func newSet(tx Tx) *set { return &set{tx: tx} }
+
+func (s *set) find(k Key) *cell {
+	if s.rows != nil {
+		return s.rows[k]
+	}
+	for _, c := range s.order {
+		if c.key == k {
+			return c
+		}
+	}
+	return nil
+}
+
+// add makes a cell for a key that has none. more is how many others may follow.
+func (s *set) add(k Key, more int) *cell {
+	if len(s.room) == 0 {
+		s.room = make([]cell, min(more, cellsRoom)+1)
+	}
+	c := &s.room[0]
+	s.room = s.room[1:]
+	c.key = k
+	s.order = append(s.order, c)
+	switch {
+	case s.rows != nil:
+		s.rows[k] = c
+	case len(s.order) > cellsFew:
+		s.rows = make(map[Key]*cell, len(s.order)+more)
+		for _, c := range s.order {
+			s.rows[c.key] = c
+		}
+	}
+	return c
+}
 
 // load brings the rows of keys that are not there yet.
 func (s *set) load(keys []Key) error {
@@ -33,32 +80,38 @@ func (s *set) load(keys []Key) error {
 
 // loadMore is load, and tells whether there was anything to bring.
 func (s *set) loadMore(keys []Key) (bool, error) {
-	missing := keys[:0:0]
-	for _, k := range keys {
-		if _, ok := s.rows[k]; !ok {
-			s.rows[k] = nil
-			missing = append(missing, k)
+	known := len(s.order)
+	s.order = slices.Grow(s.order, len(keys))
+	for i, k := range keys {
+		if s.find(k) == nil {
+			s.add(k, len(keys)-i-1)
 		}
 	}
-	if len(missing) == 0 {
+	fresh := s.order[known:]
+	if len(fresh) == 0 {
 		return false, nil
+	}
+	missing := keys
+	if len(fresh) < len(keys) {
+		missing = make([]Key, len(fresh))
+		for i, c := range fresh {
+			missing[i] = c.key
+		}
 	}
 	values, err := s.tx.Load(missing)
 	if err != nil {
 		return false, err
 	}
-	for i, k := range missing {
-		c := &cell{key: k, raw: values[i]}
-		s.rows[k] = c
-		s.order = append(s.order, c)
+	for i, c := range fresh {
+		c.raw = values[i]
 	}
 	return true, nil
 }
 
-func (s *set) has(k Key) bool { _, ok := s.rows[k]; return ok }
+func (s *set) has(k Key) bool { return s.find(k) != nil }
 
 func (s *set) cell(k Key) *cell {
-	c := s.rows[k]
+	c := s.find(k)
 	if c == nil {
 		panic(fmt.Sprintf("ledger: row %q was not loaded", k.ID))
 	}
@@ -67,37 +120,41 @@ func (s *set) cell(k Key) *cell {
 
 // get decodes the row of k on first use. The row must have been loaded.
 func get[A aggregate](s *set, k Key, decode func([]byte) (A, error)) (A, error) {
+	return decoded(s.cell(k), decode)
+}
+
+// change is get for a row that the caller is about to change.
+func change[A aggregate](s *set, k Key, decode func([]byte) (A, error)) (A, error) {
 	c := s.cell(k)
+	a, err := decoded(c, decode)
+	c.dirty = c.dirty || err == nil
+	return a, err
+}
+
+func decoded[A aggregate](c *cell, decode func([]byte) (A, error)) (A, error) {
 	if c.agg == nil {
 		a, err := decode(c.raw)
 		if err != nil {
 			var none A
-			return none, fmt.Errorf("row %q: %w", k.ID, err)
+			return none, fmt.Errorf("row %q: %w", c.key.ID, err)
 		}
 		c.agg = a
 	}
 	return c.agg.(A), nil
 }
 
-// change is get for a row that the caller is about to change.
-func change[A aggregate](s *set, k Key, decode func([]byte) (A, error)) (A, error) {
-	a, err := get(s, k, decode)
-	if err == nil {
-		s.cell(k).dirty = true
-	}
-	return a, err
-}
-
 // put replaces a row without having loaded it.
 func (s *set) put(k Key, a aggregate) {
-	c := s.rows[k]
+	c := s.find(k)
 	if c == nil {
-		c = &cell{key: k}
-		s.rows[k] = c
-		s.order = append(s.order, c)
+		c = s.add(k, 0)
 	}
 	c.agg, c.dirty = a, true
 }
+
+// putFresh writes a row that is not there and that nothing reads before the
+// transaction ends.
+func (s *set) putFresh(k Key, value []byte) { s.fresh = append(s.fresh, Row{k, value}) }
 
 // blob is an aggregate that is its own encoding; a nil blob deletes the row.
 type blob []byte
@@ -108,12 +165,13 @@ func decodeBlob(b []byte) (blob, error) { return blob(b), nil }
 
 // flush writes what changed.
 func (s *set) flush() error {
-	rows := make([]Row, 0, len(s.order))
+	rows := slices.Grow(s.fresh, len(s.order))
 	for _, c := range s.order {
 		if c.dirty {
 			rows = append(rows, Row{Key: c.key, Value: c.agg.Encode()})
 			c.dirty = false
 		}
 	}
+	s.fresh = nil
 	return s.tx.Write(rows)
 }

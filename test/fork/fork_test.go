@@ -29,6 +29,7 @@ type shop struct {
 	hub  *process.Hub
 	// confirmed are the receipts that tills were told of, by event id.
 	confirmed []process.SaleDocument
+	keys      int
 }
 
 // machine builds the programs once for all tests.
@@ -108,21 +109,35 @@ func (s *shop) await(what string, ask func(context.Context) (string, error)) {
 func (s *shop) sell(a *process.Agent, n int) {
 	s.t.Helper()
 	for range n {
-		r, err := process.JSON(http.MethodPost, "/v1/sales", "", process.Sale{
-			Lines: []process.Line{{Code: sku, Quantity: 1000}}, Tenders: []process.Tender{{Type: "card", Amount: 100}},
-		})
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		answer, err := a.Send(s.ctx, r)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		var doc process.SaleDocument
-		if err := answer.Into(&doc); err != nil {
-			s.t.Fatal(err)
-		}
-		s.confirmed = append(s.confirmed, doc)
+		s.keys++
+		s.confirmed = append(s.confirmed, s.sellOnce(a, s.keys))
+	}
+}
+
+// sellOnce sells one pen under a key.
+func (s *shop) sellOnce(a *process.Agent, key int) (doc process.SaleDocument) {
+	s.t.Helper()
+	r, err := process.JSON(http.MethodPost, "/v1/sales", fmt.Sprint("key-", key), process.Sale{
+		Lines: []process.Line{{Code: sku, Quantity: 1000}}, Tenders: []process.Tender{{Type: "card", Amount: 100}},
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	answer, err := a.Send(s.ctx, r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := answer.Into(&doc); err != nil {
+		s.t.Fatal(err)
+	}
+	return doc
+}
+
+// again sends a sale that was confirmed once more, with its key.
+func (s *shop) again(a *process.Agent, key int) {
+	s.t.Helper()
+	if got, want := s.sellOnce(a, key), s.confirmed[key-1]; got.EventID != want.EventID || got.ReceiptNo != want.ReceiptNo {
+		s.t.Errorf("key %d is answered with %s, the first answer was %s", key, got.ReceiptNo, want.ReceiptNo)
 	}
 }
 
@@ -327,6 +342,17 @@ func TestI2_I3_RestoreCommand(t *testing.T) {
 	s.sell(a, 7) // while the hub is away
 	s.do("restart the hub", s.hub.Restart(s.ctx))
 	s.sell(a, 5)
+	want := -protocol.Quantity(len(s.confirmed)) * 1000
+	s.await("what was sold after the backup comes back", func(ctx context.Context) (string, error) {
+		level, err := a.Level(ctx, sku)
+		if err == nil && level.OnHand != want {
+			return fmt.Sprintf("it shows %d", level.OnHand), nil
+		}
+		return "", err
+	})
+	s.again(a, 3)  // was in the backup
+	s.again(a, 15) // came back from the hub
+	s.again(a, 24) // sold since
 	s.settled(a)
 	if told := s.exceptions(); len(told) > 0 || s.receiptsTwice() > 0 {
 		t.Errorf("%d receipt numbers were printed twice; the exceptions are %v", s.receiptsTwice(), told)

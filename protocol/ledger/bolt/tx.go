@@ -32,7 +32,7 @@ type session struct {
 	buckets [ledger.TableCount]*bbolt.Bucket
 	cursors [ledger.TableCount]*bbolt.Cursor
 	key     []byte
-	rows    []ledger.Row
+	order   []int32 // of the rows of one Write
 	writes  uint64
 	puts    int
 	deletes int
@@ -40,8 +40,7 @@ type session struct {
 
 // begin turns s to a new transaction and keeps its buffers.
 func (s *session) begin(btx *bbolt.Tx) {
-	clear(s.rows)
-	*s = session{path: s.path, tx: btx, key: s.key[:0], rows: s.rows[:0]}
+	*s = session{path: s.path, tx: btx, key: s.key[:0], order: s.order[:0]}
 }
 
 func (s *session) bucket(t ledger.Table) (*bbolt.Bucket, error) {
@@ -186,39 +185,61 @@ func (t *tx) Write(rows []ledger.Row) (err error) {
 			return err
 		}
 	}
-	s := t.s
-	if !slices.IsSortedFunc(rows, compareRows) {
-		s.rows = append(s.rows[:0], rows...)
-		slices.SortStableFunc(s.rows, compareRows)
-		rows = s.rows
-	}
-	for i := range rows {
-		b, err := s.bucket(rows[i].Key.Table)
-		if err != nil {
+	for _, i := range t.s.sorted(rows) {
+		if err := t.put(&rows[i]); err != nil {
 			return err
-		}
-		t.wrote = true
-		s.writes++
-		s.key = append(s.key[:0], rows[i].Key.ID...)
-		if rows[i].Value == nil {
-			s.deletes++
-			err = b.Delete(s.key)
-		} else {
-			s.puts++
-			err = b.Put(s.key, rows[i].Value)
-		}
-		if err != nil {
-			return fmt.Errorf("write %s %q: %w", tableNames[rows[i].Key.Table], rows[i].Key.ID, err)
 		}
 	}
 	return nil
 }
 
-func compareRows(a, b ledger.Row) int {
-	if a.Key.Table != b.Key.Table {
-		return int(a.Key.Table) - int(b.Key.Table)
+// sorted is the order in which rows are written. Indexes are sorted, because
+// rows are large to move.
+func (s *session) sorted(rows []ledger.Row) []int32 {
+	s.order = s.order[:0]
+	sorted := true
+	for i := range rows {
+		s.order = append(s.order, int32(i))
+		sorted = sorted && (i == 0 || compareKeys(rows[i-1].Key, rows[i].Key) <= 0)
 	}
-	return strings.Compare(a.Key.ID, b.Key.ID)
+	if !sorted {
+		slices.SortFunc(s.order, func(a, b int32) int {
+			if c := compareKeys(rows[a].Key, rows[b].Key); c != 0 {
+				return c
+			}
+			return int(a - b)
+		})
+	}
+	return s.order
+}
+
+func (t *tx) put(row *ledger.Row) error {
+	s := t.s
+	b, err := s.bucket(row.Key.Table)
+	if err != nil {
+		return err
+	}
+	t.wrote = true
+	s.writes++
+	s.key = append(s.key[:0], row.Key.ID...)
+	if row.Value == nil {
+		s.deletes++
+		err = b.Delete(s.key)
+	} else {
+		s.puts++
+		err = b.Put(s.key, row.Value)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s %q: %w", tableNames[row.Key.Table], row.Key.ID, err)
+	}
+	return nil
+}
+
+func compareKeys(a, b ledger.Key) int {
+	if a.Table != b.Table {
+		return int(a.Table) - int(b.Table)
+	}
+	return strings.Compare(a.ID, b.ID)
 }
 
 func checkRow(r *ledger.Row) error {
