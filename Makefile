@@ -18,6 +18,7 @@ PACKAGES := ca-certificates gcc libc6-dev protobuf-compiler chromium mosquitto p
 
 FUZZTIME ?= 30s
 ROUNDS ?= 1000
+SEEDS ?= 20000
 
 # $(call flag,data,$(DATA)) is `-data VALUE`, or nothing while DATA is unset.
 flag = $(if $(2),-$(1) '$(2)')
@@ -85,6 +86,11 @@ kill: ## Kill a selling agent ROUNDS times and verify each restart.
 .PHONY: crash
 crash: ## Record an agent's writes, check STATES states that a power cut could leave (SEED).
 	@$(GO) run ./test/crash $(call flag,states,$(STATES)) $(call flag,seed,$(SEED))
+
+.PHONY: sim
+sim: ## Simulate SEEDS seeds on all cores; MUTANTS=1 proves that faults are found.
+	@$(GO) build -o bin/sim ./test/sim
+	@./bin/sim -seeds '$(SEEDS)' $(if $(MUTANTS),-mutants)
 
 .PHONY: bench
 bench: ## Measure this machine's floors and the programs on it (WORKLOADS=w1,w2,…).

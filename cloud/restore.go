@@ -189,7 +189,7 @@ func (o Restore) fill(ctx context.Context, db *bolt.DB, done *Restored) (life hu
 	}
 	err = db.View(ctx, func(r ledger.Reader) (err error) {
 		if life, _, err = hub.Life(r); err == nil {
-			done.Backup, _, err = size(r)
+			done.Backup, err = o.checkChains(ctx, r)
 		}
 		return err
 	})
@@ -209,6 +209,52 @@ func (o Restore) fill(ctx context.Context, db *bolt.DB, done *Restored) (life hu
 	replayed, err := secondcopy.Replay(ctx, o.SecondCopy, db)
 	done.Replayed, done.Torn, done.Damaged, done.Missing = replayed.Events, replayed.Torn, replayed.Damaged, replayed.Missing
 	return life, replayed.Epoch, err
+}
+
+// checkChains recomputes the chain of every stream of the backup and counts its
+// events: what is damaged inside a page shows nowhere else.
+func (o Restore) checkChains(ctx context.Context, r ledger.Reader) (events uint64, err error) {
+	all, err := ledger.AllStreams(r)
+	if err != nil {
+		return 0, err
+	}
+	gaps, err := ledger.Gaps(r, "")
+	if err != nil {
+		return 0, err
+	}
+	for _, info := range all {
+		last, head := protocol.Seq(0), info.Origin.Genesis()
+		overGaps := func() {
+			for _, g := range gaps {
+				if g.Origin == info.Origin && g.From == last+1 {
+					last, head = g.To, g.Hash
+				}
+			}
+		}
+		err := ledger.ScanEvents(r, info.Origin.Inc, 1, func(seq protocol.Seq, hash protocol.Hash, rec protocol.Record) (bool, error) {
+			if seq != last+1 {
+				overGaps()
+			}
+			if seq != last+1 || head.Next(rec) != hash {
+				return false, o.unsound(info, seq)
+			}
+			last, head = seq, hash
+			return true, ctx.Err()
+		})
+		if overGaps(); err == nil && (last != info.Seq || head != info.Head()) {
+			err = o.unsound(info, last)
+		}
+		if err != nil {
+			return 0, err
+		}
+		events += uint64(info.Seq)
+	}
+	return events, nil
+}
+
+func (o Restore) unsound(s ledger.StreamInfo, seq protocol.Seq) error {
+	return refuse("The backup %s is damaged: event %d of agent %s is not what was written. Nothing was changed. Give another backup, "+
+		"or the second copy alone.", o.Backup, seq, s.Origin.Agent)
 }
 
 func size(r ledger.Reader) (events uint64, streams int, err error) {

@@ -3,6 +3,7 @@ package cloud_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"os"
@@ -103,6 +104,24 @@ func (l *lab) spoil(path string, at int64) {
 	l.must(os.WriteFile(path, b, 0o600))
 }
 
+// spoilPages changes the type of every page.
+func (l *lab) spoilPages(path string) {
+	l.t.Helper()
+	info, err := os.Stat(path)
+	l.must(err)
+	for at := int64(2 * 4096); at < info.Size(); at += 4096 {
+		l.spoil(path, at+8)
+	}
+}
+
+// spoilText changes a letter of every place where a text stands.
+func (l *lab) spoilText(path, text string) {
+	l.t.Helper()
+	b, err := os.ReadFile(path)
+	l.must(err)
+	l.must(os.WriteFile(path, bytes.ReplaceAll(b, []byte(text), []byte(text[:len(text)-1]+"z")), 0o600))
+}
+
 // firstRecord is where the first record's payload is in the middle of a copy.
 const firstRecord = 36 + 8 + 20
 
@@ -124,7 +143,8 @@ func TestRestoreRefusesAndLeavesEverything(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, bolt.ErrForeign, "backup", false},
-		{"a damaged backup", func(l *lab, r *cloud.Restore) { l.spoil(r.Backup, 4096*3+8) }, bolt.ErrCorrupt, "backup", false},
+		{"a backup with damaged pages", func(l *lab, r *cloud.Restore) { l.spoilPages(r.Backup) }, bolt.ErrCorrupt, "backup", false},
+		{"a backup with a damaged event", func(l *lab, r *cloud.Restore) { l.spoilText(r.Backup, "x.a") }, cloud.ErrRefused, "is not what was written", false},
 		{"an older backup alone", func(_ *lab, r *cloud.Restore) { r.SecondCopy = "" }, cloud.ErrRefused, "3 events of 1 streams that agents may have taken for safe would be missing; 4 to 6 of s1 a1", false},
 		{"a damaged copy", func(l *lab, r *cloud.Restore) { l.spoil(r.SecondCopy, firstRecord) }, cloud.ErrRefused, "cannot be read", false},
 		{"no such copy", func(_ *lab, r *cloud.Restore) { r.SecondCopy += "x" }, nil, "second copy", false},
@@ -138,7 +158,6 @@ func TestRestoreRefusesAndLeavesEverything(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLab(t, 1, "x.a")
-			// Two records, so that the first one is not the end.
 			r := cloud.Restore{Backup: l.backup, Data: l.data, SecondCopy: l.copy, Log: quiet}
 			c.spoil(l, &r)
 			if c.locked {
@@ -183,7 +202,7 @@ func TestRestore(t *testing.T) {
 			l.must(os.Remove(cloud.DatabasePath(l.data)))
 			r.SecondCopy = ""
 		}, cloud.Restored{Backup: 3, Events: 3, Streams: 1}, 3},
-		{"over a damaged one", func(l *lab, _ *cloud.Restore) { l.spoil(cloud.DatabasePath(l.data), 4096*3+8) }, cloud.Restored{Backup: 3, Replayed: 2, Events: 5, Streams: 1}, 5},
+		{"over a damaged one", func(l *lab, _ *cloud.Restore) { l.spoilPages(cloud.DatabasePath(l.data)) }, cloud.Restored{Backup: 3, Replayed: 2, Events: 5, Streams: 1}, 5},
 		{"with the end of its copy torn", func(l *lab, r *cloud.Restore) {
 			b, err := os.ReadFile(r.SecondCopy)
 			l.must(err)
@@ -231,5 +250,37 @@ func TestRestore(t *testing.T) {
 			}))
 			l.must(db.Close())
 		})
+	}
+}
+
+// TestI4_RestoredEpochIsAboveAll: no clock is needed for the next life to have
+// an epoch of its own. The database before knows one, or the second copy.
+func TestI4_RestoredEpochIsAboveAll(t *testing.T) {
+	const future = 1 << 35
+	for name, prepare := range map[string]func(*lab){
+		"the database before": func(l *lab) {
+			db := l.open(cloud.DatabasePath(l.data))
+			l.must(db.Update(t.Context(), func(tx ledger.Tx) error {
+				return ledger.SetNote(tx, binary.BigEndian.AppendUint64(nil, future), "epoch")
+			}))
+			l.must(db.Close())
+		},
+		"the second copy": func(l *lab) {
+			db := l.open(cloud.DatabasePath(l.data))
+			c, err := secondcopy.Open(t.Context(), secondcopy.Options{
+				Path: l.copy, ID: secondcopy.ID(l.id), Driver: db, Epoch: func() uint64 { return future }, Log: quiet,
+				Synced: func(context.Context, []protocol.StreamPos) {},
+			})
+			l.must(err)
+			l.must(errors.Join(c.Close(t.Context()), db.Close(), os.Remove(cloud.DatabasePath(l.data))))
+		},
+	} {
+		l := newLab(t, 1, "x.a")
+		prepare(l)
+		done, err := cloud.Restore{Backup: l.backup, Data: l.data, SecondCopy: l.copy, Log: quiet}.Run(t.Context())
+		l.must(err)
+		if done.Epoch != future+1 {
+			t.Errorf("%s knows of epoch %d, and the next one is %d", name, uint64(future), done.Epoch)
+		}
 	}
 }

@@ -130,14 +130,14 @@ func decodeDiff(c *check, w *wire.Diff) *Diff {
 func encodeCheckpoint(m *Checkpoint) *wire.Checkpoint {
 	return &wire.Checkpoint{
 		Session: sent(m.Session, m.Session[:]), Inc: sent(m.Inc, m.Inc[:]), Seq: uint64(m.Seq),
-		Hash: sent(m.Hash, m.Hash[:]), State: m.State,
+		Hash: sent(m.Hash, m.Hash[:]), State: m.State, Part: m.Part, Parts: m.Parts,
 	}
 }
 
 func decodeCheckpoint(c *check, w *wire.Checkpoint) *Checkpoint {
 	return &Checkpoint{
 		Session: decodeSession(c, w.Session), Inc: decodeInc(c, w.Inc), Seq: Seq(w.Seq),
-		Hash: decodeHash(c, w.Hash), State: orNil(w.State),
+		Hash: decodeHash(c, w.Hash), State: orNil(w.State), Part: w.Part, Parts: w.Parts,
 	}
 }
 

@@ -15,7 +15,10 @@ func EncodeItem(item *Item) ([]byte, error) {
 
 // DecodeItem reads what EncodeItem wrote.
 func DecodeItem(value []byte) (*Item, error) {
-	return decodeRow("item", value, &wire.Item{}, decodeItem, checkItem)
+	if len(value) > boundFromBytes {
+		return decodeRow("item", value, &wire.Item{}, decodeItem, checkItem)
+	}
+	return readRow("item", value, readItem, checkItem)
 }
 
 // EncodePriceList writes the value of a row of prices.
@@ -25,7 +28,10 @@ func EncodePriceList(list *PriceList) ([]byte, error) {
 
 // DecodePriceList reads what EncodePriceList wrote.
 func DecodePriceList(value []byte) (*PriceList, error) {
-	return decodeRow("price list", value, &wire.PriceList{}, decodePriceList, checkPriceList)
+	if len(value) > boundFromBytes {
+		return decodeRow("price list", value, &wire.PriceList{}, decodePriceList, checkPriceList)
+	}
+	return readRow("price list", value, readPriceList, checkPriceList)
 }
 
 // EncodeTaxList writes the value of a row of tax rates.
@@ -35,7 +41,10 @@ func EncodeTaxList(list *TaxList) ([]byte, error) {
 
 // DecodeTaxList reads what EncodeTaxList wrote.
 func DecodeTaxList(value []byte) (*TaxList, error) {
-	return decodeRow("tax list", value, &wire.TaxList{}, decodeTaxList, checkTaxList)
+	if len(value) > boundFromBytes {
+		return decodeRow("tax list", value, &wire.TaxList{}, decodeTaxList, checkTaxList)
+	}
+	return readRow("tax list", value, readTaxList, checkTaxList)
 }
 
 // EncodeStoreRecord writes the value of a store's row.

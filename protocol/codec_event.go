@@ -49,6 +49,9 @@ const (
 	eventStockLoad   protowire.Number = 19
 	eventCatalog     protowire.Number = 20
 	eventReissue     protowire.Number = 21
+	eventGap         protowire.Number = 22
+	eventDigest      protowire.Number = 23
+	eventBodyLast                     = eventDigest
 )
 
 // EncodeEvent writes the body of a record: the same bytes for the same event. It
@@ -153,10 +156,15 @@ func appendIdempotency(b []byte, c *check, i *Idempotency) []byte {
 }
 
 // bodyField is the field of a known kind's body, or 0. Fields are in the order
-// of the kinds' numbers.
+// of the kinds' numbers; kinds that came later have none.
 func bodyField(kind Kind) protowire.Number {
 	n, _ := kindWords.number(kind)
-	if n == 0 {
+	switch {
+	case kind == KindGap:
+		return eventGap
+	case kind == KindDigest:
+		return eventDigest
+	case n == 0:
 		return 0
 	}
 	return eventSale + protowire.Number(n) - 1
@@ -168,7 +176,7 @@ type eventFields struct {
 	kind        int32
 	kindText    string
 	idempotency part
-	bodies      [eventReissue - eventSale + 1]part
+	bodies      [eventBodyLast - eventSale + 1]part
 
 	moveItems, moveStates, moveDeltas varints
 
@@ -249,9 +257,9 @@ func (w *eventFields) read(c *check, r *fieldReader, e *Event) {
 	case eventItemNames:
 		w.names = r.texts(c, "item_names", w.names, itemsMax)
 	case eventIdempotency:
-		r.message(&w.idempotency)
-	case eventSale, eventMovement, eventCountSeen, eventStockLoad, eventCatalog, eventReissue:
-		r.message(&w.bodies[r.num-eventSale])
+		r.message(c, &w.idempotency)
+	case eventSale, eventMovement, eventCountSeen, eventStockLoad, eventCatalog, eventReissue, eventGap, eventDigest:
+		r.message(c, &w.bodies[r.num-eventSale])
 	}
 }
 
@@ -367,6 +375,10 @@ func checkEvent(c *check, e *Event) {
 		checkCatalog(c, e.Catalog)
 	case e.Reissue != nil:
 		checkReissue(c, e)
+	case e.Gap != nil:
+		checkGap(c, e.Gap)
+	case e.Digest != nil:
+		checkDigest(c, e)
 	}
 }
 
@@ -382,6 +394,8 @@ func checkBodies(c *check, e *Event) {
 		{KindStockLoad, e.StockLoad != nil},
 		{KindCatalog, e.Catalog != nil},
 		{KindReissue, e.Reissue != nil},
+		{KindGap, e.Gap != nil},
+		{KindDigest, e.Digest != nil},
 	} {
 		switch {
 		case body.set && e.Kind != body.kind:
@@ -418,6 +432,10 @@ func encodeBody(c *check, e *Event, items *itemTable) proto.Message {
 		return encodeCatalog(e.Catalog)
 	case e.Reissue != nil:
 		return encodeReissue(e.Reissue)
+	case e.Gap != nil:
+		return encodeGap(e.Gap)
+	case e.Digest != nil:
+		return encodeOwnDigest(e.Digest)
 	}
 	return nil
 }
@@ -444,6 +462,14 @@ func decodeBody(c *check, field protowire.Number, b []byte, e *Event, items []It
 	case eventReissue:
 		if w := (&wire.Reissue{}); c.read(b, w) {
 			e.Reissue = decodeReissue(c, w)
+		}
+	case eventGap:
+		if w := (&wire.Gap{}); c.read(b, w) {
+			e.Gap = decodeGap(c, w)
+		}
+	case eventDigest:
+		if w := (&wire.OwnDigest{}); c.read(b, w) {
+			e.Digest = decodeOwnDigest(c, w)
 		}
 	}
 }

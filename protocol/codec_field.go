@@ -167,19 +167,26 @@ func (r *fieldReader) texts(c *check, what string, list []string, limit int) []s
 	return append(list, r.text())
 }
 
-// message takes a message, and merges it with one of the same field.
-func (r *fieldReader) message(p *part) {
+// message takes a message, and merges it with one of the same field. Each must
+// be whole by itself: what the one lacks the other does not bring.
+func (r *fieldReader) message(c *check, p *part) {
 	switch {
 	case r.typ != protowire.BytesType:
 	case !p.there:
 		*p = r.part()
 	default:
+		for _, whole := range [...]part{*p, r.part()} {
+			for f := whole.fields(); f.next(c); {
+			}
+		}
 		p.b = append(p.b, r.b[r.from:r.to]...)
 	}
 }
 
 // isMessage tells whether the field may be an entry of a list of messages.
 func (r *fieldReader) isMessage() bool { return r.typ == protowire.BytesType }
+
+func (r *fieldReader) isVarint() bool { return r.typ == protowire.VarintType }
 
 func unzigzag32(v uint64) int32 { return int32(protowire.DecodeZigZag(v & math.MaxUint32)) }
 

@@ -88,7 +88,7 @@ func (w *saleFields) read(c *check, r *fieldReader, s *Sale) {
 	case saleTraining:
 		r.bool(&s.Training)
 	case saleExternal:
-		r.message(&w.external)
+		r.message(c, &w.external)
 	case saleWarnings:
 		s.Warnings = readWarning(c, r, s.Warnings)
 	}
@@ -299,7 +299,7 @@ func decodeExternal(c *check, p part) *External {
 		case 6:
 			sint64(&r, &x.Total)
 		case 7:
-			r.message(&fiscal)
+			r.message(c, &fiscal)
 		}
 	}
 	if !fiscal.there {

@@ -50,7 +50,7 @@ func encodeWelcome(m *Welcome) *wire.Welcome {
 	w := &wire.Welcome{
 		Nonce: m.Nonce, Epoch: m.Epoch, Session: sent(m.Session, m.Session[:]), HubTimeMs: m.HubTimeMs,
 		CursorSeq: uint64(m.CursorSeq), CursorHash: sent(m.CursorHash, m.CursorHash[:]), Safe: uint64(m.Safe),
-		Window: m.Window, StartAfterMs: m.StartAfterMs, Feeds: list[*wire.FeedVerdict](len(m.Feeds)),
+		Window: m.Window, StartAfterMs: m.StartAfterMs, Feeds: list[*wire.FeedVerdict](len(m.Feeds)), Checkpoint: m.Checkpoint,
 	}
 	for i, f := range m.Feeds {
 		w.Feeds[i] = &wire.FeedVerdict{Feed: string(f.Feed), Epoch: f.Epoch, Head: f.Head, Verdict: wire.Verdict(f.Verdict), From: f.From}
@@ -66,7 +66,7 @@ func decodeWelcome(c *check, w *wire.Welcome) *Welcome {
 	m := &Welcome{
 		Nonce: w.Nonce, Epoch: w.Epoch, Session: decodeSession(c, w.Session), HubTimeMs: w.HubTimeMs,
 		CursorSeq: Seq(w.CursorSeq), CursorHash: decodeHash(c, w.CursorHash), Safe: Seq(w.Safe),
-		Window: w.Window, StartAfterMs: w.StartAfterMs, Feeds: list[FeedVerdict](len(w.Feeds)),
+		Window: w.Window, StartAfterMs: w.StartAfterMs, Feeds: list[FeedVerdict](len(w.Feeds)), Checkpoint: w.Checkpoint,
 	}
 	for i, f := range w.Feeds {
 		m.Feeds[i] = FeedVerdict{Feed: FeedID(f.Feed), Epoch: f.Epoch, Head: f.Head, Verdict: Verdict(c.octet("verdict", int32(f.Verdict))), From: f.From}

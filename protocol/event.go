@@ -18,6 +18,8 @@ const (
 	KindStockLoad Kind = "stock_load" // body: StockLoad, written by the hub
 	KindCatalog   Kind = "catalog"    // body: Catalog, written by the hub
 	KindReissue   Kind = "reissue"    // body: Reissue, written after a fork
+	KindGap       Kind = "gap"        // body: Gap, written by the hub
+	KindDigest    Kind = "digest"     // body: OwnDigest
 )
 
 // Clock is what the writer's clocks showed. It is for people and for
@@ -163,7 +165,37 @@ type Event struct {
 	StockLoad *StockLoad
 	Catalog   *Catalog
 	Reissue   *Reissue
+	Gap       *Gap
+	Digest    *OwnDigest
 }
+
+// Gap stands for events of a stream that exist nowhere any more: the hub was
+// restored from an older copy, and their writer had forgotten what it was told
+// is safe. Moves are what they had added to the store's levels, as the writer
+// remembers. A gap may take several events; the last part closes it.
+type Gap struct {
+	Agent       AgentID
+	Inc         Inc
+	From, To    Seq  // the first and the last event that are lost
+	Hash        Hash // after the last
+	Part, Parts uint32
+	Moves       []Move
+}
+
+// OwnDigest is what its writer had folded, before this event, of the events of
+// all streams that bear its agent's name. Whoever has folded the same events
+// compares (I9); nobody's state depends on it.
+type OwnDigest struct {
+	Fold    uint32      // the version of the sums; only equal ones are compared
+	Streams []StreamPos // those with events, in the order of inc; without this event
+	Sums    Sums
+}
+
+// SumBuckets is how many parts the sums of moves are kept in, by SKU.
+const SumBuckets = 16
+
+// Sums are sums over moves, mod 2^128 in two halves, by a hash of the SKU.
+type Sums [SumBuckets][2]uint64
 
 // Reissue logs an event of a parent stream again after a fork. It carries the
 // original record verbatim and has no moves of its own: the fold applies the

@@ -70,6 +70,11 @@ func exampleEvents() map[string]*protocol.Event {
 				},
 			},
 		},
+		"gap": {Kind: protocol.KindGap, Boot: 3, Gap: &protocol.Gap{
+			Agent: "a1", Inc: sampleInc, From: 41, To: 60, Hash: sampleOrigin.Genesis(), Part: 1, Parts: 1,
+			Moves: []protocol.Move{{SKU: "PEN-01", State: protocol.OnHand, Delta: -3000}, {SKU: "PEN-02", State: protocol.Damaged, Delta: 1000}},
+		}},
+		"digest": {Kind: protocol.KindDigest, Boot: 3, Digest: exampleDigest()},
 		"count_seen": {Kind: protocol.KindCountSeen, Boot: 9, CountSeen: &protocol.CountSeen{
 			Count: protocol.EventID{Inc: sampleInc, Seq: 1043}, SKUs: []protocol.SKU{"PEN-01", "OLIVES"},
 		}},
@@ -83,6 +88,14 @@ func exampleEvents() map[string]*protocol.Event {
 		}},
 		"later": {Kind: "order.received", Boot: 3, Moves: []protocol.Move{{SKU: "PEN-01", State: protocol.Committed, Delta: 1000}}},
 	}
+}
+
+func exampleDigest() *protocol.OwnDigest {
+	d := &protocol.OwnDigest{Fold: 1, Streams: []protocol.StreamPos{{Inc: protocol.Inc{1}, Seq: 40}, {Inc: sampleInc, Seq: 1042}}}
+	for i := range d.Sums {
+		d.Sums[i] = [2]uint64{uint64(i), uint64(i) << 56}
+	}
+	return d
 }
 
 func exampleSale() *protocol.Event {

@@ -43,7 +43,7 @@ func drawWelcome(t *rapid.T) protocol.Message {
 				Verdict: protocol.Verdict(rapid.Byte().Draw(t, "verdict")),
 			}
 		}), 3),
-		Wants: few(t, "wants", genStreamPos, 3),
+		Wants: few(t, "wants", genStreamPos, 3), Checkpoint: rapid.Bool().Draw(t, "checkpoint"),
 	}
 }
 
@@ -137,5 +137,6 @@ func drawDiff(t *rapid.T) protocol.Message {
 func drawCheckpoint(t *rapid.T) protocol.Message {
 	return &protocol.Checkpoint{
 		Session: genSession.Draw(t, "session"), Inc: genInc.Draw(t, "inc"), Seq: seq(t, "seq"), Hash: genHash.Draw(t, "hash"), State: orNone(t, "state", genBytes),
+		Part: rapid.Uint32().Draw(t, "part"), Parts: rapid.Uint32().Draw(t, "parts"),
 	}
 }

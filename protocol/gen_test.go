@@ -228,7 +228,7 @@ var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
 			return protocol.Idempotency{Route: text(t, "route"), Key: rapid.StringMatching(`[!-~]{1,40}`).Draw(t, "key"), Body: rapid.Uint64().Draw(t, "body")}
 		})),
 	}
-	switch rapid.IntRange(0, 6).Draw(t, "kind") {
+	switch rapid.IntRange(0, 8).Draw(t, "kind") {
 	case 0:
 		e.Kind = protocol.Kind("later." + genWord.Draw(t, "kind"))
 	case 1:
@@ -254,7 +254,25 @@ var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
 	case 6:
 		e.Kind, e.Reissue, e.Moves = protocol.KindReissue, &protocol.Reissue{ID: genEventID.Draw(t, "id"), Record: genRecord.Draw(t, "record")}, nil
 	}
+	if e.Kind == "" && rapid.Bool().Draw(t, "digest") {
+		e.Kind, e.Digest, e.Moves = protocol.KindDigest, genDigest.Draw(t, "body"), nil
+	}
+	if e.Kind == "" {
+		from := seq(t, "from")%1000 + 1
+		e.Kind, e.Gap = protocol.KindGap, &protocol.Gap{
+			Agent: protocol.AgentID(genID.Draw(t, "agent")), Inc: genInc.Draw(t, "inc"), From: from, To: from + seq(t, "to")%1000, Hash: genHash.Draw(t, "hash"),
+			Part: 1, Parts: rapid.Uint32Range(1, 9).Draw(t, "parts"), Moves: few(t, "gap moves", genMove, 24),
+		}
+	}
 	return e
+})
+
+var genDigest = rapid.Custom(func(t *rapid.T) *protocol.OwnDigest {
+	d := &protocol.OwnDigest{Fold: rapid.Uint32().Draw(t, "fold"), Streams: few(t, "streams", genStreamPos, 3)}
+	for i := range d.Sums {
+		d.Sums[i] = [2]uint64{rapid.Uint64().Draw(t, "sum"), rapid.Uint64().Draw(t, "sum")}
+	}
+	return d
 })
 
 var genFeedID = rapid.Custom(func(t *rapid.T) protocol.FeedID {

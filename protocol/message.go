@@ -82,6 +82,7 @@ type Welcome struct {
 	Window       uint32 // batches that may be unacknowledged
 	StartAfterMs uint32
 	Feeds        []FeedVerdict
+	Checkpoint   bool        // events that the agent forgot are given up: send a Checkpoint
 	Wants        []StreamPos // streams of Hello to carry, and from which event on
 }
 
@@ -237,13 +238,16 @@ type Diff struct {
 	Buckets []uint32
 }
 
-// Checkpoint offers a folded state for events that no longer exist anywhere.
+// Checkpoint says what the events 1 to Seq of a stream had added to the store's
+// levels: State is an encoded event of kind gap whose moves are the sums. It
+// may take several parts.
 type Checkpoint struct {
-	Session Session
-	Inc     Inc
-	Seq     Seq
-	Hash    Hash
-	State   []byte
+	Session     Session
+	Inc         Inc
+	Seq         Seq
+	Hash        Hash
+	State       []byte
+	Part, Parts uint32
 }
 
 func (*Hello) isMessage()      {}

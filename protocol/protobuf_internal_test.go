@@ -91,13 +91,17 @@ func protobufEncodeBody(c *check, e *Event, w *wire.Event, items *itemTable) {
 		w.Catalog = encodeCatalog(e.Catalog)
 	case e.Reissue != nil:
 		w.Reissue = encodeReissue(e.Reissue)
+	case e.Gap != nil:
+		w.Gap = encodeGap(e.Gap)
+	case e.Digest != nil:
+		w.Digest = encodeOwnDigest(e.Digest)
 	}
 }
 
 // protobufDecodeBody reads every body that is there for a known kind, so that
 // checkBodies sees one that does not belong.
 func protobufDecodeBody(c *check, w *wire.Event, e *Event, items []ItemRef) {
-	if n, _ := kindWords.number(e.Kind); n == 0 {
+	if bodyField(e.Kind) == 0 {
 		return
 	}
 	if w.Sale != nil {
@@ -117,6 +121,12 @@ func protobufDecodeBody(c *check, w *wire.Event, e *Event, items []ItemRef) {
 	}
 	if w.Reissue != nil {
 		e.Reissue = decodeReissue(c, w.Reissue)
+	}
+	if w.Gap != nil {
+		e.Gap = decodeGap(c, w.Gap)
+	}
+	if w.Digest != nil {
+		e.Digest = decodeOwnDigest(c, w.Digest)
 	}
 }
 
@@ -390,4 +400,18 @@ func protobufDecodeExternal(w *wire.External) *External {
 		x.Fiscal = &Fiscal{Device: f.Device, Number: f.Number, Signature: f.Signature}
 	}
 	return x
+}
+
+// ProtobufDecodeItem, ProtobufDecodePriceList and ProtobufDecodeTaxList read
+// rows, which are read by hand where they are small.
+func ProtobufDecodeItem(value []byte) (*Item, error) {
+	return decodeRow("item", value, &wire.Item{}, decodeItem, checkItem)
+}
+
+func ProtobufDecodePriceList(value []byte) (*PriceList, error) {
+	return decodeRow("price list", value, &wire.PriceList{}, decodePriceList, checkPriceList)
+}
+
+func ProtobufDecodeTaxList(value []byte) (*TaxList, error) {
+	return decodeRow("tax list", value, &wire.TaxList{}, decodeTaxList, checkTaxList)
 }

@@ -14,9 +14,12 @@ import (
 	"counterpart/protocol"
 )
 
+// fatal is a test, a fuzzer or a property that can fail.
+type fatal interface{ Fatalf(string, ...any) }
+
 // sameAsProtobuf demands that the bytes read as the protobuf library reads
 // them, and that what they say is written as it writes it.
-func sameAsProtobuf(t interface{ Fatalf(string, ...any) }, body []byte) (valid bool) {
+func sameAsProtobuf(t fatal, body []byte) (valid bool) {
 	got, err := protocol.DecodeEvent(body)
 	want, wantErr := protocol.ProtobufDecodeEvent(body)
 	if (err == nil) != (wantErr == nil) {
@@ -32,7 +35,7 @@ func sameAsProtobuf(t interface{ Fatalf(string, ...any) }, body []byte) (valid b
 	return true
 }
 
-func sameWrittenAsProtobuf(t interface{ Fatalf(string, ...any) }, e *protocol.Event) {
+func sameWrittenAsProtobuf(t fatal, e *protocol.Event) {
 	got, err := protocol.EncodeEvent(e)
 	want, wantErr := protocol.ProtobufEncodeEvent(e)
 	if (err == nil) != (wantErr == nil) || !bytes.Equal(got, want) {
@@ -53,37 +56,69 @@ func TestEventsAsProtobuf(t *testing.T) {
 	})
 }
 
-// Bytes that are almost events are read as protobuf would, or refused with it.
-func TestDamagedEventsAsProtobuf(t *testing.T) {
-	const tries = 20_000
-	var seeds [][]byte
-	paths, err := filepath.Glob(filepath.Join(goldenDir, "event-*.bin"))
+// Bytes that are almost events or rows are read as protobuf would, or refused
+// with it.
+func TestDamagedAsProtobuf(t *testing.T) {
+	more := newDay(1).records(1)[0].Body
+	for kind, read := range map[string]func(fatal, []byte) bool{
+		"event":  sameAsProtobuf,
+		"item":   sameRow(protocol.DecodeItem, protocol.ProtobufDecodeItem),
+		"prices": sameRow(protocol.DecodePriceList, protocol.ProtobufDecodePriceList),
+		"taxes":  sameRow(protocol.DecodeTaxList, protocol.ProtobufDecodeTaxList),
+	} {
+		seeds := goldenFiles(t, kind)
+		if kind == "event" {
+			seeds = append(seeds, more)
+		}
+		damaged(t, kind, seeds, read)
+	}
+}
+
+func damaged(t *testing.T, kind string, seeds [][]byte, read func(fatal, []byte) bool) {
+	const tries = 10_000
+	d := damage{rand.New(rand.NewPCG(1, 2))}
+	valid := 0
+	for range tries {
+		b := seeds[d.IntN(len(seeds))]
+		for range 1 + d.IntN(3) {
+			b = d.do(b, 2)
+		}
+		if read(t, b) {
+			valid++
+		}
+	}
+	t.Logf("%s: %d of %d are still good", kind, valid, tries)
+	if valid < tries/20 || valid > tries*19/20 {
+		t.Errorf("%s: %d of %d are still good: the damage tests one side only", kind, valid, tries)
+	}
+}
+
+// sameRow is sameAsProtobuf for a row.
+func sameRow[R any](decode, protobuf func([]byte) (*R, error)) func(fatal, []byte) bool {
+	return func(t fatal, value []byte) bool {
+		got, err := decode(value)
+		want, wantErr := protobuf(value)
+		if (err == nil) != (wantErr == nil) || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%x:\ngot\n%s(%v)want\n%s(%v)", value, dump(got), err, dump(want), wantErr)
+		}
+		return err == nil
+	}
+}
+
+func goldenFiles(t *testing.T, kind string) [][]byte {
+	paths, err := filepath.Glob(filepath.Join(goldenDir, kind+"-*.bin"))
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no golden files: %v", err)
 	}
+	var files [][]byte
 	for _, path := range paths {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		seeds = append(seeds, b)
+		files = append(files, b)
 	}
-	seeds = append(seeds, newDay(1).records(1)[0].Body)
-	d := damage{rand.New(rand.NewPCG(1, 2))}
-	valid := 0
-	for range tries {
-		body := seeds[d.IntN(len(seeds))]
-		for range 1 + d.IntN(3) {
-			body = d.do(body, 2)
-		}
-		if sameAsProtobuf(t, body) {
-			valid++
-		}
-	}
-	t.Logf("%d of %d are still events", valid, tries)
-	if valid < tries/20 || valid > tries*19/20 {
-		t.Errorf("%d of %d are still events: the damage tests one side only", valid, tries)
-	}
+	return files
 }
 
 func FuzzEventAsProtobuf(f *testing.F) {

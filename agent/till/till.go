@@ -163,7 +163,7 @@ func (t *Till) once(ctx context.Context, c protocol.Call, prepare func(*desk), r
 			return err
 		}
 		ready = true
-		a := &act{desk: desk{Till: t, as: d.as, r: tx, now: d.now, shop: d.shop}, tx: tx, call: c, mono: mono}
+		a := &act{desk: desk{Till: t, as: d.as, r: ledger.Live(tx), now: d.now, shop: d.shop}, tx: tx, call: c, mono: mono}
 		if answer, err = a.answerFromEvents(sum); err != nil || answer != nil {
 			return err
 		}
@@ -208,8 +208,8 @@ func (d *desk) prepare(ctx context.Context, fn func(*desk)) error {
 		return nil
 	}
 	return d.o.Driver.View(ctx, func(r ledger.Reader) (err error) {
-		d.r = r
-		if d.shop, err = d.readShop(r); err == nil {
+		d.r = ledger.Live(r)
+		if d.shop, err = d.readShop(d.r); err == nil {
 			fn(d)
 		}
 		return err

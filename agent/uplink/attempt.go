@@ -227,7 +227,8 @@ func pieces(d *protocol.Delta, above uint64) ([]piece, error) {
 		}
 	}
 	if at < d.Upto || len(list) == 0 {
-		add(piece{delta: &protocol.Delta{}}, d.Upto)
+		// A Delta that brings nothing new may still tell where the feed ends.
+		list = append(list, piece{delta: &protocol.Delta{Feed: d.Feed, Epoch: d.Epoch, After: at, Upto: d.Upto}})
 	}
 	return list, nil
 }

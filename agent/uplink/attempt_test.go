@@ -218,6 +218,23 @@ func TestI18_CrashesElsewhereCostNothing(t *testing.T) {
 	}
 }
 
+// TestEmptyDeltaAfterACrash: a Delta that only tells where the feed ends has
+// nothing to be taken apart, and is applied all the same.
+func TestEmptyDeltaAfterACrash(t *testing.T) {
+	m := newMachine(t, &faulty{Driver: ledger.NewMemory(), name: "-"}, protocol.FeedCatalog)
+	err := m.db.Update(t.Context(), func(tx ledger.Tx) error {
+		return ledger.WriteAttempt(tx, protocol.FeedCatalog, ledger.Attempt{Epoch: 1, Tries: 1})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.start()
+	m.hears(&protocol.Delta{Session: engineSession, Feed: protocol.FeedCatalog, Epoch: 1})
+	if c, f := m.cursor(), m.engineRig.feed(); !c.Tail || f.State != "tail" || f.Feed != protocol.FeedCatalog {
+		t.Errorf("the cursor is %+v, the feed shows %+v", c, f)
+	}
+}
+
 // TestI18_FullDiskSetsNothingAside: a disk that is full speaks against no row.
 func TestI18_FullDiskSetsNothingAside(t *testing.T) {
 	m := newMachine(t, &faulty{Driver: ledger.NewMemory(), name: "BAD", how: "full"}, protocol.FeedCatalog)

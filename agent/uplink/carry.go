@@ -75,7 +75,7 @@ func (e *Engine) pumpCarried() {
 }
 
 func (e *Engine) sendCarried(c *carried) error {
-	records, prev, err := e.cfg.Outbox.ReadOther(c.origin, c.sent+1)
+	records, prev, err := e.cfg.Outbox.Read(c.origin, c.sent+1)
 	if err != nil {
 		return err
 	}

@@ -28,16 +28,15 @@ type Instant struct {
 type Outbox interface {
 	// Head is the own log's last event's number and hash.
 	Head() (protocol.Seq, protocol.Hash, error)
-	// Base is the first event of the own log that is still here, or the number
-	// of the next one where there is none.
-	Base() (protocol.Seq, error)
-	// Read returns the own log's events from first on, about one frame's worth,
-	// and the hash before the first of them.
-	Read(first protocol.Seq) ([]protocol.Record, protocol.Hash, error)
+	// Trimmed is up to where the own log was deleted, and what the deleted
+	// events had added to the levels.
+	Trimmed() (ledger.Trimmed, error)
+	Sums() ([]protocol.Move, error)
 	// Others lists the heads of the store's other streams.
 	Others() ([]protocol.StreamHead, error)
-	// ReadOther is Read for one of those.
-	ReadOther(o protocol.Origin, first protocol.Seq) ([]protocol.Record, protocol.Hash, error)
+	// Read returns a stream's events from first on, about one frame's worth and
+	// at least one, and the hash before the first of them.
+	Read(o protocol.Origin, first protocol.Seq) ([]protocol.Record, protocol.Hash, error)
 }
 
 // Config is what an engine is made of.
@@ -200,6 +199,7 @@ type Engine struct {
 	ackedEpoch uint64
 
 	up    upload
+	gap   gap
 	carry []*carried
 	down  map[protocol.FeedID]*feed
 	// order lists the feeds in the order in which they are followed.
@@ -289,6 +289,9 @@ func (e *Engine) Next() time.Duration {
 		}
 		if len(e.carry) > 0 {
 			next = min(next, e.carry[0].retryAt())
+		}
+		if e.gap.open && e.gap.given {
+			next = min(next, e.gap.tellAt)
 		}
 		return next
 	}
@@ -425,7 +428,7 @@ func (e *Engine) helloMessage() (*protocol.Hello, error) {
 	if err != nil {
 		return nil, err
 	}
-	base, err := e.cfg.Outbox.Base()
+	trimmed, err := e.cfg.Outbox.Trimmed()
 	if err != nil {
 		return nil, err
 	}
@@ -435,7 +438,7 @@ func (e *Engine) helloMessage() (*protocol.Hello, error) {
 	}
 	m := &protocol.Hello{
 		Version: protocol.Version, Build: e.cfg.Build, Nonce: e.nonce, Store: e.cfg.Origin.Store, Agent: e.cfg.Origin.Agent, Inc: e.cfg.Origin.Inc,
-		BootID: e.cfg.BootID, LastSeq: seq, LastHash: hash, BaseSeq: base, SafeSeen: e.up.safe, ForkCause: string(e.cfg.Cause),
+		BootID: e.cfg.BootID, LastSeq: seq, LastHash: hash, BaseSeq: trimmed.Seq + 1, SafeSeen: e.up.safe, ForkCause: string(e.cfg.Cause),
 		Clock: protocol.Clock{WallMs: e.now.Wall.UnixMilli(), MonoMs: e.now.Mono.Milliseconds()}, DiskState: e.disk.State, DiskFree: e.disk.Free,
 		Streams: others, SeenEpoch: e.ackedEpoch, AckedSeq: e.ackedHigh,
 	}

@@ -39,11 +39,11 @@ func (l *fakeLog) Head() (protocol.Seq, protocol.Hash, error) {
 	return l.Outbox.Head()
 }
 
-func (l *fakeLog) Read(first protocol.Seq) ([]protocol.Record, protocol.Hash, error) {
+func (l *fakeLog) Read(o protocol.Origin, first protocol.Seq) ([]protocol.Record, protocol.Hash, error) {
 	if l.failing || l.unreadable > 0 && first >= l.unreadable {
 		return nil, protocol.Hash{}, errUnreadable
 	}
-	records, prev, err := l.Outbox.Read(first)
+	records, prev, err := l.Outbox.Read(o, first)
 	if l.most > 0 && len(records) > l.most {
 		records = records[:l.most]
 	}
@@ -177,7 +177,7 @@ func (r *engineRig) hashAt(seq protocol.Seq) protocol.Hash {
 	r.t.Helper()
 	last, hash, err := r.log.Outbox.Head()
 	if err == nil && seq < last {
-		_, hash, err = r.log.Outbox.Read(seq + 1)
+		_, hash, err = r.log.Outbox.Read(engineOrigin, seq+1)
 	}
 	if err != nil {
 		r.t.Fatal(err)
@@ -291,6 +291,51 @@ func TestLateWelcomeIsAccepted(t *testing.T) {
 	}
 }
 
+// TestI5_GapBlocksTheWayUpOnly: a hub that asks for what was trimmed gets nothing
+// of the own log until it has closed the gap; then the log goes on behind it.
+func TestI5_GapBlocksTheWayUpOnly(t *testing.T) {
+	for _, accepted := range []bool{false, true} {
+		r := newEngineRig(t, 6, nil)
+		r.dial()
+		m := r.welcome(1)
+		m.Checkpoint = accepted
+		hash := r.hashAt(3)
+		err := r.log.driver.Update(context.Background(), func(tx ledger.Tx) error {
+			_, err := ledger.TrimEvents(tx, engineOrigin.Inc, 4, 10)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.take()
+		r.hears(m)
+		if l := r.engine.Link(); l.State != uplink.Offline || l.Cause != string(uplink.CauseHubError) || l.Message == "" {
+			t.Errorf("the link shows %+v", l)
+		}
+		r.pass(2 * time.Second)
+		outs := r.take()
+		if b := sent[*protocol.Batch](outs); len(b) > 0 {
+			t.Errorf("%+v was sent over a gap", b)
+		}
+		points := sent[*protocol.Checkpoint](outs)
+		if want := map[bool]int{true: 1}[accepted]; len(points) != want {
+			t.Fatalf("%d checkpoints were sent, want %d", len(points), want)
+		}
+		if accepted && (points[0].Seq != 3 || points[0].Hash != hash) {
+			t.Errorf("the checkpoint is at %d", points[0].Seq)
+		}
+		r.hears(&protocol.Ack{Session: engineSession, Inc: engineOrigin.Inc, Seq: 3, Credit: 8})
+		if b := sent[*protocol.Batch](r.take()); len(b) > 0 {
+			t.Errorf("%+v was sent after an acknowledgement of another history", b)
+		}
+		r.hears(&protocol.Ack{Session: engineSession, Inc: engineOrigin.Inc, Seq: 3, Hash: hash, Credit: 8})
+		b := sent[*protocol.Batch](r.take())
+		if len(b) == 0 || b[0].FirstSeq != 4 || b[0].PrevHash != hash || r.engine.Link().State != uplink.Online {
+			t.Errorf("behind the gap %+v was sent, the link is %+v", b, r.engine.Link())
+		}
+	}
+}
+
 // TestWelcomeOfAnotherHistory: a hub that holds other events of the stream, or
 // more, must never get different ones under the same numbers. The log goes on in
 // a new stream, and this engine is at its end.
@@ -340,17 +385,6 @@ func TestWelcomeThatDoesNotFitTheLog(t *testing.T) {
 		state uplink.State
 		cause string
 	}{
-		{"asks for what was trimmed", func(r *engineRig) *protocol.Welcome {
-			m := r.welcome(1)
-			err := r.log.driver.Update(context.Background(), func(tx ledger.Tx) error {
-				_, err := ledger.TrimEvents(tx, engineOrigin.Inc, 4, 10)
-				return err
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return m
-		}, uplink.Offline, string(uplink.CauseHubError)},
 		{"cannot be compared", func(r *engineRig) *protocol.Welcome {
 			m := r.welcome(3)
 			r.log.failing = true

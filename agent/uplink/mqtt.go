@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,6 +36,9 @@ const (
 	wireChunk        = 16 << 10
 	wireReadBuffer   = 16 << 10
 	wireWriteTimeout = 5 * time.Second
+
+	// packetOverhead is the most that MQTT adds to a topic and a payload.
+	packetOverhead = 7
 
 	// payloadMax is what the hub's broker takes. It hangs up on more, so a larger
 	// message that is sent again and again would keep the agent offline for ever.
@@ -236,6 +240,12 @@ func (l *Link) Err() error {
 func (l *Link) Send(topic string, payload []byte) error {
 	if len(payload) > payloadMax {
 		return fmt.Errorf("uplink: %d bytes to %q exceed the %d that a broker takes", len(payload), topic, payloadMax)
+	}
+	if err := l.Err(); err != nil {
+		return err
+	}
+	if done, err := l.wire.publish(topic, payload); done {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), sendTimeout)
 	defer cancel()
@@ -452,6 +462,7 @@ type linkWire struct {
 	in *bufio.Reader
 
 	writing sync.Mutex // a ping must not land inside a chunked message
+	packet  []byte     // room for one message of publish
 
 	closing sync.Once
 	lost    chan struct{}
@@ -477,6 +488,32 @@ func (w *linkWire) Read(p []byte) (int, error) {
 func (w *linkWire) Write(p []byte) (int, error) {
 	w.writing.Lock()
 	defer w.writing.Unlock()
+	return w.write(p)
+}
+
+// publishQoS0 is the first byte of a message with QoS 0 that is not retained.
+const publishQoS0 = 0x30
+
+// publish writes a message with QoS 0 itself, past the MQTT library, which
+// would hand it through three goroutines: on an idle machine each costs as much
+// as the message. It tells whether it did. It does not where that could take
+// longer than one deadline: the message is large, or another is being written.
+func (w *linkWire) publish(topic string, payload []byte) (bool, error) {
+	if len(topic)+len(payload)+packetOverhead > wireChunk || !w.writing.TryLock() {
+		return false, nil
+	}
+	defer w.writing.Unlock()
+	p := append(w.packet[:0], publishQoS0)
+	p = binary.AppendUvarint(p, uint64(2+len(topic)+len(payload)))
+	p = binary.BigEndian.AppendUint16(p, uint16(len(topic)))
+	p = append(append(p, topic...), payload...)
+	w.packet = p
+	_, err := w.write(p)
+	return true, err
+}
+
+// write is Write; writing is held.
+func (w *linkWire) write(p []byte) (int, error) {
 	written := 0
 	for written < len(p) {
 		end := min(written+wireChunk, len(p))

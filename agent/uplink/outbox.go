@@ -29,23 +29,20 @@ func (o outbox) Head() (seq protocol.Seq, hash protocol.Hash, err error) {
 	return seq, hash, err
 }
 
-func (o outbox) Base() (base protocol.Seq, err error) {
+func (o outbox) Trimmed() (t ledger.Trimmed, err error) {
 	err = o.driver.View(context.Background(), func(r ledger.Reader) error {
-		s, err := ledger.ReadStream(r, o.origin)
-		if err != nil {
-			return err
-		}
-		base = s.Seq + 1
-		return ledger.ScanEvents(r, o.origin.Inc, 1, func(seq protocol.Seq, _ protocol.Hash, _ protocol.Record) (bool, error) {
-			base = seq
-			return false, nil
-		})
+		t, err = ledger.ReadTrimmed(r, o.origin.Inc)
+		return err
 	})
-	return base, err
+	return t, err
 }
 
-func (o outbox) Read(first protocol.Seq) ([]protocol.Record, protocol.Hash, error) {
-	return o.ReadOther(o.origin, first)
+func (o outbox) Sums() (moves []protocol.Move, err error) {
+	err = o.driver.View(context.Background(), func(r ledger.Reader) error {
+		moves, err = ledger.TrimmedSums(r, o.origin.Inc)
+		return err
+	})
+	return moves, err
 }
 
 func (o outbox) Others() (heads []protocol.StreamHead, err error) {
@@ -62,7 +59,7 @@ func (o outbox) Others() (heads []protocol.StreamHead, err error) {
 	return heads, err
 }
 
-func (o outbox) ReadOther(other protocol.Origin, first protocol.Seq) (records []protocol.Record, prev protocol.Hash, err error) {
+func (o outbox) Read(other protocol.Origin, first protocol.Seq) (records []protocol.Record, prev protocol.Hash, err error) {
 	err = o.driver.View(context.Background(), func(r ledger.Reader) error {
 		records, prev, err = ledger.Records(r, other, first, protocol.FrameEventsMax, readBytesMax)
 		if err == nil && len(records) == 0 {

@@ -26,6 +26,9 @@ func (e *Engine) welcome(m *protocol.Welcome) {
 	e.offsetMs = e.now.Wall.UnixMilli() - m.HubTimeMs
 	e.up.open(m, e.now.Mono)
 	e.setLink(Online, "", "")
+	if err := e.checkGap(m); err != nil {
+		e.cfg.Log.Error("log cannot be read", "error", err)
+	}
 	for _, v := range m.Feeds {
 		e.verdict(v)
 	}
@@ -45,11 +48,11 @@ func (e *Engine) compare(m *protocol.Welcome) *protocol.Fence {
 	}
 	last, hash, err := e.cfg.Outbox.Head()
 	if err == nil && m.CursorSeq < last {
-		_, hash, err = e.cfg.Outbox.Read(m.CursorSeq + 1)
+		_, hash, err = e.cfg.Outbox.Read(e.cfg.Origin, m.CursorSeq+1)
 	}
 	switch {
 	case errors.Is(err, ledger.ErrTrimmed):
-		return refusal(protocol.Internal, "The hub asks for events that it had confirmed as safe and that are no longer here. Selling goes on and loses nothing. Those who run the hub restore its newest copy.")
+		return nil // The way up is blocked, and nothing else.
 	case err != nil:
 		e.cfg.Log.Error("log cannot be read", "error", err)
 		return refusal(protocol.Internal, "This machine's log cannot be read.")

@@ -68,6 +68,9 @@ func (u *upload) unread() {
 // ack takes a cumulative acknowledgement.
 func (e *Engine) ack(m *protocol.Ack) {
 	u := &e.up
+	if e.gap.open && !e.gapClosed(m) {
+		return
+	}
 	if m.Seq < u.acked || m.Seq > max(u.sent, u.acked) {
 		return
 	}
@@ -94,6 +97,12 @@ func (e *Engine) pump() {
 	if e.phase != phaseOpen || e.now.Mono < u.startAt || e.now.Mono < u.retryAt {
 		return
 	}
+	if e.gap.open {
+		if err := e.checkpoint(); err != nil {
+			e.cfg.Log.Error("checkpoint not made", "error", err)
+		}
+		return
+	}
 	if len(u.flight) > 0 && e.now.Mono-u.progressAt >= u.ackWait {
 		// On a slow line the window may still be on its way: each wait is
 		// twice the last until something is acknowledged.
@@ -118,7 +127,7 @@ func (e *Engine) pump() {
 
 func (e *Engine) sendBatch() error {
 	u := &e.up
-	records, prev, err := e.cfg.Outbox.Read(u.sent + 1)
+	records, prev, err := e.cfg.Outbox.Read(e.cfg.Origin, u.sent+1)
 	if err != nil || len(records) == 0 {
 		return err
 	}

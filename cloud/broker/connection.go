@@ -155,6 +155,10 @@ func (b *Broker) Publish(topic string, payload []byte, retain bool) error {
 	var qos byte
 	if retain {
 		qos = 1
+	} else if done, err := s.wire.publish(topic, payload); err != nil {
+		return ErrNotConnected
+	} else if done {
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
 	defer cancel()

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"net"
 	"sync"
@@ -14,6 +15,8 @@ const (
 	wireChunk        = 32 << 10
 	wireReadBuffer   = 64 << 10
 	wireWriteTimeout = 5 * time.Second
+	// packetOverhead is the most that MQTT adds to a topic and a payload.
+	packetOverhead = 7
 )
 
 var (
@@ -30,6 +33,7 @@ type wire struct {
 	in *bufio.Reader
 
 	writing sync.Mutex // a ping must not land inside a chunked message
+	packet  []byte     // room for one message of publish
 
 	closing sync.Once
 	lost    chan struct{}
@@ -53,6 +57,32 @@ func (w *wire) Read(p []byte) (int, error) {
 func (w *wire) Write(p []byte) (int, error) {
 	w.writing.Lock()
 	defer w.writing.Unlock()
+	return w.write(p)
+}
+
+// publishQoS0 is the first byte of a message with QoS 0 that is not retained.
+const publishQoS0 = 0x30
+
+// publish writes a message with QoS 0 itself, past the MQTT library, which
+// would hand it through three goroutines: on an idle machine each costs as much
+// as the message. It tells whether it did. It does not where that could take
+// longer than one deadline: the message is large, or another is being written.
+func (w *wire) publish(topic string, payload []byte) (bool, error) {
+	if len(topic)+len(payload)+packetOverhead > wireChunk || !w.writing.TryLock() {
+		return false, nil
+	}
+	defer w.writing.Unlock()
+	p := append(w.packet[:0], publishQoS0)
+	p = binary.AppendUvarint(p, uint64(2+len(topic)+len(payload)))
+	p = binary.BigEndian.AppendUint16(p, uint16(len(topic)))
+	p = append(append(p, topic...), payload...)
+	w.packet = p
+	_, err := w.write(p)
+	return true, err
+}
+
+// write is Write; writing is held.
+func (w *wire) write(p []byte) (int, error) {
 	written := 0
 	for written < len(p) {
 		end := min(written+wireChunk, len(p))

@@ -264,7 +264,7 @@ func TestI18_OneFailingBatchDoesNotHurtOthers(t *testing.T) {
 		if acks := only[*protocol.Ack](c.take(bad.down())); len(acks) == 0 || acks[len(acks)-1].Seq != 2 {
 			t.Errorf("%s: the events behind it are acknowledged as %+v", sku, acks)
 		}
-		if doc, err := c.hub.Status(t.Context(), Deployment{}); err != nil || doc.DeadLetters != 1 {
+		if doc, err := c.Status(t.Context(), Deployment{}); err != nil || doc.DeadLetters != 1 {
 			t.Errorf("%s: %d dead letters, %v", sku, doc.DeadLetters, err)
 		}
 	}

@@ -60,7 +60,7 @@ type Hub struct {
 	newTwins  bool // twins holds some that are not yet written down
 	agents    map[protocol.AgentID]*agentRow
 	streams   map[protocol.StoreID]protocol.Inc // the hub's own, by store
-	failing   map[protocol.Inc]failing // only ingest uses it
+	failing   map[protocol.Inc]failing          // only ingest uses it
 	changed   chan struct{}
 	snapshots snapshotCache
 	uploads   keyedUploads // has a lock of its own
@@ -146,6 +146,18 @@ func (h *Hub) view(ctx context.Context, fn func(ledger.Reader) error) error {
 // which build reads. build may run again; nil means that there is nothing to
 // do. What the event changed is announced after the commit.
 func (h *Hub) act(ctx context.Context, store protocol.StoreID, build func(tx ledger.Tx) (*protocol.Event, error)) (ledger.Result, error) {
+	return h.actAll(ctx, store, func(tx ledger.Tx) ([]*protocol.Event, error) {
+		ev, err := build(tx)
+		if err != nil || ev == nil {
+			return nil, err
+		}
+		return []*protocol.Event{ev}, nil
+	})
+}
+
+// actAll is act for several events that belong together. Its result is that of
+// the last.
+func (h *Hub) actAll(ctx context.Context, store protocol.StoreID, build func(tx ledger.Tx) ([]*protocol.Event, error)) (ledger.Result, error) {
 	inc, err := h.ownStream(ctx, store)
 	if err != nil {
 		return ledger.Result{}, err
@@ -155,30 +167,42 @@ func (h *Hub) act(ctx context.Context, store protocol.StoreID, build func(tx led
 	var grown map[protocol.FeedID]ledger.Growth
 	err = h.driver.Update(ctx, func(tx ledger.Tx) error {
 		res, grown = ledger.Result{}, map[protocol.FeedID]ledger.Growth{}
-		ev, err := build(tx)
-		if err != nil || ev == nil {
+		events, err := build(tx)
+		if err != nil {
 			return err
 		}
-		ev.Boot = h.boot
-		clock := protocol.Clock{WallMs: h.now().UnixMilli(), MonoMs: h.mono().Milliseconds()}
-		if res, err = ledger.Log(tx, origin, clock, ev); err != nil {
-			return err
+		for _, ev := range events {
+			if res, err = h.logOwn(tx, origin, ev, grown); err != nil {
+				return err
+			}
 		}
-		for feed, growth := range res.Feeds {
-			grown[feed] = growth
-		}
-		if store == protocol.ChainStore {
-			return nil
-		}
-		head, err := ledger.AppendPeer(tx, origin, res.Stream.Seq, 1)
-		grown[protocol.PeerFeed(store)] = ledger.Growth{Before: head - 1, Head: head}
-		return err
+		return nil
 	})
 	if err != nil {
 		return res, err
 	}
 	h.safety.note(origin, res.Stream.Seq)
 	return res, h.announce(ctx, grown)
+}
+
+// logOwn logs one event of the hub and puts it on the feeds.
+func (h *Hub) logOwn(tx ledger.Tx, origin protocol.Origin, ev *protocol.Event, grown map[protocol.FeedID]ledger.Growth) (ledger.Result, error) {
+	ev.Boot = h.boot
+	clock := protocol.Clock{WallMs: h.now().UnixMilli(), MonoMs: h.mono().Milliseconds()}
+	res, err := ledger.Log(tx, origin, clock, ev)
+	if err != nil {
+		return res, err
+	}
+	for feed, growth := range res.Feeds {
+		grown[feed] = grown[feed].Join(growth)
+	}
+	if origin.Store == protocol.ChainStore {
+		return res, nil
+	}
+	head, err := ledger.AppendPeer(tx, origin, res.Stream.Seq, 1)
+	feed := protocol.PeerFeed(origin.Store)
+	grown[feed] = grown[feed].Join(ledger.Growth{Before: head - 1, Head: head})
+	return res, err
 }
 
 // ownStream is the hub's own open stream of a store; it is made on first use.

@@ -74,6 +74,8 @@ func (h *Hub) handle(ctx context.Context, t protocol.Topic, m protocol.Message) 
 		return h.beat(ctx, t, m)
 	case *protocol.Dack:
 		return h.dack(ctx, t, m)
+	case *protocol.Checkpoint:
+		return h.checkpoint(ctx, t, m)
 	}
 	return nil
 }
@@ -316,6 +318,9 @@ func (h *Hub) answerCarried(in *incoming, last bool) {
 	case errors.As(in.err, &gap):
 		h.post(s.down, &protocol.Nack{Session: s.id, Inc: inc, Want: gap.Want, Reason: protocol.NackGap})
 	case last:
+		if err := h.tellCursor(in.origin); err != nil {
+			h.log.Error("stream not read", "agent", in.origin.Agent, "error", err)
+		}
 		h.post(s.down, &protocol.Ack{Session: s.id, Inc: inc, Seq: in.res.Stream.Seq, Hash: in.res.Stream.Hash, Safe: h.safety.safe(inc, in.res.Stream.Seq), Credit: windowBatches})
 	}
 }

@@ -200,6 +200,10 @@ func (h *Hub) Agents(ctx context.Context, p Page) (List[AgentDocument], error) {
 				streams[at] = append(streams[at], s)
 			}
 		}
+		gaps, err := gapDocuments(r)
+		if err != nil {
+			return err
+		}
 		places := make([]place, 0, len(streams))
 		for at := range streams {
 			if key(at) > after {
@@ -215,6 +219,7 @@ func (h *Hub) Agents(ctx context.Context, p Page) (List[AgentDocument], error) {
 			doc := c.agentDocument(at.agent, at.store, streams[at])
 			for i, s := range streams[at] {
 				doc.Streams[i].SafeSeq = h.safety.safe(s.Origin.Inc, s.Seq)
+				doc.Streams[i].Gaps = append(doc.Streams[i].Gaps, gaps[s.Origin]...)
 			}
 			doc.Primary = store != nil && store.Primary == at.agent
 			rows = append(rows, doc)
@@ -222,6 +227,19 @@ func (h *Hub) Agents(ctx context.Context, p Page) (List[AgentDocument], error) {
 		return nil
 	})
 	return cut(p, rows, func(a *AgentDocument) string { return key(place{a.Agent, a.Store}) }), err
+}
+
+// gapDocuments are the gaps of every stream.
+func gapDocuments(r ledger.Reader) (map[protocol.Origin][]GapDocument, error) {
+	list, err := ledger.Gaps(r, "")
+	if err != nil {
+		return nil, err
+	}
+	gaps := map[protocol.Origin][]GapDocument{}
+	for _, g := range list {
+		gaps[g.Origin] = append(gaps[g.Origin], GapDocument{From: g.From, To: g.To})
+	}
+	return gaps, nil
 }
 
 func (c *connections) agentDocument(agent protocol.AgentID, store protocol.StoreID, streams []ledger.StreamInfo) AgentDocument {
@@ -322,6 +340,11 @@ func (h *Hub) Status(ctx context.Context, d Deployment) (StatusDocument, error) 
 		}
 		dead, err := ledger.DeadLetters(r)
 		doc.DeadLetters = len(dead)
+		if err != nil {
+			return err
+		}
+		gaps, err := ledger.Gaps(r, "")
+		doc.Gaps = len(gaps)
 		return err
 	})
 	doc.Agents = len(agents)

@@ -37,7 +37,8 @@ type session struct {
 	nonce             uint64
 	welcome           *protocol.Welcome
 	// carries are streams of others that the agent sends on their behalf.
-	carries map[protocol.Inc]protocol.Origin
+	carries    map[protocol.Inc]protocol.Origin
+	checkpoint checkpointing
 	// safeNews says that safe was raised and told since the last Beat.
 	safeNews bool
 }
@@ -96,6 +97,10 @@ func (h *Hub) hello(ctx context.Context, t protocol.Topic, m *protocol.Hello) er
 	if err != nil {
 		return err
 	}
+	given, err := h.lacks(ctx, m, stream.Stream)
+	if err != nil {
+		return err
+	}
 	h.mu.Lock()
 	if old := h.sessionOf(m.Agent, m.Inc); old != nil {
 		s.boots, s.caughtUpAt = old.boots, old.caughtUpAt
@@ -105,7 +110,7 @@ func (h *Hub) hello(ctx context.Context, t protocol.Topic, m *protocol.Hello) er
 	h.setSession(s)
 	s.welcome = &protocol.Welcome{
 		Nonce: m.Nonce, Epoch: h.Epoch(), Session: s.id, HubTimeMs: now.UnixMilli(), CursorSeq: stream.Seq, CursorHash: stream.Head(),
-		Safe: h.safety.safe(m.Inc, stream.Seq), Window: windowBatches, StartAfterMs: h.startAfter(now), Feeds: verdicts, Wants: wants,
+		Safe: h.safety.safe(m.Inc, stream.Seq), Window: windowBatches, StartAfterMs: h.startAfter(now), Feeds: verdicts, Wants: wants, Checkpoint: given,
 	}
 	h.notify()
 	h.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"counterpart/protocol/ledger"
 
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sync/singleflight"
 )
 
 // Snapshot is a state feed as a whole: one zstd stream of Deltas, each preceded
@@ -34,9 +35,24 @@ const (
 	snapshotAge = resyncBehind / 2
 )
 
+// snapshotCache keeps the newest snapshot of each feed. Each feed is built by
+// itself, so that a large one keeps no other waiting.
 type snapshotCache struct {
-	mu   sync.Mutex
-	list []*Snapshot
+	building singleflight.Group // by feed
+	mu       sync.Mutex
+	list     []*Snapshot
+}
+
+// find returns the kept snapshot of a feed, nil for none.
+func (c *snapshotCache) find(feed protocol.FeedID) *Snapshot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.list {
+		if s.Feed == feed {
+			return s
+		}
+	}
+	return nil
 }
 
 // Snapshot returns a state of a feed that is new enough to go on from. It is
@@ -46,31 +62,39 @@ func (h *Hub) Snapshot(ctx context.Context, feed protocol.FeedID) (*Snapshot, er
 	if err != nil || feed == protocol.PeerFeed(f.Store) {
 		return nil, protocol.Refuse(protocol.NotFound, "There is no such snapshot. State feeds are catalog, price/{zone} and store/{id}.")
 	}
-	h.snapshots.mu.Lock()
-	defer h.snapshots.mu.Unlock()
-	var snap *Snapshot
-	err = h.view(ctx, func(r ledger.Reader) error {
-		head, err := ledger.FeedHead(r, feed)
-		if err != nil {
-			return err
-		}
-		for _, s := range h.snapshots.list {
-			if s.Feed == feed && s.Epoch == h.Epoch() && s.Offset <= head && head-s.Offset <= min(snapshotAge, s.Offset/16) {
-				snap = s
-				return nil
-			}
-		}
-		snap, err = buildSnapshot(r, feed, h.Epoch(), head)
-		return err
+	snap, err, _ := h.snapshots.building.Do(string(feed), func() (any, error) {
+		// Whoever asks at the same time waits for this one, so it must not end
+		// with the request that began it.
+		return h.snapshot(context.WithoutCancel(ctx), feed)
 	})
 	if err != nil {
 		return nil, err
 	}
-	h.snapshots.keep(snap)
-	return snap, nil
+	return snap.(*Snapshot), nil
+}
+
+func (h *Hub) snapshot(ctx context.Context, feed protocol.FeedID) (*Snapshot, error) {
+	snap := h.snapshots.find(feed)
+	err := h.view(ctx, func(r ledger.Reader) error {
+		head, err := ledger.FeedHead(r, feed)
+		if err != nil {
+			return err
+		}
+		if snap != nil && snap.Epoch == h.Epoch() && snap.Offset <= head && head-snap.Offset <= min(snapshotAge, snap.Offset/16) {
+			return nil
+		}
+		snap, err = buildSnapshot(r, feed, h.Epoch(), head)
+		return err
+	})
+	if err == nil && snap.Offset > 0 {
+		h.snapshots.keep(snap)
+	}
+	return snap, err
 }
 
 func (c *snapshotCache) keep(snap *Snapshot) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	kept := c.list[:0]
 	for _, s := range c.list {
 		if s.Feed != snap.Feed {

@@ -10,9 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"counterpart/protocol"
@@ -31,7 +29,7 @@ type shop struct {
 	copy *Copy
 	told map[protocol.Inc]protocol.Seq
 	when []time.Time // of each telling
-	news chan struct{}
+	news chan protocol.Seq // what all streams were told together, after each telling
 }
 
 func newShop(t *testing.T) *shop {
@@ -40,7 +38,7 @@ func newShop(t *testing.T) *shop {
 	s.tune = tuned()
 	s.tune.open = s.disk.open
 	s.o = Options{
-		Path: filepath.Join(t.TempDir(), "copy"), ID: ownID, Driver: s.db, Epoch: func() uint64 { return 77 }, Log: slog.New(slog.DiscardHandler),
+		Path: filepath.Join(t.TempDir(), "copy"), ID: ownID, Driver: s.db, Epoch: func() uint64 { return 77 }, Log: quiet(),
 		Synced: func(_ context.Context, list []protocol.StreamPos) {
 			s.when = append(s.when, time.Now())
 			for _, p := range list {
@@ -50,12 +48,18 @@ func newShop(t *testing.T) *shop {
 				s.told[p.Inc] = p.Seq
 			}
 			if s.news != nil {
-				s.news <- struct{}{}
+				sum := protocol.Seq(0)
+				for _, seq := range s.told {
+					sum += seq
+				}
+				s.news <- sum
 			}
 		},
 	}
 	return s
 }
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // start opens the copy.
 func (s *shop) start() {
@@ -181,60 +185,6 @@ var (
 	chain = origin("", "hub", 5)
 )
 
-// disk is a disk whose files it counts, fails and loses.
-type disk struct {
-	room     int64 // bytes of one file that fit
-	failSync bool
-	gone     bool
-	syncs    int
-	durable  []byte // the file as of its last sync
-}
-
-func (d *disk) open(path string) (file, error) {
-	if d.gone {
-		return nil, syscall.EIO
-	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return nil, err
-	}
-	return &diskFile{File: f, disk: d}, nil
-}
-
-type diskFile struct {
-	*os.File
-	disk *disk
-}
-
-func (f *diskFile) WriteAt(b []byte, at int64) (int, error) {
-	if fits := f.disk.room - at; int64(len(b)) > fits {
-		n, err := f.File.WriteAt(b[:max(fits, 0)], at)
-		return n, errors.Join(syscall.ENOSPC, err)
-	}
-	return f.File.WriteAt(b, at)
-}
-
-// Sync fails as disks do: what was not synced may be anything afterwards, and a
-// second call would say that all is well.
-func (f *diskFile) Sync() error {
-	if f.disk.failSync {
-		info, err := f.Stat()
-		if err != nil {
-			return err
-		}
-		if lost := info.Size() - int64(len(f.disk.durable)); lost > 0 {
-			if _, err := f.File.WriteAt(bytes.Repeat([]byte{0x55}, int(lost)), int64(len(f.disk.durable))); err != nil {
-				return err
-			}
-		}
-		return syscall.EIO
-	}
-	f.disk.syncs++
-	b, err := os.ReadFile(f.Name())
-	f.disk.durable = b
-	return err
-}
-
 // TestI7_SafeIsWhatAPowerCutLeaves plays random days on which the copy's disk
 // fills up, fails and comes back. At every moment the file as of the last sync
 // gives back whatever was told to be safe; in the end everything is safe.
@@ -356,6 +306,95 @@ func TestEndTornAtEveryByte(t *testing.T) {
 		}
 	}
 	s.whole()
+}
+
+// lose puts a stream into the database of which the events 4 to 9 and 13 to 15
+// are lost for ever, with the hub's events that record it. till1 stands before
+// the hub's stream in every listing, and late behind it.
+func (s *shop) lose(o protocol.Origin) {
+	s.t.Helper()
+	from := newShop(s.t)
+	from.log(o, 17)
+	run := func(first, last protocol.Seq) (b ledger.Batch) {
+		err := from.db.View(s.t.Context(), func(r ledger.Reader) (err error) {
+			b.Origin, b.First = o, first
+			b.Records, b.Prev, err = ledger.Records(r, o, first, int(last-first)+1, 1<<20)
+			return err
+		})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return b
+	}
+	apply := func(b ledger.Batch) {
+		last := protocol.Seq(0)
+		if err := s.db.Update(s.t.Context(), func(tx ledger.Tx) error {
+			res, err := ledger.Apply(tx, b)
+			last = res.Stream.Seq
+			return err
+		}); err != nil {
+			s.t.Fatal(err)
+		}
+		if s.copy != nil {
+			s.copy.Committed(o, last)
+		}
+	}
+	gap := func(first, last protocol.Seq) {
+		o, event := hub1, &protocol.Event{Kind: protocol.KindGap, Gap: &protocol.Gap{
+			Agent: o.Agent, Inc: o.Inc, From: first, To: last, Hash: run(last+1, last+1).Prev, Part: 1, Parts: 1,
+			Moves: []protocol.Move{{SKU: "PEN-01", State: protocol.OnHand, Delta: 1000 * protocol.Quantity(last-first+1)}},
+		}}
+		if err := s.db.Update(s.t.Context(), func(tx ledger.Tx) error {
+			res, err := ledger.Log(tx, o, protocol.Clock{}, event)
+			if s.copy != nil {
+				s.copy.Committed(o, res.Stream.Seq)
+			}
+			return err
+		}); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	apply(run(1, 3))
+	gap(4, 9)
+	apply(run(10, 12))
+	gap(13, 15)
+	apply(run(16, 17))
+}
+
+var late = origin("s1", "z9", 9)
+
+// TestI5_GapsAreCopied: a stream goes on behind events that no disk holds. The
+// copy follows there, and brings it back in whatever order it was written.
+func TestI5_GapsAreCopied(t *testing.T) {
+	for name, before := range map[string]bool{"while they arise": true, "afterwards": false} {
+		s := newShop(t)
+		if before {
+			s.start()
+		}
+		s.lose(till1)
+		s.lose(late)
+		if !before {
+			s.start()
+		}
+		s.stop()
+		s.start()
+		if !equal(s.told, heads(t, s.db)) {
+			t.Errorf("%s: told %v of %v", name, s.told, heads(t, s.db))
+		}
+		s.commit(late, 2)
+		s.stop()
+		s.whole()
+		db, _ := replayed(t, s.bytes(), s.tune.tornBytes)
+		if err := db.View(t.Context(), func(r ledger.Reader) error {
+			level, err := ledger.ReadLevel(r, "s1", "PEN-01")
+			if err == nil && level.OnHand() != 36_000 {
+				t.Errorf("%s: %v on hand after a replay", name, level.OnHand())
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestRefused(t *testing.T) {
@@ -511,167 +550,3 @@ func (r unreadableReader) Scan(t ledger.Table, from, to string, fn func(string, 
 	return r.Reader.Scan(t, from, to, fn)
 }
 
-// TestRunSyncsAtMostOnceASecond: the first event of a quiet hub is safe at
-// once; when many come they share a sync.
-func TestRunSyncsAtMostOnceASecond(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newShop(t)
-		s.news = make(chan struct{})
-		s.start()
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- s.copy.Run(ctx) }()
-		began := time.Now()
-		before := s.disk.syncs
-		for n := range 5 {
-			s.commit(till1, 3)
-			if n == 0 {
-				<-s.news
-				continue
-			}
-			synctest.Wait()
-		}
-		<-s.news
-		s.commit(till1, 1)
-		<-s.news
-		cancel()
-		if err := <-ended; err != nil {
-			t.Fatal(err)
-		}
-		for i, at := range s.when {
-			if want := time.Duration(i) * time.Second; at.Sub(began) != want {
-				t.Errorf("told the %d. time after %v, want %v", i+1, at.Sub(began), want)
-			}
-		}
-		if n := s.disk.syncs - before; n > 4 || s.told[till1.Inc] != 16 {
-			t.Errorf("%d syncs, told %v", n, s.told)
-		}
-		s.news = nil
-		s.stop()
-	})
-}
-
-// TestRunOutlastsItsDisk: the disk fills up and is taken away for a day. Safe
-// stands still and the state says why; when the disk is back all follows.
-func TestRunOutlastsItsDisk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newShop(t)
-		s.news = make(chan struct{})
-		s.start()
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- s.copy.Run(ctx) }()
-		s.commit(till1, 2)
-		<-s.news
-		s.disk.room = int64(len(s.disk.durable)) + 5
-		began := time.Now()
-		s.commit(till1, 3)
-		<-time.After(12 * time.Hour)
-		state := s.copy.State()
-		if state.Trouble == nil || !errors.Is(state.Trouble.Err, syscall.ENOSPC) || state.Trouble.Since.Sub(began) > 2*time.Second || state.Behind != 3 {
-			t.Errorf("with a full disk the state is %+v", state)
-		}
-		s.disk.gone, s.disk.room = true, 1<<40
-		s.commit(other, 1)
-		<-time.After(12 * time.Hour)
-		if state := s.copy.State(); state.Trouble == nil || !errors.Is(state.Trouble.Err, syscall.EIO) || state.Behind != 4 || s.told[till1.Inc] != 2 {
-			t.Errorf("without its disk the state is %+v, told %v", state, s.told)
-		}
-		s.disk.gone = false
-		back := time.Now()
-		<-s.news
-		if wait := time.Since(back); wait > retryDelayMax+time.Second || s.told[till1.Inc] != 5 || s.told[other.Inc] != 1 || s.copy.State().Trouble != nil {
-			t.Errorf("%v after the disk came back %v is told, state %+v", wait, s.told, s.copy.State())
-		}
-		cancel()
-		if err := <-ended; err != nil {
-			t.Fatal(err)
-		}
-		s.news = nil
-		s.stop()
-		s.whole()
-	})
-}
-
-// TestFileThatWasSwapped: while the disk was away somebody put another file, a
-// shorter one or none in its place. The copy does not write into it.
-func TestFileThatWasSwapped(t *testing.T) {
-	for name, swap := range map[string]func(*shop) error{
-		"none":    func(s *shop) error { return os.Remove(s.o.Path) },
-		"shorter": func(s *shop) error { return os.Truncate(s.o.Path, int64(len(s.bytes())-1)) },
-		"another": func(s *shop) error { return os.WriteFile(s.o.Path, header(ID{9}), 0o600) },
-		"changed": func(s *shop) error {
-			b := s.bytes()
-			b[len(b)-1] ^= 1
-			return os.WriteFile(s.o.Path, b, 0o600)
-		},
-	} {
-		s := newShop(t)
-		s.start()
-		s.commit(till1, 2)
-		if _, err := s.copy.round(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		s.copy.giveUp()
-		if err := swap(s); err != nil {
-			t.Fatal(err)
-		}
-		before, _ := os.ReadFile(s.o.Path)
-		s.commit(till1, 1)
-		if _, err := s.copy.round(t.Context()); err == nil {
-			t.Errorf("%s: the copy went on", name)
-		}
-		if after, _ := os.ReadFile(s.o.Path); !bytes.Equal(before, after) {
-			t.Errorf("%s: the file was changed", name)
-		}
-		if got := s.copy.State().Behind; got != 1 {
-			t.Errorf("%s: %d events are behind", name, got)
-		}
-	}
-}
-
-// FuzzScanner: whatever stands behind the header, the records are read in
-// order, each once, and the scan ends.
-func FuzzScanner(f *testing.F) {
-	one, err := appendRecord(nil, record{protocol.PeerEvents{Origin: till1, FirstSeq: 1, Count: 1, Frame: []byte("frame")}, 77})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(one, uint(0), byte(0))
-	f.Add(append(bytes.Clone(one), one...), uint(3), byte(1))
-	f.Add([]byte{0, 0, 0, 1, 0, 0, 0, 0, 0}, uint(0), byte(0))
-	f.Fuzz(func(t *testing.T, body []byte, at uint, flip byte) {
-		if len(body) > 0 {
-			body[at%uint(len(body))] ^= flip
-		}
-		b := append(header(ownID), body...)
-		b = append(b, one...)
-		s := newScanner(bytes.NewReader(b), int64(len(b)))
-		for {
-			before := s.at
-			rec, err := s.next()
-			if err == io.EOF {
-				break
-			}
-			var damage *damageError
-			if errors.As(err, &damage) {
-				if _, err = s.skip(); err != nil {
-					t.Fatal(err)
-				}
-			} else if err != nil {
-				t.Fatal(err)
-			} else {
-				again, err := appendRecord(nil, rec)
-				if err != nil || int64(len(again)) > s.size {
-					t.Fatalf("a record that was read cannot be written: %v", err)
-				}
-			}
-			if s.at <= before {
-				t.Fatalf("the scan stands still at %d", before)
-			}
-		}
-		if s.at != s.size {
-			t.Errorf("the scan ends at %d of %d bytes", s.at, s.size)
-		}
-	})
-}

@@ -68,7 +68,10 @@ func (c *Copy) load(ctx context.Context) (map[protocol.Origin]*place, error) {
 	s := newScanner(c.f, size)
 	held, err := c.index(ctx, s)
 	var damage *damageError
-	if err != nil && !errors.As(err, &damage) {
+	switch {
+	case errors.Is(err, ErrRefused):
+		return nil, err
+	case err != nil && !errors.As(err, &damage):
 		return nil, unusable(c.o.Path, err)
 	}
 	if err := c.compare(ctx, held); err != nil {
@@ -92,8 +95,24 @@ func regularSize(path string) (int64, error) {
 	return info.Size(), nil
 }
 
-// index reads the whole file and finds how far it holds each stream.
+// index reads the whole file and finds how far it holds each stream. A stream
+// has holes only where the database has gaps.
 func (c *Copy) index(ctx context.Context, s *scanner) (map[protocol.Origin]*place, error) {
+	type hole struct {
+		of   protocol.Origin
+		from protocol.Seq
+	}
+	gaps := map[hole]protocol.Seq{}
+	err := c.o.Driver.View(ctx, func(r ledger.Reader) error {
+		all, err := ledger.Gaps(r, "")
+		for _, g := range all {
+			gaps[hole{g.Origin, g.From}] = g.To
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
 	held := map[protocol.Origin]*place{}
 	for ctx.Err() == nil {
 		at := s.at
@@ -109,9 +128,12 @@ func (c *Copy) index(ctx context.Context, s *scanner) (map[protocol.Origin]*plac
 			p = &place{}
 			held[rec.Origin] = p
 		}
-		if rec.FirstSeq != p.seq+1 {
-			s.at = at
-			return held, &damageError{offset: at, bytes: int64(rec.FirstSeq - p.seq), why: "events are missing before a record"}
+		want := p.seq + 1
+		if to := gaps[hole{rec.Origin, want}]; to > 0 {
+			want = to + 1
+		}
+		if rec.FirstSeq != want {
+			return held, otherEvents(c.o.Path, fmt.Errorf("at byte %d events of %s %s begin with %d instead of %d", at, rec.Origin.Agent, rec.Origin.Inc, rec.FirstSeq, want))
 		}
 		*p = place{seq: rec.FirstSeq + protocol.Seq(rec.Count) - 1, first: rec.FirstSeq, prev: rec.PrevHash}
 		c.last = at
@@ -153,10 +175,13 @@ func (c *Copy) compare(ctx context.Context, held map[protocol.Origin]*place) err
 			"Nothing was changed. Bring the rest back: counterpart-hub restore BACKUP --second-copy %s. "+
 			"If those events are to be given up, move the copy away and start again.", c.o.Path, ahead, c.o.Path)
 	case len(other) > 0:
-		return refuse(errors.New(strings.Join(other, ", ")), "The second copy %s holds other events than the database. Nothing was changed. "+
-			"Keep both files and call support.", c.o.Path)
+		return otherEvents(c.o.Path, errors.New(strings.Join(other, ", ")))
 	}
 	return nil
+}
+
+func otherEvents(path string, cause error) error {
+	return refuse(cause, "The second copy %s holds other events than the database. Nothing was changed. Keep both files and call support.", path)
 }
 
 // mend makes a file usable again that is damaged from c.end on. The database

@@ -89,6 +89,7 @@ type damageError struct {
 	offset int64
 	bytes  int64
 	why    string
+	cut    bool // by the end of the file
 }
 
 func (e *damageError) Error() string {
@@ -147,7 +148,7 @@ func (s *scanner) next() (rec record, err error) {
 func (s *scanner) record(off int64) (rec record, n int64, err error) {
 	damage := func(bytes int64, why string) error { return &damageError{offset: off, bytes: bytes, why: why} }
 	if s.size-off < recordHeaderBytes {
-		return rec, 0, damage(s.size-off, "too short for a record")
+		return rec, 0, &damageError{offset: off, bytes: s.size - off, why: "too short for a record", cut: true}
 	}
 	b, err := s.bytes(off, recordHeaderBytes)
 	if err != nil {
@@ -158,7 +159,7 @@ func (s *scanner) record(off int64) (rec record, n int64, err error) {
 		return rec, 0, damage(size, "no record has this size")
 	}
 	if size > s.size-off-recordHeaderBytes {
-		return rec, 0, damage(size, "a record is cut off")
+		return rec, 0, &damageError{offset: off, bytes: size, why: "a record is cut off", cut: true}
 	}
 	if b, err = s.bytes(off+recordHeaderBytes, int(size)); err != nil {
 		return rec, 0, err
@@ -175,6 +176,20 @@ func (s *scanner) record(off int64) (rec record, n int64, err error) {
 		return rec, 0, damage(size, "a record of another kind")
 	}
 	return record{d.Events[0], d.Epoch}, recordHeaderBytes + size, nil
+}
+
+// zeros tells whether nothing but zeros stands from off to the end: room that
+// was made for a record which never came.
+func (s *scanner) zeros(off int64) (bool, error) {
+	for off < s.size {
+		n := min(s.size-off, windowBytes)
+		b, err := s.bytes(off, int(n))
+		if err != nil || bytes.Count(b, []byte{0}) < len(b) {
+			return false, err
+		}
+		off += n
+	}
+	return true, nil
 }
 
 // skip moves behind what is damaged at s.at, to the next sound record, and tells

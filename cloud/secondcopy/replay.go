@@ -80,20 +80,25 @@ func replayFile(ctx context.Context, path string, driver ledger.Driver, tornByte
 		return Replayed{}, err
 	}
 	defer f.Close()
-	p := replay{driver: driver, tornBytes: tornBytes, scan: newScanner(f, size), heads: map[protocol.Origin]protocol.Seq{}}
-	for more := true; more; {
-		if more, err = p.gather(); err == nil {
-			err = p.commit(ctx)
-		}
-		if errors.Is(err, ledger.ErrChain) {
-			return p.done, refuse(err, "The second copy %s and the backup hold different events under the same numbers: %v. Nothing was changed. "+
+	var done Replayed
+	for {
+		// A stream may go on behind a gap only after the event that records it,
+		// which may stand further back in the file: then another pass finds it.
+		p := replay{driver: driver, tornBytes: tornBytes, scan: newScanner(f, size), heads: map[protocol.Origin]protocol.Seq{}}
+		err := p.run(ctx)
+		p.done.Events += done.Events
+		news := p.done.Events > done.Events
+		done = p.done
+		switch {
+		case errors.Is(err, ledger.ErrChain):
+			return done, refuse(err, "The second copy %s and the backup hold different events under the same numbers: %v. Nothing was changed. "+
 				"Keep both files and call support.", path, err)
-		}
-		if err != nil {
-			return p.done, fmt.Errorf("second copy %s: %w", path, err)
+		case err != nil:
+			return done, fmt.Errorf("second copy %s: %w", path, err)
+		case len(done.Missing) == 0 || !news:
+			return done, nil
 		}
 	}
-	return p.done, p.findMissing(ctx)
 }
 
 // replay is a replay that is under way.
@@ -104,6 +109,20 @@ type replay struct {
 	part      []record
 	heads     map[protocol.Origin]protocol.Seq // as the file has them
 	done      Replayed
+}
+
+// run is one pass over the file.
+func (p *replay) run(ctx context.Context) error {
+	for more := true; more; {
+		var err error
+		if more, err = p.gather(); err == nil {
+			err = p.commit(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return p.findMissing(ctx)
 }
 
 // gather reads the records of the next transaction; more is false at the end.
@@ -117,14 +136,8 @@ func (p *replay) gather() (more bool, err error) {
 		case err == io.EOF:
 			return false, nil
 		case errors.As(err, &damage):
-			left, err := p.scan.skip()
-			if err != nil {
+			if err := p.leaveOut(at, damage); err != nil {
 				return false, err
-			}
-			if p.scan.at == p.scan.size && p.scan.size-at <= p.tornBytes {
-				p.done.Torn = left
-			} else {
-				p.done.Damaged += left
 			}
 			continue
 		case err != nil:
@@ -136,6 +149,29 @@ func (p *replay) gather() (more bool, err error) {
 		p.done.Epoch = max(p.done.Epoch, rec.epoch)
 	}
 	return true, nil
+}
+
+// leaveOut moves behind what is damaged. An end that a crash has torn off is one
+// that was never synced: it is short, and its last record is cut off by the end
+// of the file or was not written at all. Anything else was changed by the disk,
+// and may have been safe.
+func (p *replay) leaveOut(at int64, damage *damageError) error {
+	left, err := p.scan.skip()
+	if err != nil {
+		return err
+	}
+	torn := p.scan.at == p.scan.size && left <= p.tornBytes
+	if torn && !damage.cut {
+		if torn, err = p.scan.zeros(at); err != nil {
+			return err
+		}
+	}
+	if torn {
+		p.done.Torn = left
+	} else {
+		p.done.Damaged += left
+	}
+	return nil
 }
 
 // commit applies what was gathered, in one transaction.
@@ -159,21 +195,66 @@ func (p *replay) commit(ctx context.Context) error {
 	return err
 }
 
-// apply takes events in as the hub does: the fold, and the store's event feed.
-// What stands behind a hole changes nothing.
-func apply(tx ledger.Tx, ev protocol.PeerEvents) (int, error) {
+// apply takes events in as the hub does. What cannot be applied yet changes
+// nothing.
+func apply(tx ledger.Tx, ev protocol.PeerEvents) (applied int, err error) {
 	records, err := protocol.DecodeFrame(ev.Frame, ev.Count)
 	if err != nil {
 		return 0, err
 	}
-	res, err := ledger.Apply(tx, ledger.Batch{Origin: ev.Origin, First: ev.FirstSeq, Prev: ev.PrevHash, Records: records})
+	b := ledger.Batch{Origin: ev.Origin, First: ev.FirstSeq, Prev: ev.PrevHash}
+	for len(records) > 0 {
+		ready, n, err := untilGap(tx, b.Origin, records)
+		if err != nil || !ready {
+			return applied, err
+		}
+		b.Records, records = records[:n], records[n:]
+		more, err := applyRun(tx, b)
+		applied += more
+		if err != nil {
+			return applied, err
+		}
+		b.First += protocol.Seq(n)
+		for _, rec := range b.Records {
+			b.Prev = b.Prev.Next(rec)
+		}
+	}
+	return applied, nil
+}
+
+// untilGap is how many of the first records may be applied together. An event
+// that records a gap of another stream lets that one go on, so it must find it
+// where the gap begins: ready tells whether it would.
+func untilGap(r ledger.Reader, o protocol.Origin, records []protocol.Record) (ready bool, n int, err error) {
+	if o.Agent != protocol.HubAgent {
+		return true, len(records), nil
+	}
+	for i := range records {
+		ev, err := protocol.DecodeEvent(records[i].Body)
+		if err != nil || ev.Gap == nil {
+			continue
+		}
+		if i > 0 {
+			return true, i, nil
+		}
+		s, err := ledger.ReadStream(r, protocol.Origin{Store: o.Store, Agent: ev.Gap.Agent, Inc: ev.Gap.Inc})
+		if err != nil || s.Seq+1 < ev.Gap.From {
+			return false, 0, err
+		}
+	}
+	return true, len(records), nil
+}
+
+// applyRun is the fold, and the store's event feed.
+func applyRun(tx ledger.Tx, b ledger.Batch) (int, error) {
+	res, err := ledger.Apply(tx, b)
 	if _, gap := errors.AsType[*ledger.GapError](err); gap {
 		return 0, nil
 	}
-	if err != nil || res.Applied == 0 || ev.Origin.Store == protocol.ChainStore {
+	if err != nil || res.Applied == 0 || b.Origin.Store == protocol.ChainStore {
 		return res.Applied, err
 	}
-	_, err = ledger.AppendPeer(tx, ev.Origin, res.Stream.Seq-protocol.Seq(res.Applied)+1, res.Applied)
+	_, err = ledger.AppendPeer(tx, b.Origin, res.Stream.Seq-protocol.Seq(res.Applied)+1, res.Applied)
 	return res.Applied, err
 }
 

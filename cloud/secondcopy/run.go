@@ -1,9 +1,11 @@
 package secondcopy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"counterpart/protocol"
@@ -142,28 +144,82 @@ func (c *Copy) dequeue() (o protocol.Origin, from, upto protocol.Seq, ok bool) {
 // as long as stop, and returns the last number that it wrote.
 func (c *Copy) copyStream(ctx context.Context, w *writer, o protocol.Origin, from, upto protocol.Seq, stop int64) (protocol.Seq, error) {
 	for from <= upto && w.at+int64(len(w.buf)) < stop && ctx.Err() == nil {
-		rec := record{PeerEvents: protocol.PeerEvents{Origin: o, FirstSeq: from}, epoch: c.o.Epoch()}
-		err := c.o.Driver.View(context.WithoutCancel(ctx), func(r ledger.Reader) error {
-			records, prev, err := ledger.Records(r, o, from, int(min(upto-from+1, protocol.FrameEventsMax)), readBytesMax)
-			if err != nil {
-				return err
-			}
-			if len(records) == 0 {
-				return ledger.ErrTrimmed
-			}
-			frame, n, err := protocol.CutFrame(records)
-			rec.PrevHash, rec.Frame, rec.Count = prev, frame, uint32(n)
+		rec := record{epoch: c.o.Epoch()}
+		err := c.o.Driver.View(context.WithoutCancel(ctx), func(r ledger.Reader) (err error) {
+			rec.PeerEvents, err = readRun(r, o, from, upto)
 			return err
 		})
 		if err != nil {
 			return from - 1, &readError{o, err}
 		}
-		if err := w.add(rec); err != nil {
-			return from - 1, err
+		from = rec.FirstSeq + protocol.Seq(rec.Count)
+		if rec.Count == 0 {
+			continue // A gap reaches up to upto.
 		}
-		from += protocol.Seq(rec.Count)
+		if err := w.add(rec); err != nil {
+			return rec.FirstSeq - 1, err
+		}
 	}
 	return from - 1, nil
+}
+
+// readRun reads events of a stream from a number on, as many as make a record.
+// Where a gap begins there, the run begins behind it: what is lost stands in the
+// hub's own stream as an event.
+func readRun(r ledger.Reader, o protocol.Origin, from, upto protocol.Seq) (protocol.PeerEvents, error) {
+	ev := protocol.PeerEvents{Origin: o, FirstSeq: from}
+	records, prev, err := ledger.Records(r, o, from, int(min(upto-from+1, protocol.FrameEventsMax)), readBytesMax)
+	if errors.Is(err, ledger.ErrTrimmed) {
+		ev.FirstSeq, records, prev, err = readAtGap(r, o, from)
+	}
+	if err != nil || len(records) == 0 && ev.FirstSeq <= upto {
+		return ev, errors.Join(err, ledger.ErrTrimmed)
+	}
+	frame, n, err := protocol.CutFrame(records)
+	ev.PrevHash, ev.Frame, ev.Count = prev, frame, uint32(n)
+	return ev, err
+}
+
+// readAtGap reads the events before the next gap, or, where from lies in or
+// right behind one, those behind it.
+func readAtGap(r ledger.Reader, o protocol.Origin, from protocol.Seq) (first protocol.Seq, records []protocol.Record, prev protocol.Hash, err error) {
+	gaps, err := gapsOf(r, o)
+	if err != nil {
+		return from, nil, prev, err
+	}
+	behind := false
+	for _, g := range gaps {
+		if g.From <= from && from <= g.To+1 {
+			from, prev, behind = g.To+1, g.Hash, true
+		}
+	}
+	stop := from + protocol.FrameEventsMax
+	for _, g := range gaps {
+		if g.From > from {
+			stop = min(stop, g.From)
+		}
+	}
+	if !behind {
+		records, prev, err = ledger.Records(r, o, from, int(stop-from), readBytesMax)
+		return from, records, prev, err
+	}
+	bytesLeft := readBytesMax
+	err = ledger.ScanEvents(r, o.Inc, from, func(seq protocol.Seq, _ protocol.Hash, rec protocol.Record) (bool, error) {
+		if seq != from+protocol.Seq(len(records)) || seq >= stop {
+			return false, nil
+		}
+		rec.Body = bytes.Clone(rec.Body)
+		records = append(records, rec)
+		bytesLeft -= len(rec.Body)
+		return bytesLeft > 0, nil
+	})
+	return from, records, prev, err
+}
+
+// gapsOf are the gaps of a stream, in their order.
+func gapsOf(r ledger.Reader, o protocol.Origin) ([]ledger.Gap, error) {
+	all, err := ledger.Gaps(r, o.Store)
+	return slices.DeleteFunc(all, func(g ledger.Gap) bool { return g.Origin != o }), err
 }
 
 // count takes over what was synced and tells whether streams are left.

@@ -24,6 +24,9 @@ type Result struct {
 	Events []*protocol.Event
 	// Feeds are the state feeds that grew.
 	Feeds map[protocol.FeedID]Growth
+	// Digests are those among the events whose writer had folded the same
+	// events of its own as are here.
+	Digests []Compared
 }
 
 // Growth is what a transaction added to a feed: the offsets above Before, up to

@@ -214,6 +214,11 @@ func storeDead(tx Tx, info StreamInfo, records []protocol.Record, reason string)
 			Row{Key: deadKey(id), Value: []byte(reason)})
 	}
 	stream.Hash = hash
+	if begins, err := beginSums(tx, info.Origin.Store, info.Origin.Agent, info.Seq+1); err != nil {
+		return err
+	} else if begins {
+		rows = append(rows, Row{Key: sumKey(info.Origin.Store, info.Origin.Agent), Value: (&sumRow{known: true}).Encode()})
+	}
 	return tx.Write(append(rows, Row{Key: streamKey(info.Origin), Value: stream.Encode()}))
 }
 

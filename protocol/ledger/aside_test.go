@@ -207,3 +207,24 @@ func TestI18_RunThatDoesNotFollowIsSetAside(t *testing.T) {
 		t.Errorf("%d parts are still aside", n)
 	}
 }
+
+// TestI5_AnotherHistoryIsNeverStored: a run that has the next number, but not
+// the hash before it, is kept apart from the stream.
+func TestI5_AnotherHistoryIsNeverStored(t *testing.T) {
+	d := ledger.NewMemory()
+	b := newSibling("b1", 2)
+	b.note(t, "PEN", -1)
+	b.note(t, "PEN", -1)
+	feed := protocol.PeerFeed("s1")
+	applied(t, d, b.delta(t, feed, 0, 1, 1))
+	other := b.delta(t, feed, 1, 2, 1)
+	other.Events[0].PrevHash[0]++
+	update(t, d, func(tx ledger.Tx) error { _, err := ledger.SetAside(tx, other, 2, "another history"); return err })
+	view(t, d, func(r ledger.Reader) error {
+		stream, err := ledger.ReadStream(r, b.origin)
+		if stream.Seq != 1 || len(asides(t, d)) != 1 {
+			t.Errorf("the stream is at %d, and %d runs are aside", stream.Seq, len(asides(t, d)))
+		}
+		return err
+	})
+}

@@ -23,6 +23,7 @@ const (
 	ExceptionReceiptTwice   = "receipt_twice"   // two events with one receipt number
 	ExceptionExternalTwice  = "external_twice"  // one sale of another POS recorded twice
 	ExceptionEventTwice     = "event_twice"     // one event id with two bodies
+	ExceptionGap            = "gap"             // events that exist nowhere any more
 	exceptionReferenceLimit = 100
 )
 
@@ -48,6 +49,7 @@ var exceptionDetails = map[string]string{
 	"external_tenders_differ":  "What was paid on another till's sale does not add up to its total. Both are recorded as given. Check the sale there.",
 	"external_over_return":     "Another till took back more than was sold. It is recorded. Check the return against the goods.",
 	"external_receipt_unknown": "Another till took back goods of a receipt that is not known here. It is recorded. Check the return there.",
+	ExceptionGap:               "Receipts of this machine are lost: the hub was restored from an older copy, and the machine had deleted what it was told is safe. The stock that they moved is put right. Restore a newer copy if there is one; count the items that were sold.",
 	ExceptionEventTwice:        "One event came with two contents. Both are recorded. Check whether a machine was copied or restored.",
 }
 

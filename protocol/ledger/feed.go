@@ -3,7 +3,6 @@ package ledger
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"strings"
 
 	"counterpart/protocol"
@@ -112,15 +111,9 @@ func Records(r Reader, o protocol.Origin, first protocol.Seq, count, bytesMax in
 	prev := o.Genesis()
 	from := eventKey(protocol.EventID{Inc: o.Inc, Seq: first})
 	if first > 1 {
-		values, err := r.Load([]Key{eventKey(protocol.EventID{Inc: o.Inc, Seq: first - 1})})
-		if err != nil {
+		var err error
+		if prev, err = hashBefore(r, o, first); err != nil {
 			return nil, prev, err
-		}
-		if values[0] == nil {
-			return nil, prev, ErrTrimmed
-		}
-		if prev, _, err = decodeEventRow(values[0]); err != nil {
-			return nil, prev, fmt.Errorf("event %s-%d: %w", o.Inc, first-1, err)
 		}
 	}
 	var records []protocol.Record

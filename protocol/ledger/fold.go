@@ -14,6 +14,7 @@ type fold struct {
 	origin protocol.Origin
 	stream Key
 	res    Result
+	sums   *sumRow // of the writer's agent; nil while they are not known or not concerned
 }
 
 // act is one event as the fold applies it. For a reissue, id and event are
@@ -53,9 +54,13 @@ func (f *fold) run(first protocol.Seq, head protocol.Hash, records []protocol.Re
 			room += len(acts[i].event.Moves) + 2
 		}
 	}
-	for range roundsMax {
-		keys := make([]Key, 0, room)
+	withSums := sumsNeeded(first, acts)
+	for round := range roundsMax {
+		keys := make([]Key, 0, room+1)
 		room = 0
+		if withSums && round == 0 {
+			keys = append(keys, sumKey(f.origin.Store, f.origin.Agent))
+		}
 		for i := range acts {
 			var err error
 			if keys, err = f.keys(keys, &acts[i]); err != nil {
@@ -68,6 +73,12 @@ func (f *fold) run(first protocol.Seq, head protocol.Hash, records []protocol.Re
 		}
 		if !more {
 			break
+		}
+	}
+	if withSums {
+		var err error
+		if f.sums, err = f.openSums(f.origin.Agent, first); err != nil {
+			return err
 		}
 	}
 	f.res.Events = make([]*protocol.Event, len(acts))
@@ -119,7 +130,7 @@ func (f *fold) decode(at protocol.EventID, r protocol.Record, ev *protocol.Event
 		a.dead = err.Error()
 		return a
 	}
-	if (ev.Catalog != nil || ev.StockLoad != nil) && f.origin.Agent != protocol.HubAgent {
+	if (ev.Catalog != nil || ev.StockLoad != nil || ev.Gap != nil) && f.origin.Agent != protocol.HubAgent {
 		a.dead = fmt.Sprintf("kind %s is the hub's to write", ev.Kind)
 		return a
 	}
@@ -159,6 +170,9 @@ func (f *fold) keys(keys []Key, a *act) ([]Key, error) {
 		if s.External != nil {
 			keys = append(keys, externalKey(s.External.Source, s.External.ID))
 		}
+	}
+	if ev.Gap != nil {
+		keys = f.gapKeys(keys, ev.Gap)
 	}
 	if c := ev.CountSeen; c != nil {
 		for _, sku := range c.SKUs {
@@ -285,6 +299,7 @@ func (f *fold) apply(a *act) error {
 			return err
 		}
 		level.Add(m.State, m.Delta)
+		f.sums.add(m)
 	}
 	switch ev := a.event; {
 	case ev.Sale != nil:
@@ -299,6 +314,10 @@ func (f *fold) apply(a *act) error {
 			load.add(ev.StockLoad, a.id)
 		}
 		return err
+	case ev.Gap != nil:
+		return f.gap(a, ev.Gap)
+	case ev.Digest != nil:
+		return f.digest(a, ev.Digest)
 	case ev.Catalog != nil:
 		return f.catalog(a)
 	}

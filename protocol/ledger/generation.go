@@ -132,19 +132,26 @@ var referenceKinds = []string{kindItem, kindCode, kindPrice, kindTax, kindStore}
 
 // referenceKey is where a row of reference data is kept in a generation.
 func referenceKey(kind string, gen uint64, parts ...string) Key {
-	return Key{States, referencePrefix(kind, gen, parts[:len(parts)-1]...) + parts[len(parts)-1]}
+	var room [128]byte
+	last := len(parts) - 1
+	return Key{States, string(append(appendReference(room[:0], kind, gen, parts[:last]), parts[last]...))}
 }
 
 // referencePrefix begins the keys of a kind in a generation, down to the given
 // parts.
 func referencePrefix(kind string, gen uint64, parts ...string) string {
+	return string(appendReference(nil, kind, gen, parts))
+}
+
+func appendReference(b []byte, kind string, gen uint64, parts []string) []byte {
+	b = append(b, kind...)
 	if gen > 0 {
-		kind += "@" + strconv.FormatUint(gen, 10)
+		b = strconv.AppendUint(append(b, '@'), gen, 10)
 	}
 	for _, p := range parts {
-		kind += sep + p
+		b = append(append(b, sep...), p...)
 	}
-	return kind + sep
+	return append(b, sep...)
 }
 
 func itemKey(gen uint64, sku protocol.SKU) Key { return referenceKey(kindItem, gen, string(sku)) }

@@ -203,22 +203,6 @@ func ScanEvents(r Reader, inc protocol.Inc, first protocol.Seq, fn func(protocol
 	})
 }
 
-// TrimEvents deletes up to max events of a stream below seq, oldest first, and
-// returns how many it deleted. The caller has made sure that they are safe.
-func TrimEvents(tx Tx, inc protocol.Inc, below protocol.Seq, max int) (int, error) {
-	var rows []Row
-	from := eventKey(protocol.EventID{Inc: inc, Seq: 1})
-	to := eventKey(protocol.EventID{Inc: inc, Seq: below})
-	err := tx.Scan(Events, from.ID, to.ID, func(id string, _ []byte) (bool, error) {
-		rows = append(rows, Row{Key: Key{Events, id}})
-		return len(rows) < max, nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	return len(rows), tx.Write(rows)
-}
-
 // ReadLoad reads a stock load; Total is 0 where there is none.
 func ReadLoad(r Reader, store protocol.StoreID, id string) (*Load, error) {
 	values, err := r.Load([]Key{loadKey(store, id)})

@@ -140,31 +140,34 @@ func TestI11_SnapshotBecomesLiveAtOnce(t *testing.T) {
 	state(d, after, ledger.Cursor{FeedPos: protocol.FeedPos{Feed: catalogFeed, Epoch: 2, Offset: 10}, Tail: true}, "after a change")
 }
 
+// stored is a row as a feed carries it.
+func stored(t testing.TB, offset uint64, key string, value []byte, err error) protocol.FeedRow {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return protocol.FeedRow{Offset: offset, Key: key, Value: value}
+}
+
+func priceRow(t testing.TB, offset uint64, zone protocol.ZoneID, sku protocol.SKU, amount protocol.Money) protocol.FeedRow {
+	b, err := protocol.EncodePriceList(&protocol.PriceList{Zone: zone, SKU: sku, Prices: []protocol.Price{{Amount: amount, Currency: "GBP"}}})
+	return stored(t, offset, "price/"+string(sku), b, err)
+}
+
+func taxRow(t testing.TB, offset uint64, zone protocol.ZoneID, code string) protocol.FeedRow {
+	b, err := protocol.EncodeTaxList(&protocol.TaxList{Zone: zone, Code: code})
+	return stored(t, offset, "tax/"+code, b, err)
+}
+
+func storeRow(t testing.TB, offset uint64, id protocol.StoreID, name string) protocol.FeedRow {
+	b, err := protocol.EncodeStoreRecord(&protocol.StoreRecord{ID: id, Name: name})
+	return stored(t, offset, "store", b, err)
+}
+
 // TestI11_EveryFeedHasGenerationsOfItsOwn: prices, taxes and the store's record
 // are swapped as the catalogue is, and no feed touches another's rows.
 func TestI11_EveryFeedHasGenerationsOfItsOwn(t *testing.T) {
 	d := ledger.NewMemory()
-	price := func(offset uint64, zone protocol.ZoneID, sku protocol.SKU, amount protocol.Money) protocol.FeedRow {
-		b, err := protocol.EncodePriceList(&protocol.PriceList{Zone: zone, SKU: sku, Prices: []protocol.Price{{Amount: amount, Currency: "GBP"}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return protocol.FeedRow{Offset: offset, Key: "price/" + string(sku), Value: b}
-	}
-	tax := func(offset uint64, zone protocol.ZoneID, code string) protocol.FeedRow {
-		b, err := protocol.EncodeTaxList(&protocol.TaxList{Zone: zone, Code: code})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return protocol.FeedRow{Offset: offset, Key: "tax/" + code, Value: b}
-	}
-	record := func(offset uint64, id protocol.StoreID, name string) protocol.FeedRow {
-		b, err := protocol.EncodeStoreRecord(&protocol.StoreRecord{ID: id, Name: name})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return protocol.FeedRow{Offset: offset, Key: "store", Value: b}
-	}
 	load := func(feed protocol.FeedID, epoch uint64, rows ...protocol.FeedRow) {
 		pos := protocol.FeedPos{Feed: feed, Epoch: epoch, Offset: rows[len(rows)-1].Offset}
 		update(t, d, func(tx ledger.Tx) error {
@@ -178,11 +181,11 @@ func TestI11_EveryFeedHasGenerationsOfItsOwn(t *testing.T) {
 			return err
 		})
 	}
-	load("price/z", 1, price(1, "z", "A", 100), price(2, "z", "B", 200), tax(3, "z", "STD"), tax(4, "z", "ZERO"))
-	load("price/z2", 1, price(1, "z2", "A", 150), tax(2, "z2", "STD"))
-	load("store/s1", 1, record(1, "s1", "before"))
-	load("price/z", 2, price(1, "z", "A", 110), tax(2, "z", "STD"))
-	load("store/s1", 2, record(1, "s1", "after"))
+	load("price/z", 1, priceRow(t, 1, "z", "A", 100), priceRow(t, 2, "z", "B", 200), taxRow(t, 3, "z", "STD"), taxRow(t, 4, "z", "ZERO"))
+	load("price/z2", 1, priceRow(t, 1, "z2", "A", 150), taxRow(t, 2, "z2", "STD"))
+	load("store/s1", 1, storeRow(t, 1, "s1", "before"))
+	load("price/z", 2, priceRow(t, 1, "z", "A", 110), taxRow(t, 2, "z", "STD"))
+	load("store/s1", 2, storeRow(t, 1, "s1", "after"))
 	for more := true; more; {
 		update(t, d, func(tx ledger.Tx) (err error) { more, err = ledger.Sweep(tx, 1); return err })
 	}
@@ -251,6 +254,12 @@ func TestShadowGoesOnWhereItWas(t *testing.T) {
 	}
 	if err := d.Update(t.Context(), func(tx ledger.Tx) error { _, err := ledger.SwapShadow(tx, first); return err }); err == nil {
 		t.Error("half a snapshot became live")
+	}
+	whole := d.Clone()
+	update(t, whole, part(1, 2, itemRow(t, 2, "B", "B")))
+	update(t, whole, func(tx ledger.Tx) error { _, err := ledger.SwapShadow(tx, first); return err })
+	if got := shown(t, whole, "111", "999"); !reflect.DeepEqual(got, map[string]string{"A": "A", "B": "B", "code 111": "A "}) {
+		t.Errorf("a part that came twice shows as %v", got)
 	}
 	second := protocol.FeedPos{Feed: catalogFeed, Epoch: 1, Offset: 7}
 	if s := begin(second, "two"); s.Upto != 0 {

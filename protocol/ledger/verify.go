@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 
 	"counterpart/protocol"
 )
@@ -32,7 +33,8 @@ func (r *Report) differ(format string, args ...any) {
 // OK tells whether nothing differed.
 func (r *Report) OK() bool { return r.Different == 0 }
 
-// Verify checks the chain of every stream, replays all events into an empty
+// Verify checks the chain of every stream and the sums of moves against the
+// levels (I9), replays all events into an empty
 // ledger, stream by stream, and compares the outcome with the stored state
 // (I5, I8). It reads only.
 func Verify(r Reader) (*Report, error) {
@@ -52,73 +54,129 @@ func Verify(r Reader) (*Report, error) {
 			return nil, err
 		}
 	}
-	if rep.Trimmed > 0 {
-		return rep, nil
+	if err := verifySums(r, streams, rep); err != nil || rep.Trimmed > 0 {
+		return rep, err
 	}
 	return rep, replay.View(context.Background(), func(again Reader) error {
 		return compareStates(r, again, rep)
 	})
 }
 
+// streamCheck walks along one stream.
+type streamCheck struct {
+	replay Driver
+	info   StreamInfo
+	aside  map[string]string // events that this machine could not fold
+	gaps   map[protocol.Seq]Gap
+	rep    *Report
+	want   protocol.Seq  // the next event
+	prev   protocol.Hash // before it
+	batch  Batch         // read and not yet replayed
+}
+
 func verifyStream(r Reader, replay Driver, info StreamInfo, aside map[string]string, rep *Report) error {
-	want, prev := protocol.Seq(1), info.Origin.Genesis()
-	batch := Batch{Origin: info.Origin, First: 1, Prev: prev}
-	flush := func() error {
-		if len(batch.Records) == 0 || rep.Trimmed > 0 {
-			batch.Records = nil
-			return nil
-		}
-		err := replay.Update(context.Background(), func(tx Tx) error {
-			_, err := Apply(tx, batch)
-			return err
-		})
-		batch = Batch{Origin: info.Origin, First: want, Prev: prev}
-		return err
-	}
-	err := ScanEvents(r, info.Origin.Inc, 1, func(seq protocol.Seq, h protocol.Hash, rec protocol.Record) (bool, error) {
-		switch {
-		case seq != want && want == 1:
-			rep.Trimmed++
-			want, prev = seq, protocol.Hash{}
-		case seq != want:
-			rep.differ("stream %s of %s: event %d is missing", info.Origin.Inc, info.Origin.Agent, want)
-			return false, nil
-		case prev.Next(rec) != h:
-			rep.differ("stream %s of %s: event %d does not continue the chain", info.Origin.Inc, info.Origin.Agent, seq)
-			return false, nil
-		}
-		rep.Events++
-		rec.Body = bytes.Clone(rec.Body)
-		if reason, ok := aside[protocol.EventID{Inc: info.Origin.Inc, Seq: seq}.String()]; ok && rep.Trimmed == 0 {
-			if err := flush(); err != nil {
-				return false, err
-			}
-			want, prev, batch = seq+1, h, Batch{Origin: info.Origin, First: seq + 1, Prev: h}
-			return true, replay.Update(context.Background(), func(tx Tx) error {
-				stream, err := ReadStream(tx, info.Origin)
-				if err != nil {
-					return err
-				}
-				return storeDead(tx, StreamInfo{Origin: info.Origin, Stream: stream}, []protocol.Record{rec}, reason)
-			})
-		}
-		batch.Records = append(batch.Records, rec)
-		want, prev = seq+1, h
-		if len(batch.Records) >= protocol.FrameEventsMax {
-			return true, flush()
-		}
-		return true, nil
-	})
+	gaps, err := gapsOf(r, info.Origin)
 	if err != nil {
 		return err
 	}
-	if want != info.Seq+1 && !(want == 1 && info.Seq > 0) || want > 1 && prev != info.Hash {
-		rep.differ("stream %s of %s: the cursor says %d, the events end at %d", info.Origin.Inc, info.Origin.Agent, info.Seq, want-1)
+	c := &streamCheck{replay: replay, info: info, aside: aside, gaps: gaps, rep: rep, want: 1, prev: info.Origin.Genesis()}
+	c.batch = Batch{Origin: info.Origin, First: 1, Prev: c.prev}
+	if err := ScanEvents(r, info.Origin.Inc, 1, c.step); err != nil {
+		return err
 	}
-	if want == 1 && info.Seq > 0 {
+	if g, ok := gaps[c.want]; ok && g.To == info.Seq {
+		rep.Trimmed++
+		c.want, c.prev = g.To+1, g.Hash
+	}
+	if c.want != info.Seq+1 && !(c.want == 1 && info.Seq > 0) || c.want > 1 && c.prev != info.Hash {
+		rep.differ("stream %s of %s: the cursor says %d, the events end at %d", info.Origin.Inc, info.Origin.Agent, info.Seq, c.want-1)
+	}
+	if c.want == 1 && info.Seq > 0 {
 		rep.Trimmed++
 	}
-	return flush()
+	return c.flush()
+}
+
+func (c *streamCheck) step(seq protocol.Seq, h protocol.Hash, rec protocol.Record) (bool, error) {
+	if !c.follows(seq, h, rec) {
+		return false, nil
+	}
+	c.rep.Events++
+	rec.Body = bytes.Clone(rec.Body)
+	reason, ok := c.aside[protocol.EventID{Inc: c.info.Origin.Inc, Seq: seq}.String()]
+	if !ok || c.rep.Trimmed > 0 {
+		c.batch.Records = append(c.batch.Records, rec)
+		c.want, c.prev = seq+1, h
+		if len(c.batch.Records) >= protocol.FrameEventsMax {
+			return true, c.flush()
+		}
+		return true, nil
+	}
+	if err := c.flush(); err != nil {
+		return false, err
+	}
+	c.want, c.prev, c.batch = seq+1, h, Batch{Origin: c.info.Origin, First: seq + 1, Prev: h}
+	return true, c.replay.Update(context.Background(), func(tx Tx) error {
+		stream, err := ReadStream(tx, c.info.Origin)
+		if err != nil {
+			return err
+		}
+		return storeDead(tx, StreamInfo{Origin: c.info.Origin, Stream: stream}, []protocol.Record{rec}, reason)
+	})
+}
+
+// follows tells whether an event continues the chain. What was trimmed, and
+// what lies in a gap, cannot be replayed.
+func (c *streamCheck) follows(seq protocol.Seq, h protocol.Hash, rec protocol.Record) bool {
+	o := c.info.Origin
+	if seq != c.want {
+		g, gap := c.gaps[c.want]
+		switch {
+		case c.want == 1 && !gap:
+			c.rep.Trimmed++
+			c.want = seq
+			return true
+		case !gap || g.To != seq-1:
+			c.rep.differ("stream %s of %s: event %d is missing", o.Inc, o.Agent, c.want)
+			return false
+		}
+		c.rep.Trimmed++
+		c.want, c.prev = seq, g.Hash
+	}
+	if c.prev.Next(rec) != h {
+		c.rep.differ("stream %s of %s: event %d does not continue the chain", o.Inc, o.Agent, seq)
+		return false
+	}
+	return true
+}
+
+// flush replays what was read.
+func (c *streamCheck) flush() error {
+	if len(c.batch.Records) == 0 || c.rep.Trimmed > 0 {
+		c.batch.Records = nil
+		return nil
+	}
+	err := c.replay.Update(context.Background(), func(tx Tx) error {
+		_, err := Apply(tx, c.batch)
+		return err
+	})
+	c.batch = Batch{Origin: c.info.Origin, First: c.want, Prev: c.prev}
+	return err
+}
+
+// gapsOf are the gaps of one stream by the first event that is lost.
+func gapsOf(r Reader, o protocol.Origin) (map[protocol.Seq]Gap, error) {
+	list, err := Gaps(r, o.Store)
+	if err != nil {
+		return nil, err
+	}
+	gaps := map[protocol.Seq]Gap{}
+	for _, g := range list {
+		if g.Origin == o {
+			gaps[g.From] = g
+		}
+	}
+	return gaps, nil
 }
 
 func compareStates(stored, replayed Reader, rep *Report) error {
@@ -143,9 +201,27 @@ func compareStates(stored, replayed Reader, rep *Report) error {
 	}
 	return replayed.Scan(States, "", "", func(id string, v []byte) (bool, error) {
 		values, err := stored.Load([]Key{{States, id}})
-		if err == nil && values[0] == nil {
+		if err == nil && values[0] == nil && !strings.HasPrefix(id, sumKind+sep) {
 			rep.differ("row %q is missing, the events give %x", id, v)
 		}
 		return true, err
 	})
+}
+
+// verifySums compares the levels of each store with the sums of its agents,
+// where those are known. It needs no events, so it also sees what was trimmed.
+func verifySums(r Reader, streams []StreamInfo, rep *Report) error {
+	for i, s := range streams {
+		if i > 0 && streams[i-1].Origin.Store == s.Origin.Store {
+			continue
+		}
+		audit, err := AuditSums(r, s.Origin.Store)
+		if err != nil {
+			return err
+		}
+		if len(audit.Buckets) > 0 {
+			rep.differ("store %s: the levels are not the sums of the moves, in parts %v of %d", s.Origin.Store, audit.Buckets, protocol.SumBuckets)
+		}
+	}
+	return nil
 }

@@ -2,94 +2,356 @@ package sim
 
 import (
 	"bytes"
-	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"counterpart/agent/uplink"
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
 )
 
-// audit checks, after a quiet end, what must hold then: every confirmed event
-// is at the hub once, in its place; hub and machines hold the same state; and
-// both equal a replay of their logs.
+// audit holds the end of a run, after the quiet, to the books: every act that
+// was confirmed is at the hub once, in its place; hub and machines hold what
+// the books say, and the same as each other.
 func (w *world) audit() {
-	for _, m := range w.agents {
-		w.auditStream(m)
-		if s := m.engine.Link().State; s != uplink.Online {
-			w.fail("%s is %s (%s)", m.origin.Agent, s, m.engine.Link().Cause)
-		}
-		for _, f := range m.engine.Feeds() {
-			if f.State != "tail" || f.Behind > 0 {
-				w.fail("%s: feed %s is %s, behind by %d", m.origin.Agent, f.Feed, f.State, f.Behind)
-			}
-		}
-		w.auditState(m)
-		w.verify(string(m.origin.Agent), m.db)
+	if w.cloud.hub == nil {
+		w.fail("the hub is down (I20)")
+		return
 	}
-	w.verify("hub", w.hubDB)
-}
-
-// auditStream checks I1, I2, I4 and I5 for one machine.
-func (w *world) auditStream(m *machine) {
-	err := w.hubDB.View(context.Background(), func(r ledger.Reader) error {
-		s, err := ledger.ReadStream(r, m.origin)
+	w.view(w.cloud.disk, func(r ledger.Reader) error {
+		held, err := w.auditEvents(r)
 		if err != nil {
 			return err
 		}
-		if int(s.Seq) != len(m.confirmed) {
-			return fmt.Errorf("hub holds %d events, %d were confirmed", s.Seq, len(m.confirmed))
+		if err := w.auditLevels(r, held); err != nil {
+			return err
 		}
-		i := 0
-		return ledger.ScanEvents(r, m.origin.Inc, 1, func(seq protocol.Seq, h protocol.Hash, _ protocol.Record) (bool, error) {
-			if int(seq) != i+1 || h != m.confirmed[i] {
-				return false, fmt.Errorf("event %d at the hub is not the one that was confirmed", seq)
+		if err := w.auditReceipts(r, held); err != nil {
+			return err
+		}
+		return w.auditLoads(r, held)
+	})
+	for _, m := range w.agents {
+		w.auditMachine(m)
+	}
+	if w.plan.Verify && w.err == nil {
+		w.view(w.cloud.disk, func(r ledger.Reader) error {
+			rep, err := ledger.Verify(r)
+			if err == nil && !rep.OK() {
+				err = fmt.Errorf("a replay gives %d other rows, such as %s (I8)", rep.Different, rep.Differences[0])
 			}
-			i++
+			return err
+		})
+	}
+}
+
+func (w *world) view(d *disk, fn func(ledger.Reader) error) {
+	if err := d.db.View(w.ctx, fn); err != nil {
+		w.fail("%s: %v", d.name, err)
+	}
+}
+
+// auditEvents compares the hub's events with the acts in the books (I1 to I5),
+// and returns the acts that the hub holds.
+func (w *world) auditEvents(r ledger.Reader) (map[*act]bool, error) {
+	held := make(map[*act]bool, len(w.books.order))
+	for inc, o := range w.books.origins {
+		if o.Agent == protocol.HubAgent {
+			continue
+		}
+		err := ledger.ScanEvents(r, inc, 1, func(seq protocol.Seq, h protocol.Hash, rec protocol.Record) (bool, error) {
+			a := w.books.acts[protocol.EventID{Inc: inc, Seq: seq}]
+			switch {
+			case a == nil:
+				return false, fmt.Errorf("event %d of %s is at the hub, nobody wrote it (I4)", seq, o.Agent)
+			case a.hash != h || a.print != fingerprint(rec.AppendTo(nil)):
+				return false, fmt.Errorf("event %d of %s at the hub is another than the one that was confirmed (I4)", seq, o.Agent)
+			}
+			held[a] = true
+			return true, nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, a := range w.books.order {
+		if !held[a] {
+			return nil, fmt.Errorf("event %d of %s is not at the hub (I2)", a.id.Seq, w.books.origins[a.id.Inc].Agent)
+		}
+	}
+	return held, nil
+}
+
+// shelf is one item in one store.
+type shelf struct {
+	store protocol.StoreID
+	sku   protocol.SKU
+}
+
+// auditLevels compares the hub's levels with the sums of the acts (I3).
+func (w *world) auditLevels(r ledger.Reader, held map[*act]bool) error {
+	sums := map[shelf][protocol.StateCount]protocol.Quantity{}
+	for a := range held {
+		for _, m := range a.moves {
+			at := shelf{a.store, m.SKU}
+			q := sums[at]
+			q[m.State] += m.Delta
+			sums[at] = q
+		}
+	}
+	recount := w.recounts(held)
+	for at, want := range sums {
+		level, err := ledger.ReadLevel(r, at.store, at.sku)
+		if err != nil {
+			return err
+		}
+		for s := range protocol.StateCount {
+			if got := level.Quantity(s); got != want[s] {
+				return fmt.Errorf("%s in %s: %s is %d, the acts give %d (I3)", at.sku, at.store, s, got, want[s])
+			}
+		}
+		if level.RecountSuggested() != recount[at] {
+			return fmt.Errorf("%s in %s: recount suggested is %v, the acts say %v (I8)", at.sku, at.store, !recount[at], recount[at])
+		}
+	}
+	return nil
+}
+
+// recounts are the items of which some machine saw, after a count, that the
+// counter had missed something, and that nobody counted since with that in
+// view.
+func (w *world) recounts(held map[*act]bool) map[shelf]bool {
+	type streamOf struct {
+		shelf
+		inc protocol.Inc
+	}
+	marks, cleared := map[streamOf]protocol.Seq{}, map[streamOf]protocol.Seq{}
+	for a := range held {
+		for _, sku := range a.seenSKUs {
+			at := streamOf{shelf{a.store, sku}, a.id.Inc}
+			marks[at] = max(marks[at], a.id.Seq)
+		}
+		for _, sku := range a.counted {
+			for _, p := range a.seen {
+				at := streamOf{shelf{a.store, sku}, p.Inc}
+				cleared[at] = max(cleared[at], p.Seq)
+			}
+		}
+	}
+	recount := map[shelf]bool{}
+	for at, seq := range marks {
+		if cleared[at] < seq {
+			recount[at.shelf] = true
+		}
+	}
+	return recount
+}
+
+// auditReceipts holds receipt numbers to I13, and the exceptions and dead
+// letters at the hub to what the acts break together.
+func (w *world) auditReceipts(r ledger.Reader, held map[*act]bool) error {
+	for no, list := range w.books.receipts {
+		if len(list) > 1 {
+			return fmt.Errorf("receipt %s was printed %d times (I13)", no, len(list))
+		}
+	}
+	want := w.exceptions(held)
+	list, err := ledger.Exceptions(r)
+	if err != nil {
+		return err
+	}
+	got := map[string]bool{}
+	for _, e := range list {
+		if len(e.Events) > 0 {
+			got[e.Kind+" "+e.Subject] = true
+		}
+	}
+	if diff := differ(want, got); diff != "" {
+		return fmt.Errorf("exception %s (I8)", diff)
+	}
+	dead, err := ledger.DeadLetters(r)
+	if err != nil {
+		return err
+	}
+	clear(got)
+	for id := range dead {
+		got[id] = true
+	}
+	poison := map[string]bool{}
+	for a := range held {
+		if a.dead {
+			poison[a.id.String()] = true
+		}
+	}
+	if diff := differ(poison, got); diff != "" {
+		return fmt.Errorf("dead letter %s (I18)", diff)
+	}
+	return nil
+}
+
+// differ names something that is in one set only.
+func differ(want, got map[string]bool) string {
+	for name := range want {
+		if !got[name] {
+			return name + " is missing"
+		}
+	}
+	for name := range got {
+		if !want[name] {
+			return name + " is too much"
+		}
+	}
+	return ""
+}
+
+// exceptions are what the acts break together.
+func (w *world) exceptions(held map[*act]bool) map[string]bool {
+	type story struct {
+		voids, returns int
+		back           []protocol.Quantity
+	}
+	found := map[string]bool{}
+	stories, externals := map[*act]*story{}, map[string]int{}
+	for a := range held {
+		if a.external != "" {
+			externals[a.external]++
+		}
+		o := a.original
+		if o == nil || !held[o] {
+			continue
+		}
+		st := stories[o]
+		if st == nil {
+			st = &story{back: make([]protocol.Quantity, len(o.lines))}
+			stories[o] = st
+		}
+		if a.void {
+			st.voids++
+			continue
+		}
+		st.returns++
+		for i, q := range a.lines {
+			st.back[i] += q
+		}
+	}
+	for o, st := range stories {
+		if st.voids > 1 {
+			found[ledger.ExceptionVoidTwice+" "+string(o.receipt)] = true
+		}
+		if st.voids > 0 && st.returns > 0 {
+			found[ledger.ExceptionVoidAndReturn+" "+string(o.receipt)] = true
+		}
+		for i, q := range st.back {
+			if q > o.lines[i] {
+				found[ledger.ExceptionOverReturn+" "+string(o.receipt)] = true
+			}
+		}
+	}
+	for id, n := range externals {
+		if n > 1 {
+			found[ledger.ExceptionExternalTwice+" pos "+id] = true
+		}
+	}
+	return found
+}
+
+// auditLoads demands that every row of a stock load was counted, and none
+// twice.
+func (w *world) auditLoads(r ledger.Reader, held map[*act]bool) error {
+	loads, err := ledger.Loads(r, "")
+	if err != nil {
+		return err
+	}
+	for _, l := range loads {
+		var counts []*act
+		for a := range held {
+			if a.load == l.ID {
+				counts = append(counts, a)
+			}
+		}
+		slices.SortFunc(counts, func(a, b *act) int { return int(a.loadFrom - b.loadFrom) })
+		next := int64(0)
+		for _, a := range counts {
+			if a.loadFrom != next {
+				return fmt.Errorf("stock load %s: rows from %d were counted where %d was next (I3)", l.ID, a.loadFrom, next)
+			}
+			next = a.loadUpTo
+		}
+		if next != l.Total || l.Applied != l.Total {
+			return fmt.Errorf("stock load %s: %d of %d rows are counted (I20)", l.ID, next, l.Total)
+		}
+	}
+	return nil
+}
+
+// auditMachine compares a machine with the hub (I8, I10, I11, I20).
+func (w *world) auditMachine(m *machine) {
+	if w.err != nil {
+		return
+	}
+	if m.engine == nil {
+		w.fail("%s is down (I20)", m.origin.Agent)
+		return
+	}
+	if s := m.engine.Link(); s.State != uplink.Online {
+		w.fail("%s is %s, %s (I20)", m.origin.Agent, s.State, s.Cause)
+	}
+	if acked := m.engine.Marks().Acked; acked != m.disk.watch.heads[m.origin.Inc].seq {
+		w.fail("%s knows %d of its events as acknowledged (I20)", m.origin.Agent, acked)
+	}
+	if !w.cloud.atHead(m.engine.Feeds()) {
+		w.fail("%s does not follow its feeds to their ends: %+v (I10, I20)", m.origin.Agent, m.engine.Feeds())
+	}
+	for _, table := range mirrored(m.origin.Store) {
+		here, there := rows(w, m.disk, table), rows(w, w.cloud.disk, table)
+		for id, v := range there {
+			if !bytes.Equal(here[id], v) {
+				w.fail("%s: row %q is %x, at the hub %x (I8, I10)", m.origin.Agent, id, here[id], v)
+				return
+			}
+		}
+		if len(here) > len(there) {
+			w.fail("%s holds %d rows of %q, the hub %d (I8, I10)", m.origin.Agent, len(here), table, len(there))
+			return
+		}
+	}
+}
+
+// mirrored are the beginnings of the rows that a machine has exactly as the hub
+// has them.
+func mirrored(store protocol.StoreID) []string {
+	return []string{
+		"level\x00" + string(store) + "\x00", "load\x00" + string(store) + "\x00", "stream\x00" + string(store) + "\x00",
+		"store\x00" + string(store), "item\x00",
+	}
+}
+
+func rows(w *world, d *disk, prefix string) map[string][]byte {
+	found := map[string][]byte{}
+	w.view(d, func(r ledger.Reader) error {
+		return r.Scan(ledger.States, prefix, "", func(id string, v []byte) (bool, error) {
+			if !strings.HasPrefix(id, prefix) {
+				return false, nil
+			}
+			found[id] = v
 			return true, nil
 		})
 	})
-	if err != nil {
-		w.fail("%s: %v", m.origin.Agent, err)
-	}
+	return found
 }
 
-// auditState compares a machine's levels and receipts with the hub's for its
-// store (I3, I8, I10).
-func (w *world) auditState(m *machine) {
-	read := func(db *ledger.Memory) map[string][]byte {
-		rows := map[string][]byte{}
-		err := db.View(context.Background(), func(r ledger.Reader) error {
-			return r.Scan(ledger.States, "level\x00"+string(m.origin.Store)+"\x00", "level\x00"+string(m.origin.Store)+"\x01", func(id string, v []byte) (bool, error) {
-				rows[id] = bytes.Clone(v)
+// stateprint is a fingerprint of what the hub holds in the end, without what
+// wall clocks leave in it.
+func (w *world) stateprint() uint64 {
+	h := uint64(0)
+	for _, prefix := range []string{"exception\x00", "level\x00", "receipt\x00"} {
+		w.view(w.cloud.disk, func(r ledger.Reader) error {
+			return r.Scan(ledger.States, prefix, prefix[:len(prefix)-1]+"\x01", func(id string, v []byte) (bool, error) {
+				h = mix(mix(h, fingerprint([]byte(id))), fingerprint(v))
 				return true, nil
 			})
 		})
-		if err != nil {
-			w.fail("%s: %v", m.origin.Agent, err)
-		}
-		return rows
 	}
-	here, there := read(m.db), read(w.hubDB)
-	if len(here) != len(there) {
-		w.fail("%s holds %d levels, the hub %d", m.origin.Agent, len(here), len(there))
-	}
-	for id, v := range there {
-		if !bytes.Equal(here[id], v) {
-			w.fail("%s: level %q is %x, at the hub %x", m.origin.Agent, id, here[id], v)
-		}
-	}
-}
-
-func (w *world) verify(who string, db *ledger.Memory) {
-	err := db.View(context.Background(), func(r ledger.Reader) error {
-		rep, err := ledger.Verify(r)
-		if err == nil && !rep.OK() {
-			err = fmt.Errorf("%d differences, such as %s", rep.Different, rep.Differences[0])
-		}
-		return err
-	})
-	if err != nil {
-		w.fail("verify %s: %v", who, err)
-	}
+	return h
 }

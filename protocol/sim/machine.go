@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -12,75 +13,153 @@ import (
 	"counterpart/protocol/ledger"
 )
 
-// machine is one simulated store machine: its disk, its engine, and the
+// machine is one store machine: its disk, the process over it, and the
 // connection that it may have.
 type machine struct {
-	w      *world
-	origin protocol.Origin
-	db     *ledger.Memory
-	engine *uplink.Engine
-	boot   uint64
-	booted time.Duration
+	w        *world
+	index    int
+	origin   protocol.Origin
+	identity ledger.Identity
+	disk     *disk
+	process  *process
+	engine   *uplink.Engine // nil while the process is down
+	clock    clock
+	rnd      *rand.Rand
+	staff    *staff
+	bootID   uint64
+	booted   time.Duration // running time
 
-	connection uint64 // 0: none
-	cutUntil   time.Duration
-	upFree     time.Duration // when the line up is free: messages keep their order
-	downFree   time.Duration
-	subscribed map[string]bool
-	tickAt     time.Duration
-	receipts   uint64
-	connects   uint64
-
-	// confirmed are the events that the till was told are recorded.
-	confirmed []protocol.Hash
+	connection  uint64 // 0: none
+	connects    uint64
+	subscribed  map[string]bool
+	upFree      time.Duration
+	downFree    time.Duration
+	cutUntil    time.Duration // true time
+	blockedUp   bool
+	blockedDown bool
+	hung        bool // a dial waits for the line to come back
+	tries       int  // dials that fail at once before one hangs
+	tickAt      time.Duration
+	saved       uplink.Marks
+	savedAt     time.Duration
 }
 
-func (w *world) addMachine(store protocol.StoreID, agent protocol.AgentID) *machine {
-	m := &machine{w: w, db: ledger.NewMemory(), origin: protocol.Origin{Store: store, Agent: agent, Inc: incOf(w.rnd)}}
+func (w *world) addMachine(store protocol.StoreID, agent protocol.AgentID) {
+	m := &machine{w: w, index: len(w.agents), rnd: w.source("machine " + string(agent)), clock: clock{w: w}, origin: protocol.Origin{Store: store, Agent: agent}}
+	m.disk = w.newDisk(string(agent), m.index, w.plan.Machine.CommitCrash, w.plan.Machine.CommitFault)
+	m.staff = newStaff(m)
 	w.agents = append(w.agents, m)
 	m.start()
-	return m
 }
 
 // start begins a process over the machine's disk.
 func (m *machine) start() {
-	m.boot = m.w.rnd.Uint64()
-	m.booted = m.w.now
-	m.connection = 0
-	var follow []ledger.Cursor
-	err := m.db.View(context.Background(), func(r ledger.Reader) (err error) {
-		follow, err = uplink.Followed(r, m.origin.Store)
+	m.bootID, m.booted = m.rnd.Uint64(), m.w.now
+	m.connection, m.hung, m.tickAt, m.tries = 0, false, 0, m.rnd.IntN(3)
+	p := &process{disk: m.disk}
+	p.died = func() { m.ended(time.Duration(m.rnd.Int64N(int64(30 * time.Second)))) }
+	m.process = p
+	m.staff.settleDoubt()
+	if err := m.identify(); err != nil {
+		if !p.ended {
+			m.w.tell("%s does not start: %v", m.origin.Agent, err)
+			p.end()
+		}
+		return
+	}
+	m.w.tell("%s starts", m.origin.Agent)
+	m.link()
+}
+
+// identify counts the start and finds out who the machine is.
+func (m *machine) identify() error {
+	fresh := incOf(m.rnd)
+	var id *ledger.Identity
+	err := m.process.Update(m.w.ctx, func(tx ledger.Tx) (err error) {
+		id, err = ledger.StartIdentity(tx, fresh, "")
 		return err
 	})
+	if err == nil {
+		m.identity, m.origin.Inc, m.disk.watch.own = *id, id.Inc, id.Inc
+		m.w.books.origins[id.Inc] = m.origin
+	}
+	return err
+}
+
+// link makes the engine of the present stream.
+func (m *machine) link() {
+	follow, err := m.followed()
+	var marks uplink.Marks
+	if err == nil {
+		err = m.process.View(m.w.ctx, func(r ledger.Reader) (err error) {
+			marks, err = uplink.ReadMarks(r, m.origin.Inc)
+			return err
+		})
+	}
 	if err != nil {
-		m.w.fail("%s: %v", m.origin.Agent, err)
+		m.w.fail("%s does not start: %v", m.origin.Agent, err)
+		return
 	}
 	m.engine = uplink.New(uplink.Config{
-		Origin: m.origin, Build: "sim", BootID: m.boot, Outbox: uplink.NewOutbox(m.db, m.origin), Follow: follow,
-		Rand: rand.New(rand.NewPCG(m.w.rnd.Uint64(), 1)), Log: m.w.log,
+		Origin: m.origin, Build: "sim", BootID: m.bootID, Outbox: uplink.NewOutbox(m.process, m.origin), Follow: follow,
+		Parent: m.identity.Parent, Cause: m.identity.Cause, Acked: marks.Acked, Safe: marks.Safe, AckedEpoch: marks.AckedEpoch,
+		Rand: rand.New(rand.NewPCG(m.rnd.Uint64(), 1)), Log: m.w.log,
 	})
+	m.saved = marks
 	m.step(uplink.Tick{})
 }
 
+// keepMarks writes down, now and then, what the hub said of the own stream.
+func (m *machine) keepMarks() {
+	if marks := m.engine.Marks(); marks != m.saved && m.w.now-m.savedAt > time.Second {
+		m.saved, m.savedAt = marks, m.w.now
+		m.later(time.Millisecond, func() any {
+			err := m.process.Update(m.w.ctx, func(tx ledger.Tx) error { return uplink.WriteMarks(tx, m.origin.Inc, marks) })
+			if err != nil {
+				m.saved = uplink.Marks{}
+			}
+			return nil
+		})
+	}
+}
+
+func (m *machine) followed() (list []ledger.Cursor, err error) {
+	err = m.process.View(m.w.ctx, func(r ledger.Reader) (err error) {
+		list, err = uplink.Followed(r, m.origin.Store)
+		return err
+	})
+	return list, err
+}
+
+func (m *machine) running() bool { return m.engine != nil && !m.process.ended }
+
 func (m *machine) instant() uplink.Instant {
-	return uplink.Instant{Mono: m.w.now - m.booted, Wall: m.w.wall()}
+	return uplink.Instant{Mono: m.w.now - m.booted, Wall: m.clock.wall()}
 }
 
 // step feeds the engine and carries out what it asks for.
 func (m *machine) step(in any) {
-	boot := m.boot
+	p := m.process
+	m.w.trace.mark('s', m.index, m.w.now, kindOf(in))
+	if r, ok := in.(uplink.Received); ok {
+		m.w.trace.bytes(r.Payload)
+	}
 	for _, out := range m.engine.Step(m.instant(), in) {
-		if m.boot != boot || m.w.err != nil {
+		if p.ended || m.process != p || m.w.err != nil {
 			return
 		}
+		m.w.trace.mark('o', m.index, m.w.now, kindOf(out))
 		m.do(out)
 	}
-	next := m.booted + m.engine.Next()
-	if m.tickAt <= m.w.now || next < m.tickAt {
+	if p.ended {
+		return
+	}
+	m.keepMarks()
+	if next := m.booted + m.engine.Next(); m.tickAt <= m.w.now || next < m.tickAt {
 		m.tickAt = max(next, m.w.now+time.Millisecond)
 		at := m.tickAt
-		m.w.at(at-m.w.now, func() {
-			if m.boot == boot && m.tickAt == at {
+		m.w.timer(at, func() {
+			if m.process == p && !p.ended && m.tickAt == at {
 				m.tickAt = 0
 				m.step(uplink.Tick{})
 			}
@@ -88,14 +167,68 @@ func (m *machine) step(in any) {
 	}
 }
 
+// kindOf numbers the inputs and outputs of an engine for the trace.
+func kindOf(v any) uint64 {
+	switch v := v.(type) {
+	case uplink.Tick:
+		return 1
+	case uplink.Dialed:
+		return 2
+	case uplink.DialFailed:
+		return 3
+	case uplink.Lost:
+		return 4
+	case uplink.Received:
+		return 5
+	case uplink.HubStarted:
+		return 6
+	case uplink.Appended:
+		return 7
+	case uplink.Applied:
+		return 8 + v.Cursor.Offset<<8
+	case uplink.Follow:
+		return 9
+	case uplink.Connect:
+		return 10
+	case uplink.Hangup:
+		return 11
+	case uplink.Send:
+		return 12 + sentKind(v.Message)<<8
+	case uplink.Subscribe:
+		return 13
+	case uplink.Apply:
+		return 14 + v.Delta.Upto<<8
+	case uplink.Fetch:
+		return 15
+	case uplink.Reset:
+		return 16
+	}
+	return 0
+}
+
+func sentKind(m protocol.Message) uint64 {
+	switch m := m.(type) {
+	case *protocol.Hello:
+		return 1 + uint64(m.LastSeq)<<8
+	case *protocol.Batch:
+		return 2 + uint64(m.FirstSeq)<<8 + uint64(m.Count)<<40
+	case *protocol.Beat:
+		return 3 + uint64(m.LastSeq)<<8
+	case *protocol.Dack:
+		return 4 + m.Offset<<8
+	}
+	return 0
+}
+
 // later answers the engine after a delay, unless the process has ended.
 func (m *machine) later(delay time.Duration, in func() any) {
-	boot := m.boot
-	m.w.at(delay, func() {
-		if m.boot == boot {
-			if input := in(); input != nil {
-				m.step(input)
-			}
+	p := m.process
+	m.w.after(delay, func() {
+		if m.process != p || p.ended {
+			return
+		}
+		if input := in(); input != nil && !p.ended {
+			m.step(input)
 		}
 	})
 }
@@ -105,137 +238,264 @@ func (m *machine) do(out any) {
 	case uplink.Connect:
 		m.later(5*time.Millisecond, m.connect)
 	case uplink.Hangup:
-		m.connection = 0
+		m.w.tell("%s hangs up", m.origin.Agent)
+		m.disconnect()
 	case uplink.Send:
-		payload, err := protocol.EncodeMessage(out.Message)
-		if err != nil {
-			m.w.fail("%s: %v", m.origin.Agent, err)
-			return
-		}
-		if m.connection != 0 {
-			m.w.up(m, protocol.TopicUp(m.origin.Store, m.origin.Agent), payload)
-		}
+		m.send(out.Message)
 	case uplink.Subscribe:
 		m.subscribed[protocol.TopicFeed(out.Feed)] = true
 	case uplink.Apply:
-		m.later(2*time.Millisecond, func() any { return uplink.ApplyDelta(context.Background(), m.db, out) })
+		m.later(2*time.Millisecond, func() any { return m.apply(out) })
 	case uplink.Fetch:
 		m.later(50*time.Millisecond, func() any { return m.fetch(out) })
 	case uplink.Reset:
-		m.later(time.Millisecond, func() any {
-			return uplink.ResetFeed(context.Background(), m.db, out)
-		})
+		m.later(time.Millisecond, func() any { return uplink.ResetFeed(m.w.ctx, m.process, out) })
 	}
 }
 
+func (m *machine) send(message protocol.Message) {
+	payload, err := protocol.EncodeMessage(message)
+	if err != nil {
+		m.w.fail("%s: %v", m.origin.Agent, err)
+		return
+	}
+	m.w.counts.Messages++
+	m.w.trace.bytes(payload)
+	if m.w.story != nil {
+		m.w.tell("%s says %T %v", m.origin.Agent, message, sentKind(message)>>8)
+	}
+	m.w.broker.up(m, parcel{topic: protocol.TopicUp(m.origin.Store, m.origin.Agent), payload: payload, message: message})
+}
+
+// reachable tells whether a dial would succeed now.
+func (m *machine) reachable() bool {
+	return m.w.truth() >= m.cutUntil && !m.blockedUp && !m.blockedDown && !m.w.cloud.closed
+}
+
+// connect dials. The first dials over a dead line fail at once; then one hangs
+// until the line is back, as dials do that nobody answers.
 func (m *machine) connect() any {
-	if m.w.now < m.cutUntil {
+	if !m.reachable() {
+		if m.tries == 0 {
+			m.hung = true
+			return nil
+		}
+		m.tries--
 		return uplink.DialFailed{Cause: uplink.CauseRefused}
 	}
+	m.tries = m.rnd.IntN(3)
 	m.connects++
 	m.connection = m.connects
 	m.upFree, m.downFree = 0, 0
-	m.subscribed = map[string]bool{protocol.TopicDown(m.origin.Store, m.origin.Agent): true}
+	m.subscribed = map[string]bool{protocol.TopicDown(m.origin.Store, m.origin.Agent): true, protocol.TopicHub: true}
 	for _, f := range m.engine.Feeds() {
 		m.subscribed[protocol.TopicFeed(f.Feed)] = true
 	}
+	m.w.broker.status(m, true, m.bootID, 0)
 	return uplink.Dialed{}
+}
+
+// wake lets a dial that hangs go on, if the line is back.
+func (m *machine) wake() {
+	if m.hung && m.running() && m.reachable() {
+		m.hung = false
+		m.later(time.Duration(m.rnd.Int64N(int64(50*time.Millisecond))), m.connect)
+	}
+}
+
+// hubStarted tells the machine, if it is connected, that the hub is back.
+func (m *machine) hubStarted() {
+	m.wake()
+	if m.connection == 0 || !m.running() || m.blockedDown {
+		return
+	}
+	connection := m.connection
+	m.w.broker.carry(parcel{topic: protocol.TopicHub}, &m.downFree, func(p parcel) {
+		if m.connection == connection && m.running() && p.payload == nil {
+			m.step(uplink.HubStarted{})
+		}
+	})
+}
+
+func (m *machine) apply(out uplink.Apply) any {
+	in := uplink.ApplyDelta(m.w.ctx, m.process, out)
+	if in.Err != nil {
+		m.w.tell("%s: delta of %s to %d: %v", m.origin.Agent, out.Delta.Feed, out.Delta.Upto, in.Err)
+		return in
+	}
+	if out.Delta.Feed == protocol.StoreFeed(m.origin.Store) {
+		m.refollow()
+	}
+	if out.First {
+		in.Err = m.process.Update(m.w.ctx, func(tx ledger.Tx) error { return ledger.DropShadow(tx, out.Delta.Feed) })
+	}
+	m.staff.fed(out.Delta)
+	return in
 }
 
 // fetch loads a snapshot straight from the hub, as the HTTP side would.
 func (m *machine) fetch(job uplink.Fetch) any {
-	feed := job.Feed
-	if m.w.now < m.cutUntil {
-		return uplink.Applied{Feed: feed, Err: fmt.Errorf("no route")}
+	in := uplink.Applied{Feed: job.Feed}
+	if m.w.cloud.hub == nil || !m.reachable() {
+		in.Err = errors.New("no route")
+		return in
 	}
-	snap, err := m.w.hub.Snapshot(context.Background(), feed)
+	snap, err := m.w.cloud.hub.Snapshot(m.w.ctx, job.Feed)
 	if err != nil {
-		return uplink.Applied{Feed: feed, Err: err}
+		in.Err = fmt.Errorf("snapshot of %s: %w", job.Feed, err)
+		return in
 	}
-	load := uplink.Snapshot{FeedPos: protocol.FeedPos{Feed: feed, Epoch: snap.Epoch, Offset: snap.Offset}, Sum: snap.SHA256}
-	in := uplink.LoadSnapshot(context.Background(), m.db, load, bytes.NewReader(snap.Body), job.Tried)
-	for more := in.Err == nil; more; {
-		if more, err = uplink.SweepStep(context.Background(), m.db); err != nil {
-			m.w.fail("%s: %v", m.origin.Agent, err)
-		}
+	pos := protocol.FeedPos{Feed: snap.Feed, Epoch: snap.Epoch, Offset: snap.Offset}
+	in = uplink.LoadSnapshot(m.w.ctx, m.process, uplink.Snapshot{FeedPos: pos, Sum: snap.SHA256}, bytes.NewReader(snap.Body), job.Tried)
+	m.w.counts.Snapshots++
+	if in.Err != nil {
+		m.w.tell("%s: snapshot of %s: %v", m.origin.Agent, job.Feed, in.Err)
+		return in
 	}
 	m.refollow()
+	m.later(time.Second, m.sweep)
 	return in
+}
+
+// sweep deletes rows that nobody reads any more, a step at a time.
+func (m *machine) sweep() any {
+	if more, err := uplink.SweepStep(m.w.ctx, m.process); more && err == nil {
+		m.later(time.Second, m.sweep)
+	}
+	return nil
 }
 
 // refollow tells the engine of the feeds that the store record names now.
 func (m *machine) refollow() {
 	m.later(0, func() any {
-		var list []ledger.Cursor
-		err := m.db.View(context.Background(), func(r ledger.Reader) (err error) {
-			list, err = uplink.Followed(r, m.origin.Store)
-			return err
-		})
+		list, err := m.followed()
 		if err != nil {
-			m.w.fail("%s: %v", m.origin.Agent, err)
+			return nil
 		}
 		return uplink.Follow{Feeds: list}
 	})
 }
 
-func (m *machine) received(payload []byte) {
-	m.step(uplink.Received{Payload: payload})
-	if d, err := protocol.DecodeMessage(payload); err == nil {
-		if d, ok := d.(*protocol.Delta); ok && d.Feed == protocol.StoreFeed(m.origin.Store) {
-			m.w.at(10*time.Millisecond, m.refollow)
-		}
+func (m *machine) received(p parcel) {
+	if m.running() {
+		m.step(uplink.Received{Payload: p.payload})
 	}
 }
 
-// lineDelay keeps the order of a line's messages, unless they are being
-// reordered.
-func (m *machine) lineDelay(d time.Duration, free *time.Duration) time.Duration {
-	at := m.w.now + d
-	if !m.w.chance(m.w.faults.Reorder) {
-		at = max(at, *free)
-		*free = at
-	}
-	return at - m.w.now
-}
-
-// drop loses the connection; the machine notices at once.
-func (m *machine) drop() {
+// disconnect ends the connection without a word; the broker publishes the
+// last will after a while.
+func (m *machine) disconnect() {
 	if m.connection != 0 {
 		m.connection = 0
-		m.later(time.Millisecond, func() any { return uplink.Lost{} })
+		m.w.broker.status(m, false, m.bootID, time.Duration(m.rnd.Int64N(int64(15*time.Second))))
 	}
+}
+
+// drop loses the connection, and the machine notices.
+func (m *machine) drop() {
+	if m.connection != 0 {
+		m.disconnect()
+		m.later(time.Millisecond, func() any {
+			if m.connection != 0 {
+				return nil
+			}
+			return uplink.Lost{}
+		})
+	}
+}
+
+// cut takes the line away for a while.
+func (m *machine) cut(d time.Duration) {
+	m.w.tell("%s is cut off for %v", m.origin.Agent, d)
+	m.cutUntil = max(m.cutUntil, m.w.truth()+d)
+	m.drop()
+	m.w.schedule(m.cutUntil-m.w.truth(), m.wake)
+}
+
+// oneWay blocks one direction for a while. If it lasts, the broker or the
+// machine misses the other's signs of life and ends the connection.
+func (m *machine) oneWay(d time.Duration) {
+	up := m.rnd.IntN(2) == 0
+	m.w.tell("%s: way up blocked %v, down %v for %v", m.origin.Agent, up, !up, d)
+	m.blockedUp, m.blockedDown = up, !up
+	if m.rnd.IntN(2) == 0 || d > 10*time.Minute {
+		connection := m.connection
+		m.w.schedule(15*time.Second, func() {
+			if m.connection == connection && (m.blockedUp || m.blockedDown) {
+				m.drop()
+			}
+		})
+	}
+	m.w.schedule(d, func() {
+		m.blockedUp, m.blockedDown = false, false
+		m.wake()
+	})
 }
 
 // crash ends the process and starts another over the same disk.
-func (m *machine) crash() {
-	m.drop()
-	m.tickAt = 0
-	m.start()
+func (m *machine) crash(down time.Duration) {
+	if m.running() {
+		m.w.tell("%s crashes", m.origin.Agent)
+		m.w.counts.Crashes++
+		m.process.ended = true
+		m.ended(down)
+	}
 }
 
-// sell logs one sale, as the till does, and notes that it was confirmed.
-func (m *machine) sell() {
-	m.receipts++
-	sku := protocol.SKU(fmt.Sprintf("SKU%d", m.w.rnd.IntN(5)))
-	q := protocol.Quantity(1+m.w.rnd.IntN(3)) * 1000
-	ev := &protocol.Event{
-		Kind: protocol.KindSale, Moves: []protocol.Move{{SKU: sku, State: protocol.OnHand, Delta: -q}},
-		Sale: &protocol.Sale{
-			Type: protocol.SaleSale, Till: "1", Series: "1", Number: m.receipts, BusinessDate: "2026-11-21", Currency: "GBP",
-			Lines: []protocol.SaleLine{{Item: protocol.ItemRef{SKU: sku}, Quantity: q, UnitPrice: 100, Amount: 100}}, Total: 100,
-			Tenders: []protocol.Tender{{Type: protocol.Card, Amount: 100}},
-		},
-	}
-	var res ledger.Result
-	err := m.db.Update(context.Background(), func(tx ledger.Tx) (err error) {
-		clock := protocol.Clock{WallMs: m.w.wall().UnixMilli(), MonoMs: m.instant().Mono.Milliseconds()}
-		res, err = ledger.Log(tx, m.origin, clock, ev)
-		return err
+// ended is what follows the end of a process.
+func (m *machine) ended(down time.Duration) {
+	m.disconnect()
+	m.engine, m.hung = nil, false
+	p := m.process
+	m.w.schedule(down, func() {
+		if m.process == p && m.engine == nil {
+			m.start()
+		}
 	})
-	if err != nil {
-		m.w.fail("%s cannot sell: %v", m.origin.Agent, err)
+}
+
+// settled tells whether nothing is left to do for the machine, as far as it
+// can: it has delivered and received everything, or waits for its line.
+func (m *machine) settled() bool {
+	if m.engine == nil || m.hung {
+		return true
+	}
+	if m.engine.Link().State != uplink.Online || m.w.cloud.hub == nil {
+		return false
+	}
+	if m.engine.Marks().Acked != m.disk.watch.heads[m.origin.Inc].seq {
+		return false
+	}
+	return m.w.cloud.atHead(m.engine.Feeds())
+}
+
+// atHead tells whether cursors stand at the ends of their feeds.
+func (c *cloud) atHead(list []uplink.FeedStatus) bool {
+	err := c.disk.db.View(context.Background(), func(r ledger.Reader) error {
+		for _, f := range list {
+			head, err := ledger.FeedHead(r, f.Feed)
+			if err != nil {
+				return err
+			}
+			if f.State != "tail" || f.Behind > 0 || f.Offset != head {
+				return errors.New("behind")
+			}
+		}
+		return nil
+	})
+	return err == nil
+}
+
+// trim deletes own events that the hub has safely, as the machine's upkeep
+// does, sooner.
+func (m *machine) trim() {
+	if !m.running() || !m.engine.HubHeard() {
 		return
 	}
-	m.confirmed = append(m.confirmed, res.Stream.Hash)
-	m.step(uplink.Appended{})
+	safe := m.engine.Marks().Safe
+	err := m.process.Update(m.w.ctx, func(tx ledger.Tx) error {
+		_, err := ledger.TrimEvents(tx, m.origin.Inc, safe, 50)
+		return err
+	})
+	m.w.tell("%s trims below %d: %v", m.origin.Agent, safe, err)
 }

@@ -1,229 +1,272 @@
 // Package sim runs the production cores, the agents' sync engine and the hub,
-// with the production fold, on a simulated network, clock and disk.
+// with the production fold, on a simulated network, clock and disk, and audits
+// what they do against books of its own.
 //
-// A run is a function of its seed alone: one thread, one queue of things to
-// come, and every random choice drawn from the seed. Stretches in which
-// nothing happens are skipped, not waited through.
+// A run is a function of its plan alone: one thread, one order of things to
+// come, and every random choice drawn from the seed. Time in which nothing can
+// happen is skipped: when every machine has delivered and received everything,
+// or waits for a line that is down, all running clocks stand still until the
+// next thing that the plan has in store. An idle machine's beats lead it back
+// to where it was, so a stretch of them is the same as none.
 package sim
 
 import (
-	"container/heap"
 	"context"
-	"encoding/binary"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"log/slog"
 	"math/rand/v2"
-	"strings"
 	"time"
 
-	"counterpart/cloud/hub"
 	"counterpart/protocol"
-	"counterpart/protocol/ledger"
 )
 
-// Faults are what the network may do, as chances of a message.
-type Faults struct {
-	Drop      float64
-	Duplicate float64
-	Reorder   float64
-	// CutEvery is the mean time between cuts of an agent's connection, 0 for
-	// none; a cut lasts up to CutFor.
-	CutEvery, CutFor time.Duration
-	// CrashEvery is the mean time between crashes of an agent or the hub.
-	CrashEvery time.Duration
-}
+// epochStart is the true time at which every run starts.
+var epochStart = time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
+
+// quietFor is how long faults have stopped at the end of a run. Everything
+// converges within it (I20).
+const quietFor = 30 * time.Minute
 
 // world is one simulated chain.
 type world struct {
-	seed    uint64
-	rnd     *rand.Rand
-	now     time.Duration
-	queue   schedule
-	order   uint64
-	faults  Faults
-	quiet   bool // faults have stopped
-	hubDB   *ledger.Memory
-	hub     *hub.Hub
-	hubBoot int
-	agents  []*machine
-	err     error
-	log     *slog.Logger
+	plan Plan
+	ctx  context.Context
+	// now is running time, which no skipped stretch is part of; skipped is what
+	// true time is ahead of it.
+	now, skipped time.Duration
+	soon         schedule // in running time: messages, timers, work
+	calendar     schedule // in true time: what staff, operators and misfortune do
+	order        uint64
+	pending      int // of soon, without timers
+	stirred      time.Duration
+
+	quiet bool // faults have stopped
+	// rightClocks makes all clocks right, whatever the plan does to them.
+	rightClocks bool
+	broker      broker
+	cloud       *cloud
+	agents      []*machine
+	books       books
+	trace       trace
+	counts      Counts
+	err         error
+	story       io.Writer // nil: nobody reads along
+	log         *slog.Logger
 }
 
-// epochStart is the wall time at which every run starts.
-var epochStart = time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
-
-func newWorld(seed uint64, faults Faults) *world {
-	w := &world{seed: seed, rnd: rand.New(rand.NewPCG(seed, 0x77686f6c65)), faults: faults, hubDB: ledger.NewMemory(), log: slog.New(slog.DiscardHandler)}
-	w.startHub()
-	return w
+// source is the random numbers of one purpose, so that what one part of a run
+// draws does not change what others do.
+func (w *world) source(purpose string) *rand.Rand {
+	h := fnv.New64a()
+	h.Write([]byte(purpose))
+	return rand.New(rand.NewPCG(w.plan.Seed, h.Sum64()))
 }
 
-func (w *world) wall() time.Time { return epochStart.Add(w.now) }
+// truth is the true time since the start of the run.
+func (w *world) truth() time.Duration { return w.now + w.skipped }
 
 // fail keeps the first thing that went wrong.
 func (w *world) fail(format string, args ...any) {
 	if w.err == nil {
-		w.err = fmt.Errorf("seed %d at %v: %s", w.seed, w.now, fmt.Sprintf(format, args...))
+		w.err = fmt.Errorf("seed %d after %v: %s", w.plan.Seed, w.truth(), fmt.Sprintf(format, args...))
+		w.tell("FAILED: %v", w.err)
 	}
 }
 
-func (w *world) chance(p float64) bool { return !w.quiet && w.rnd.Float64() < p }
-
-// startHub opens the hub's core over its database, as a new process would.
-func (w *world) startHub() {
-	w.hubBoot++
-	boot, started := w.hubBoot, w.now
-	h, err := hub.New(context.Background(), hub.Options{
-		Driver: w.hubDB, Currency: "GBP", Now: w.wall, Mono: func() time.Duration { return w.now - started },
-		Random: func(b []byte) {
-			for i := range b {
-				b[i] = byte(w.rnd.Uint32())
-			}
-		},
-		Send: func(topic string, payload []byte, _ bool) {
-			if boot == w.hubBoot {
-				w.down(topic, payload)
-			}
-		},
-		Log: w.log,
-	})
-	if err != nil {
-		w.fail("hub does not start: %v", err)
-		return
-	}
-	w.hub = h
-}
-
-// load imports a CSV text the way the HTTP side does.
-func (w *world) load(table hub.Table, csv string, into func(context.Context, hub.RowReader) (hub.Report, error)) {
-	rows, err := hub.ReadRows(table, hub.FormatCSV, strings.NewReader(csv))
-	if err != nil {
-		w.fail("import: %v", err)
-		return
-	}
-	if rep, err := into(context.Background(), rows); err != nil || rep.Rejected > 0 {
-		w.fail("import: %+v %v", rep, err)
+// tell adds a line to the story of the run.
+func (w *world) tell(format string, args ...any) {
+	if w.story != nil {
+		fmt.Fprintf(w.story, "%v (%v) %s\n", w.truth(), w.now, fmt.Sprintf(format, args...))
 	}
 }
 
-// at runs fn after a delay.
-func (w *world) at(delay time.Duration, fn func()) {
+// after runs fn when the given running time has passed.
+func (w *world) after(delay time.Duration, fn func()) {
 	w.order++
-	heap.Push(&w.queue, coming{at: w.now + max(delay, 0), order: w.order, fn: fn})
+	w.pending++
+	w.soon.push(coming{at: w.now + max(delay, 0), order: w.order, fn: fn})
 }
 
-// run lets time pass until the given instant.
+// timer is after for an engine's deadline, which keeps no idle time from being
+// skipped.
+func (w *world) timer(at time.Duration, fn func()) {
+	w.order++
+	w.soon.push(coming{at: max(at, w.now), order: w.order, fn: fn, timer: true})
+}
+
+// schedule runs fn when the given true time has passed.
+func (w *world) schedule(delay time.Duration, fn func()) {
+	w.order++
+	w.calendar.push(coming{at: w.truth() + max(delay, 0), order: w.order, fn: fn})
+}
+
+// latent is schedule for what is of no interest by itself: it ends no idle
+// time.
+func (w *world) latent(delay time.Duration, fn func()) {
+	w.order++
+	w.calendar.push(coming{at: w.truth() + max(delay, 0), order: w.order, fn: fn, timer: true})
+}
+
+// every runs fn again and again at random times, the given hours apart in the
+// mean, until faults stop.
+func (w *world) every(rnd *rand.Rand, mean float64, fn func()) {
+	if mean == 0 {
+		return
+	}
+	w.schedule(time.Duration(rnd.ExpFloat64()*float64(hours(mean))), func() {
+		if !w.quiet {
+			fn()
+			w.every(rnd, mean, fn)
+		}
+	})
+}
+
+// run lets true time pass until the given instant.
 func (w *world) run(until time.Duration) {
-	for w.err == nil && len(w.queue) > 0 && w.queue[0].at <= until {
-		c := heap.Pop(&w.queue).(coming)
-		w.now = c.at
-		c.fn()
-	}
-	w.now = max(w.now, until)
-}
-
-// latency is how long a message takes.
-func (w *world) latency() time.Duration {
-	d := time.Millisecond + time.Duration(w.rnd.Int64N(int64(20*time.Millisecond)))
-	if w.chance(w.faults.Reorder) {
-		d += time.Duration(w.rnd.Int64N(int64(2 * time.Second)))
-	}
-	return d
-}
-
-// up carries a payload from a machine's connection to the hub.
-func (w *world) up(m *machine, topic string, payload []byte) {
-	connection := m.connection
-	n := 1
-	if w.chance(w.faults.Drop) {
-		n = 0
-	} else if w.chance(w.faults.Duplicate) {
-		n = 2
-	}
-	for range n {
-		boot := w.hubBoot
-		w.at(m.lineDelay(w.latency(), &m.upFree), func() {
-			if m.connection != connection || boot != w.hubBoot {
-				return
+	for w.err == nil {
+		next, planned := until-w.skipped, false
+		if len(w.calendar) > 0 && w.calendar[0].at <= until {
+			next, planned = w.calendar[0].at-w.skipped, true
+		}
+		if len(w.soon) > 0 && w.soon[0].at <= next {
+			if w.soon[0].timer && next > w.now && w.idle() {
+				w.skip(next - w.now)
+				continue
 			}
-			if err := w.hub.Receive(context.Background(), []hub.Inbound{{Topic: topic, Payload: payload}}); err != nil {
-				w.fail("hub: %v", err)
+			c := w.soon.pop()
+			if !c.timer {
+				w.pending--
 			}
-		})
-	}
-}
-
-// down carries a payload from the hub to every connection that subscribed to
-// its topic.
-func (w *world) down(topic string, payload []byte) {
-	for _, m := range w.agents {
-		if m.connection == 0 || !m.subscribed[topic] {
+			w.now = c.at
+			w.counts.Steps++
+			c.fn()
 			continue
 		}
-		connection := m.connection
-		n := 1
-		if w.chance(w.faults.Drop) {
-			n = 0
-		} else if w.chance(w.faults.Duplicate) {
-			n = 2
+		w.now = max(w.now, next)
+		if !planned {
+			return
 		}
-		for range n {
-			w.at(m.lineDelay(w.latency(), &m.downFree), func() {
-				if m.connection == connection {
-					m.received(payload)
-				}
-			})
+		c := w.calendar.pop()
+		if !c.timer {
+			w.stirred = w.now
 		}
+		c.fn()
 	}
 }
 
-// crashHub stops the hub's process and starts it anew over its database.
-// Whatever it had not sent is gone.
-func (w *world) crashHub() {
-	w.startHub()
+// skip lets true time pass while running time stands still.
+func (w *world) skip(d time.Duration) {
+	w.skipped += d
+	w.trace.mark('~', 0, w.truth(), 0)
+}
+
+// idle tells whether nothing can happen but that time passes.
+func (w *world) idle() bool {
+	if w.pending > 0 || w.now-w.stirred < time.Duration(w.plan.LingerMs)*time.Millisecond {
+		return false
+	}
 	for _, m := range w.agents {
-		m.drop()
+		if !m.settled() {
+			return false
+		}
 	}
-}
-
-// mean draws a time whose mean is d.
-func (w *world) mean(d time.Duration) time.Duration {
-	return time.Duration(w.rnd.ExpFloat64() * float64(d))
-}
-
-func incOf(rnd *rand.Rand) (inc protocol.Inc) {
-	binary.BigEndian.PutUint64(inc[:8], rnd.Uint64())
-	binary.BigEndian.PutUint64(inc[8:], rnd.Uint64())
-	return inc
+	return true
 }
 
 // coming is something that will happen.
 type coming struct {
 	at    time.Duration
 	order uint64
+	timer bool
 	fn    func()
 }
 
 // schedule is a heap of what is to come, earliest first.
 type schedule []coming
 
-func (s schedule) Len() int { return len(s) }
-func (s schedule) Less(i, j int) bool {
-	if s[i].at != s[j].at {
-		return s[i].at < s[j].at
-	}
-	return s[i].order < s[j].order
+func (s schedule) less(i, j int) bool {
+	return s[i].at < s[j].at || s[i].at == s[j].at && s[i].order < s[j].order
 }
-func (s schedule) Swap(i, j int) { s[i], s[j] = s[j], s[i] }
 
-// Push is for container/heap.
-func (s *schedule) Push(x any) { *s = append(*s, x.(coming)) }
+func (s *schedule) push(c coming) {
+	*s = append(*s, c)
+	h := *s
+	for i := len(h) - 1; i > 0; {
+		up := (i - 1) / 2
+		if !h.less(i, up) {
+			break
+		}
+		h[i], h[up] = h[up], h[i]
+		i = up
+	}
+}
 
-// Pop is for container/heap.
-func (s *schedule) Pop() any {
-	old := *s
-	c := old[len(old)-1]
-	*s = old[:len(old)-1]
-	return c
+func (s *schedule) pop() coming {
+	h := *s
+	c := h[0]
+	last := len(h) - 1
+	h[0], h[last] = h[last], coming{}
+	h = h[:last]
+	*s = h
+	for i := 0; ; {
+		down := 2*i + 1
+		if down >= last {
+			return c
+		}
+		if down+1 < last && h.less(down+1, down) {
+			down++
+		}
+		if !h.less(down, i) {
+			return c
+		}
+		h[i], h[down] = h[down], h[i]
+		i = down
+	}
+}
+
+// clock is a wall clock, as wrong as a plan makes it.
+type clock struct {
+	w      *world
+	ahead  time.Duration
+	frozen bool
+	stands time.Time
+}
+
+func (c *clock) wall() time.Time {
+	if c.w.rightClocks {
+		return epochStart.Add(c.w.truth())
+	}
+	if c.frozen {
+		return c.stands
+	}
+	return epochStart.Add(c.w.truth() + c.ahead)
+}
+
+// years is how far clocks may be off.
+const years = 10 * 365 * 24 * time.Hour
+
+// derange sets the clock wrong in some way, or right again.
+func (c *clock) derange(rnd *rand.Rand) {
+	switch rnd.IntN(6) {
+	case 0:
+		c.ahead, c.frozen = years, false
+	case 1:
+		c.ahead, c.frozen = -years, false
+	case 2:
+		c.ahead, c.frozen = time.Duration(rnd.Int64N(int64(2*time.Hour)))-time.Hour, false
+	case 3:
+		c.ahead, c.frozen = 0, false
+	default:
+		c.frozen, c.stands = true, c.wall()
+	}
+}
+
+// incOf draws the identifier of a new stream.
+func incOf(rnd *rand.Rand) (inc protocol.Inc) {
+	for i := range inc {
+		inc[i] = byte(rnd.Uint32())
+	}
+	return inc
 }

@@ -372,6 +372,9 @@ type Event struct {
 	StockLoad     *StockLoad   `protobuf:"bytes,19,opt,name=stock_load,json=stockLoad,proto3" json:"stock_load,omitempty"`
 	Catalog       *Catalog     `protobuf:"bytes,20,opt,name=catalog,proto3" json:"catalog,omitempty"`
 	Reissue       *Reissue     `protobuf:"bytes,21,opt,name=reissue,proto3" json:"reissue,omitempty"`
+	// The kinds from here on travel as kind_text.
+	Gap           *Gap       `protobuf:"bytes,22,opt,name=gap,proto3" json:"gap,omitempty"`
+	Digest        *OwnDigest `protobuf:"bytes,23,opt,name=digest,proto3" json:"digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -539,6 +542,20 @@ func (x *Event) GetReissue() *Reissue {
 	return nil
 }
 
+func (x *Event) GetGap() *Gap {
+	if x != nil {
+		return x.Gap
+	}
+	return nil
+}
+
+func (x *Event) GetDigest() *OwnDigest {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
 // EventID names an event for ever: the stream and number of its first logging.
 type EventID struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -645,6 +662,127 @@ func (x *StreamPos) GetSeq() uint64 {
 	return 0
 }
 
+// Gap (kind_text "gap") is written by the hub when events of a stream exist
+// nowhere any more: it was restored from an older copy, and the stream's writer
+// had forgotten what it was told is safe. The moves are what those events had
+// added to the store's levels, as the writer remembers. A gap may take several
+// events; the last closes it.
+type Gap struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Agent         string                 `protobuf:"bytes,1,opt,name=agent,proto3" json:"agent,omitempty"`
+	Inc           []byte                 `protobuf:"bytes,2,opt,name=inc,proto3" json:"inc,omitempty"`
+	From          uint64                 `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"` // the first event that is lost
+	To            uint64                 `protobuf:"varint,4,opt,name=to,proto3" json:"to,omitempty"`     // the last
+	Hash          []byte                 `protobuf:"bytes,5,opt,name=hash,proto3" json:"hash,omitempty"`  // after the last
+	Part          uint32                 `protobuf:"varint,6,opt,name=part,proto3" json:"part,omitempty"` // from 1
+	Parts         uint32                 `protobuf:"varint,7,opt,name=parts,proto3" json:"parts,omitempty"`
+	MoveSkus      []string               `protobuf:"bytes,8,rep,name=move_skus,json=moveSkus,proto3" json:"move_skus,omitempty"` // at most 10,000
+	MoveStates    []State                `protobuf:"varint,9,rep,packed,name=move_states,json=moveStates,proto3,enum=counterpart.v1.State" json:"move_states,omitempty"`
+	MoveDeltas    []int64                `protobuf:"zigzag64,10,rep,packed,name=move_deltas,json=moveDeltas,proto3" json:"move_deltas,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Gap) Reset() {
+	*x = Gap{}
+	mi := &file_protocol_wire_event_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Gap) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Gap) ProtoMessage() {}
+
+func (x *Gap) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_event_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Gap.ProtoReflect.Descriptor instead.
+func (*Gap) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Gap) GetAgent() string {
+	if x != nil {
+		return x.Agent
+	}
+	return ""
+}
+
+func (x *Gap) GetInc() []byte {
+	if x != nil {
+		return x.Inc
+	}
+	return nil
+}
+
+func (x *Gap) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *Gap) GetTo() uint64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *Gap) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *Gap) GetPart() uint32 {
+	if x != nil {
+		return x.Part
+	}
+	return 0
+}
+
+func (x *Gap) GetParts() uint32 {
+	if x != nil {
+		return x.Parts
+	}
+	return 0
+}
+
+func (x *Gap) GetMoveSkus() []string {
+	if x != nil {
+		return x.MoveSkus
+	}
+	return nil
+}
+
+func (x *Gap) GetMoveStates() []State {
+	if x != nil {
+		return x.MoveStates
+	}
+	return nil
+}
+
+func (x *Gap) GetMoveDeltas() []int64 {
+	if x != nil {
+		return x.MoveDeltas
+	}
+	return nil
+}
+
 // Reissue logs an event of a parent stream again after a fork: the record
 // verbatim, under the name of its first logging. The event has no moves of its
 // own; readers fold the original once, in whichever order the two arrive.
@@ -660,7 +798,7 @@ type Reissue struct {
 
 func (x *Reissue) Reset() {
 	*x = Reissue{}
-	mi := &file_protocol_wire_event_proto_msgTypes[3]
+	mi := &file_protocol_wire_event_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -672,7 +810,7 @@ func (x *Reissue) String() string {
 func (*Reissue) ProtoMessage() {}
 
 func (x *Reissue) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[3]
+	mi := &file_protocol_wire_event_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -685,7 +823,7 @@ func (x *Reissue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reissue.ProtoReflect.Descriptor instead.
 func (*Reissue) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{3}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Reissue) GetId() *EventID {
@@ -716,6 +854,69 @@ func (x *Reissue) GetBody() []byte {
 	return nil
 }
 
+// OwnDigest is what its writer had folded of its own events before this one: of
+// all streams that bear its agent's name. The event has no moves. Readers that
+// have folded the same events compare; nobody's state depends on it.
+type OwnDigest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fold          uint32                 `protobuf:"varint,1,opt,name=fold,proto3" json:"fold,omitempty"`      // the version of the sums; only equal ones are compared
+	Streams       []*StreamPos           `protobuf:"bytes,2,rep,name=streams,proto3" json:"streams,omitempty"` // those with events, by inc; without this event
+	Sums          []byte                 `protobuf:"bytes,3,opt,name=sums,proto3" json:"sums,omitempty"`       // 256 bytes: 16 sums of two big-endian 64-bit halves each
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OwnDigest) Reset() {
+	*x = OwnDigest{}
+	mi := &file_protocol_wire_event_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OwnDigest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OwnDigest) ProtoMessage() {}
+
+func (x *OwnDigest) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_event_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OwnDigest.ProtoReflect.Descriptor instead.
+func (*OwnDigest) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *OwnDigest) GetFold() uint32 {
+	if x != nil {
+		return x.Fold
+	}
+	return 0
+}
+
+func (x *OwnDigest) GetStreams() []*StreamPos {
+	if x != nil {
+		return x.Streams
+	}
+	return nil
+}
+
+func (x *OwnDigest) GetSums() []byte {
+	if x != nil {
+		return x.Sums
+	}
+	return nil
+}
+
 // Idempotency is the caller's key that led to the event, so that a retry still
 // finds its first answer after a restore.
 type Idempotency struct {
@@ -729,7 +930,7 @@ type Idempotency struct {
 
 func (x *Idempotency) Reset() {
 	*x = Idempotency{}
-	mi := &file_protocol_wire_event_proto_msgTypes[4]
+	mi := &file_protocol_wire_event_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -741,7 +942,7 @@ func (x *Idempotency) String() string {
 func (*Idempotency) ProtoMessage() {}
 
 func (x *Idempotency) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[4]
+	mi := &file_protocol_wire_event_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -754,7 +955,7 @@ func (x *Idempotency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Idempotency.ProtoReflect.Descriptor instead.
 func (*Idempotency) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{4}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Idempotency) GetRoute() string {
@@ -825,7 +1026,7 @@ type Sale struct {
 
 func (x *Sale) Reset() {
 	*x = Sale{}
-	mi := &file_protocol_wire_event_proto_msgTypes[5]
+	mi := &file_protocol_wire_event_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -837,7 +1038,7 @@ func (x *Sale) String() string {
 func (*Sale) ProtoMessage() {}
 
 func (x *Sale) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[5]
+	mi := &file_protocol_wire_event_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -850,7 +1051,7 @@ func (x *Sale) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sale.ProtoReflect.Descriptor instead.
 func (*Sale) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{5}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Sale) GetType() SaleType {
@@ -1091,7 +1292,7 @@ type Discount struct {
 
 func (x *Discount) Reset() {
 	*x = Discount{}
-	mi := &file_protocol_wire_event_proto_msgTypes[6]
+	mi := &file_protocol_wire_event_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1103,7 +1304,7 @@ func (x *Discount) String() string {
 func (*Discount) ProtoMessage() {}
 
 func (x *Discount) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[6]
+	mi := &file_protocol_wire_event_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1116,7 +1317,7 @@ func (x *Discount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Discount.ProtoReflect.Descriptor instead.
 func (*Discount) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{6}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Discount) GetLine() uint32 {
@@ -1167,7 +1368,7 @@ type TaxAmount struct {
 
 func (x *TaxAmount) Reset() {
 	*x = TaxAmount{}
-	mi := &file_protocol_wire_event_proto_msgTypes[7]
+	mi := &file_protocol_wire_event_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1179,7 +1380,7 @@ func (x *TaxAmount) String() string {
 func (*TaxAmount) ProtoMessage() {}
 
 func (x *TaxAmount) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[7]
+	mi := &file_protocol_wire_event_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1192,7 +1393,7 @@ func (x *TaxAmount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaxAmount.ProtoReflect.Descriptor instead.
 func (*TaxAmount) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{7}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *TaxAmount) GetCode() string {
@@ -1236,7 +1437,7 @@ type Tender struct {
 
 func (x *Tender) Reset() {
 	*x = Tender{}
-	mi := &file_protocol_wire_event_proto_msgTypes[8]
+	mi := &file_protocol_wire_event_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1248,7 +1449,7 @@ func (x *Tender) String() string {
 func (*Tender) ProtoMessage() {}
 
 func (x *Tender) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[8]
+	mi := &file_protocol_wire_event_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1261,7 +1462,7 @@ func (x *Tender) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tender.ProtoReflect.Descriptor instead.
 func (*Tender) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{8}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Tender) GetType() TenderType {
@@ -1308,7 +1509,7 @@ type External struct {
 
 func (x *External) Reset() {
 	*x = External{}
-	mi := &file_protocol_wire_event_proto_msgTypes[9]
+	mi := &file_protocol_wire_event_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1320,7 +1521,7 @@ func (x *External) String() string {
 func (*External) ProtoMessage() {}
 
 func (x *External) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[9]
+	mi := &file_protocol_wire_event_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1333,7 +1534,7 @@ func (x *External) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use External.ProtoReflect.Descriptor instead.
 func (*External) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{9}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *External) GetSource() string {
@@ -1397,7 +1598,7 @@ type Fiscal struct {
 
 func (x *Fiscal) Reset() {
 	*x = Fiscal{}
-	mi := &file_protocol_wire_event_proto_msgTypes[10]
+	mi := &file_protocol_wire_event_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1409,7 +1610,7 @@ func (x *Fiscal) String() string {
 func (*Fiscal) ProtoMessage() {}
 
 func (x *Fiscal) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[10]
+	mi := &file_protocol_wire_event_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1422,7 +1623,7 @@ func (x *Fiscal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fiscal.ProtoReflect.Descriptor instead.
 func (*Fiscal) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{10}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Fiscal) GetDevice() string {
@@ -1458,7 +1659,7 @@ type Warning struct {
 
 func (x *Warning) Reset() {
 	*x = Warning{}
-	mi := &file_protocol_wire_event_proto_msgTypes[11]
+	mi := &file_protocol_wire_event_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1470,7 +1671,7 @@ func (x *Warning) String() string {
 func (*Warning) ProtoMessage() {}
 
 func (x *Warning) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[11]
+	mi := &file_protocol_wire_event_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1483,7 +1684,7 @@ func (x *Warning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Warning.ProtoReflect.Descriptor instead.
 func (*Warning) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{11}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Warning) GetCode() string {
@@ -1536,7 +1737,7 @@ type Movement struct {
 
 func (x *Movement) Reset() {
 	*x = Movement{}
-	mi := &file_protocol_wire_event_proto_msgTypes[12]
+	mi := &file_protocol_wire_event_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1548,7 +1749,7 @@ func (x *Movement) String() string {
 func (*Movement) ProtoMessage() {}
 
 func (x *Movement) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[12]
+	mi := &file_protocol_wire_event_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1561,7 +1762,7 @@ func (x *Movement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Movement.ProtoReflect.Descriptor instead.
 func (*Movement) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{12}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Movement) GetType() MovementType {
@@ -1675,7 +1876,7 @@ type CountSeen struct {
 
 func (x *CountSeen) Reset() {
 	*x = CountSeen{}
-	mi := &file_protocol_wire_event_proto_msgTypes[13]
+	mi := &file_protocol_wire_event_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1687,7 +1888,7 @@ func (x *CountSeen) String() string {
 func (*CountSeen) ProtoMessage() {}
 
 func (x *CountSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[13]
+	mi := &file_protocol_wire_event_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1700,7 +1901,7 @@ func (x *CountSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountSeen.ProtoReflect.Descriptor instead.
 func (*CountSeen) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{13}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CountSeen) GetCount() *EventID {
@@ -1733,7 +1934,7 @@ type StockLoad struct {
 
 func (x *StockLoad) Reset() {
 	*x = StockLoad{}
-	mi := &file_protocol_wire_event_proto_msgTypes[14]
+	mi := &file_protocol_wire_event_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1745,7 +1946,7 @@ func (x *StockLoad) String() string {
 func (*StockLoad) ProtoMessage() {}
 
 func (x *StockLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[14]
+	mi := &file_protocol_wire_event_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1758,7 +1959,7 @@ func (x *StockLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StockLoad.ProtoReflect.Descriptor instead.
 func (*StockLoad) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{14}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *StockLoad) GetId() string {
@@ -1816,7 +2017,7 @@ type Catalog struct {
 
 func (x *Catalog) Reset() {
 	*x = Catalog{}
-	mi := &file_protocol_wire_event_proto_msgTypes[15]
+	mi := &file_protocol_wire_event_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1828,7 +2029,7 @@ func (x *Catalog) String() string {
 func (*Catalog) ProtoMessage() {}
 
 func (x *Catalog) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[15]
+	mi := &file_protocol_wire_event_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1841,7 +2042,7 @@ func (x *Catalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Catalog.ProtoReflect.Descriptor instead.
 func (*Catalog) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{15}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Catalog) GetItems() []*Item {
@@ -1876,7 +2077,7 @@ var File_protocol_wire_event_proto protoreflect.FileDescriptor
 
 const file_protocol_wire_event_proto_rawDesc = "" +
 	"\n" +
-	"\x19protocol/wire/event.proto\x12\x0ecounterpart.v1\x1a\x1bprotocol/wire/catalog.proto\"\xb6\x06\n" +
+	"\x19protocol/wire/event.proto\x12\x0ecounterpart.v1\x1a\x1bprotocol/wire/catalog.proto\"\x90\a\n" +
 	"\x05Event\x12-\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x19.counterpart.v1.EventKindR\x04kind\x12\x1b\n" +
 	"\tkind_text\x18\x02 \x01(\tR\bkindText\x12\x12\n" +
@@ -1905,18 +2106,38 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\n" +
 	"stock_load\x18\x13 \x01(\v2\x19.counterpart.v1.StockLoadR\tstockLoad\x121\n" +
 	"\acatalog\x18\x14 \x01(\v2\x17.counterpart.v1.CatalogR\acatalog\x121\n" +
-	"\areissue\x18\x15 \x01(\v2\x17.counterpart.v1.ReissueR\areissue\"-\n" +
+	"\areissue\x18\x15 \x01(\v2\x17.counterpart.v1.ReissueR\areissue\x12%\n" +
+	"\x03gap\x18\x16 \x01(\v2\x13.counterpart.v1.GapR\x03gap\x121\n" +
+	"\x06digest\x18\x17 \x01(\v2\x19.counterpart.v1.OwnDigestR\x06digest\"-\n" +
 	"\aEventID\x12\x10\n" +
 	"\x03inc\x18\x01 \x01(\fR\x03inc\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\"/\n" +
 	"\tStreamPos\x12\x10\n" +
 	"\x03inc\x18\x01 \x01(\fR\x03inc\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"x\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\x85\x02\n" +
+	"\x03Gap\x12\x14\n" +
+	"\x05agent\x18\x01 \x01(\tR\x05agent\x12\x10\n" +
+	"\x03inc\x18\x02 \x01(\fR\x03inc\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\x04R\x04from\x12\x0e\n" +
+	"\x02to\x18\x04 \x01(\x04R\x02to\x12\x12\n" +
+	"\x04hash\x18\x05 \x01(\fR\x04hash\x12\x12\n" +
+	"\x04part\x18\x06 \x01(\rR\x04part\x12\x14\n" +
+	"\x05parts\x18\a \x01(\rR\x05parts\x12\x1b\n" +
+	"\tmove_skus\x18\b \x03(\tR\bmoveSkus\x126\n" +
+	"\vmove_states\x18\t \x03(\x0e2\x15.counterpart.v1.StateR\n" +
+	"moveStates\x12\x1f\n" +
+	"\vmove_deltas\x18\n" +
+	" \x03(\x12R\n" +
+	"moveDeltas\"x\n" +
 	"\aReissue\x12'\n" +
 	"\x02id\x18\x01 \x01(\v2\x17.counterpart.v1.EventIDR\x02id\x12\x17\n" +
 	"\awall_ms\x18\x02 \x01(\x12R\x06wallMs\x12\x17\n" +
 	"\amono_ms\x18\x03 \x01(\x12R\x06monoMs\x12\x12\n" +
-	"\x04body\x18\x04 \x01(\fR\x04body\"I\n" +
+	"\x04body\x18\x04 \x01(\fR\x04body\"h\n" +
+	"\tOwnDigest\x12\x12\n" +
+	"\x04fold\x18\x01 \x01(\rR\x04fold\x123\n" +
+	"\astreams\x18\x02 \x03(\v2\x19.counterpart.v1.StreamPosR\astreams\x12\x12\n" +
+	"\x04sums\x18\x03 \x01(\fR\x04sums\"I\n" +
 	"\vIdempotency\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x12\n" +
@@ -2082,7 +2303,7 @@ func file_protocol_wire_event_proto_rawDescGZIP() []byte {
 }
 
 var file_protocol_wire_event_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_protocol_wire_event_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_protocol_wire_event_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_protocol_wire_event_proto_goTypes = []any{
 	(EventKind)(0),      // 0: counterpart.v1.EventKind
 	(State)(0),          // 1: counterpart.v1.State
@@ -2092,59 +2313,65 @@ var file_protocol_wire_event_proto_goTypes = []any{
 	(*Event)(nil),       // 5: counterpart.v1.Event
 	(*EventID)(nil),     // 6: counterpart.v1.EventID
 	(*StreamPos)(nil),   // 7: counterpart.v1.StreamPos
-	(*Reissue)(nil),     // 8: counterpart.v1.Reissue
-	(*Idempotency)(nil), // 9: counterpart.v1.Idempotency
-	(*Sale)(nil),        // 10: counterpart.v1.Sale
-	(*Discount)(nil),    // 11: counterpart.v1.Discount
-	(*TaxAmount)(nil),   // 12: counterpart.v1.TaxAmount
-	(*Tender)(nil),      // 13: counterpart.v1.Tender
-	(*External)(nil),    // 14: counterpart.v1.External
-	(*Fiscal)(nil),      // 15: counterpart.v1.Fiscal
-	(*Warning)(nil),     // 16: counterpart.v1.Warning
-	(*Movement)(nil),    // 17: counterpart.v1.Movement
-	(*CountSeen)(nil),   // 18: counterpart.v1.CountSeen
-	(*StockLoad)(nil),   // 19: counterpart.v1.StockLoad
-	(*Catalog)(nil),     // 20: counterpart.v1.Catalog
-	(Unit)(0),           // 21: counterpart.v1.Unit
-	(*Item)(nil),        // 22: counterpart.v1.Item
-	(*PriceList)(nil),   // 23: counterpart.v1.PriceList
-	(*TaxList)(nil),     // 24: counterpart.v1.TaxList
-	(*StoreRecord)(nil), // 25: counterpart.v1.StoreRecord
+	(*Gap)(nil),         // 8: counterpart.v1.Gap
+	(*Reissue)(nil),     // 9: counterpart.v1.Reissue
+	(*OwnDigest)(nil),   // 10: counterpart.v1.OwnDigest
+	(*Idempotency)(nil), // 11: counterpart.v1.Idempotency
+	(*Sale)(nil),        // 12: counterpart.v1.Sale
+	(*Discount)(nil),    // 13: counterpart.v1.Discount
+	(*TaxAmount)(nil),   // 14: counterpart.v1.TaxAmount
+	(*Tender)(nil),      // 15: counterpart.v1.Tender
+	(*External)(nil),    // 16: counterpart.v1.External
+	(*Fiscal)(nil),      // 17: counterpart.v1.Fiscal
+	(*Warning)(nil),     // 18: counterpart.v1.Warning
+	(*Movement)(nil),    // 19: counterpart.v1.Movement
+	(*CountSeen)(nil),   // 20: counterpart.v1.CountSeen
+	(*StockLoad)(nil),   // 21: counterpart.v1.StockLoad
+	(*Catalog)(nil),     // 22: counterpart.v1.Catalog
+	(Unit)(0),           // 23: counterpart.v1.Unit
+	(*Item)(nil),        // 24: counterpart.v1.Item
+	(*PriceList)(nil),   // 25: counterpart.v1.PriceList
+	(*TaxList)(nil),     // 26: counterpart.v1.TaxList
+	(*StoreRecord)(nil), // 27: counterpart.v1.StoreRecord
 }
 var file_protocol_wire_event_proto_depIdxs = []int32{
 	0,  // 0: counterpart.v1.Event.kind:type_name -> counterpart.v1.EventKind
 	1,  // 1: counterpart.v1.Event.move_states:type_name -> counterpart.v1.State
-	21, // 2: counterpart.v1.Event.item_units:type_name -> counterpart.v1.Unit
-	9,  // 3: counterpart.v1.Event.idempotency:type_name -> counterpart.v1.Idempotency
-	10, // 4: counterpart.v1.Event.sale:type_name -> counterpart.v1.Sale
-	17, // 5: counterpart.v1.Event.movement:type_name -> counterpart.v1.Movement
-	18, // 6: counterpart.v1.Event.count_seen:type_name -> counterpart.v1.CountSeen
-	19, // 7: counterpart.v1.Event.stock_load:type_name -> counterpart.v1.StockLoad
-	20, // 8: counterpart.v1.Event.catalog:type_name -> counterpart.v1.Catalog
-	8,  // 9: counterpart.v1.Event.reissue:type_name -> counterpart.v1.Reissue
-	6,  // 10: counterpart.v1.Reissue.id:type_name -> counterpart.v1.EventID
-	2,  // 11: counterpart.v1.Sale.type:type_name -> counterpart.v1.SaleType
-	1,  // 12: counterpart.v1.Sale.line_states:type_name -> counterpart.v1.State
-	11, // 13: counterpart.v1.Sale.discounts:type_name -> counterpart.v1.Discount
-	12, // 14: counterpart.v1.Sale.taxes:type_name -> counterpart.v1.TaxAmount
-	13, // 15: counterpart.v1.Sale.tenders:type_name -> counterpart.v1.Tender
-	14, // 16: counterpart.v1.Sale.external:type_name -> counterpart.v1.External
-	16, // 17: counterpart.v1.Sale.warnings:type_name -> counterpart.v1.Warning
-	3,  // 18: counterpart.v1.Tender.type:type_name -> counterpart.v1.TenderType
-	15, // 19: counterpart.v1.External.fiscal:type_name -> counterpart.v1.Fiscal
-	4,  // 20: counterpart.v1.Movement.type:type_name -> counterpart.v1.MovementType
-	1,  // 21: counterpart.v1.Movement.line_states:type_name -> counterpart.v1.State
-	7,  // 22: counterpart.v1.Movement.seen:type_name -> counterpart.v1.StreamPos
-	6,  // 23: counterpart.v1.CountSeen.count:type_name -> counterpart.v1.EventID
-	22, // 24: counterpart.v1.Catalog.items:type_name -> counterpart.v1.Item
-	23, // 25: counterpart.v1.Catalog.prices:type_name -> counterpart.v1.PriceList
-	24, // 26: counterpart.v1.Catalog.taxes:type_name -> counterpart.v1.TaxList
-	25, // 27: counterpart.v1.Catalog.stores:type_name -> counterpart.v1.StoreRecord
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	23, // 2: counterpart.v1.Event.item_units:type_name -> counterpart.v1.Unit
+	11, // 3: counterpart.v1.Event.idempotency:type_name -> counterpart.v1.Idempotency
+	12, // 4: counterpart.v1.Event.sale:type_name -> counterpart.v1.Sale
+	19, // 5: counterpart.v1.Event.movement:type_name -> counterpart.v1.Movement
+	20, // 6: counterpart.v1.Event.count_seen:type_name -> counterpart.v1.CountSeen
+	21, // 7: counterpart.v1.Event.stock_load:type_name -> counterpart.v1.StockLoad
+	22, // 8: counterpart.v1.Event.catalog:type_name -> counterpart.v1.Catalog
+	9,  // 9: counterpart.v1.Event.reissue:type_name -> counterpart.v1.Reissue
+	8,  // 10: counterpart.v1.Event.gap:type_name -> counterpart.v1.Gap
+	10, // 11: counterpart.v1.Event.digest:type_name -> counterpart.v1.OwnDigest
+	1,  // 12: counterpart.v1.Gap.move_states:type_name -> counterpart.v1.State
+	6,  // 13: counterpart.v1.Reissue.id:type_name -> counterpart.v1.EventID
+	7,  // 14: counterpart.v1.OwnDigest.streams:type_name -> counterpart.v1.StreamPos
+	2,  // 15: counterpart.v1.Sale.type:type_name -> counterpart.v1.SaleType
+	1,  // 16: counterpart.v1.Sale.line_states:type_name -> counterpart.v1.State
+	13, // 17: counterpart.v1.Sale.discounts:type_name -> counterpart.v1.Discount
+	14, // 18: counterpart.v1.Sale.taxes:type_name -> counterpart.v1.TaxAmount
+	15, // 19: counterpart.v1.Sale.tenders:type_name -> counterpart.v1.Tender
+	16, // 20: counterpart.v1.Sale.external:type_name -> counterpart.v1.External
+	18, // 21: counterpart.v1.Sale.warnings:type_name -> counterpart.v1.Warning
+	3,  // 22: counterpart.v1.Tender.type:type_name -> counterpart.v1.TenderType
+	17, // 23: counterpart.v1.External.fiscal:type_name -> counterpart.v1.Fiscal
+	4,  // 24: counterpart.v1.Movement.type:type_name -> counterpart.v1.MovementType
+	1,  // 25: counterpart.v1.Movement.line_states:type_name -> counterpart.v1.State
+	7,  // 26: counterpart.v1.Movement.seen:type_name -> counterpart.v1.StreamPos
+	6,  // 27: counterpart.v1.CountSeen.count:type_name -> counterpart.v1.EventID
+	24, // 28: counterpart.v1.Catalog.items:type_name -> counterpart.v1.Item
+	25, // 29: counterpart.v1.Catalog.prices:type_name -> counterpart.v1.PriceList
+	26, // 30: counterpart.v1.Catalog.taxes:type_name -> counterpart.v1.TaxList
+	27, // 31: counterpart.v1.Catalog.stores:type_name -> counterpart.v1.StoreRecord
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_protocol_wire_event_proto_init() }
@@ -2159,7 +2386,7 @@ func file_protocol_wire_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protocol_wire_event_proto_rawDesc), len(file_protocol_wire_event_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -880,7 +880,8 @@ type Welcome struct {
 	Window        uint32                 `protobuf:"varint,8,opt,name=window,proto3" json:"window,omitempty"` // batches that may be unacknowledged
 	StartAfterMs  uint32                 `protobuf:"varint,9,opt,name=start_after_ms,json=startAfterMs,proto3" json:"start_after_ms,omitempty"`
 	Feeds         []*FeedVerdict         `protobuf:"bytes,10,rep,name=feeds,proto3" json:"feeds,omitempty"`
-	Wants         []*StreamPos           `protobuf:"bytes,11,rep,name=wants,proto3" json:"wants,omitempty"` // of the streams that Hello listed, those to carry, and from which event on
+	Checkpoint    bool                   `protobuf:"varint,12,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"` // the events before base_seq are given up: send a Checkpoint for them
+	Wants         []*StreamPos           `protobuf:"bytes,11,rep,name=wants,proto3" json:"wants,omitempty"`            // of the streams that Hello listed, those to carry, and from which event on
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -983,6 +984,13 @@ func (x *Welcome) GetFeeds() []*FeedVerdict {
 		return x.Feeds
 	}
 	return nil
+}
+
+func (x *Welcome) GetCheckpoint() bool {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return false
 }
 
 func (x *Welcome) GetWants() []*StreamPos {
@@ -2195,7 +2203,9 @@ type Checkpoint struct {
 	Inc           []byte                 `protobuf:"bytes,2,opt,name=inc,proto3" json:"inc,omitempty"`
 	Seq           uint64                 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
 	Hash          []byte                 `protobuf:"bytes,4,opt,name=hash,proto3" json:"hash,omitempty"`
-	State         []byte                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
+	State         []byte                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"` // an encoded Event of kind gap: its moves are the sums of events 1 to seq
+	Part          uint32                 `protobuf:"varint,6,opt,name=part,proto3" json:"part,omitempty"`  // from 1
+	Parts         uint32                 `protobuf:"varint,7,opt,name=parts,proto3" json:"parts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2263,6 +2273,20 @@ func (x *Checkpoint) GetState() []byte {
 		return x.State
 	}
 	return nil
+}
+
+func (x *Checkpoint) GetPart() uint32 {
+	if x != nil {
+		return x.Part
+	}
+	return 0
+}
+
+func (x *Checkpoint) GetParts() uint32 {
+	if x != nil {
+		return x.Parts
+	}
+	return 0
 }
 
 var File_protocol_wire_message_proto protoreflect.FileDescriptor
@@ -2333,7 +2357,7 @@ const file_protocol_wire_message_proto_rawDesc = "" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x12\n" +
 	"\x04head\x18\x03 \x01(\x04R\x04head\x121\n" +
 	"\averdict\x18\x04 \x01(\x0e2\x17.counterpart.v1.VerdictR\averdict\x12\x12\n" +
-	"\x04from\x18\x05 \x01(\x04R\x04from\"\xe5\x02\n" +
+	"\x04from\x18\x05 \x01(\x04R\x04from\"\x85\x03\n" +
 	"\aWelcome\x12\x14\n" +
 	"\x05nonce\x18\x01 \x01(\x06R\x05nonce\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x18\n" +
@@ -2347,7 +2371,10 @@ const file_protocol_wire_message_proto_rawDesc = "" +
 	"\x06window\x18\b \x01(\rR\x06window\x12$\n" +
 	"\x0estart_after_ms\x18\t \x01(\rR\fstartAfterMs\x121\n" +
 	"\x05feeds\x18\n" +
-	" \x03(\v2\x1b.counterpart.v1.FeedVerdictR\x05feeds\x12/\n" +
+	" \x03(\v2\x1b.counterpart.v1.FeedVerdictR\x05feeds\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\f \x01(\bR\n" +
+	"checkpoint\x12/\n" +
 	"\x05wants\x18\v \x03(\v2\x19.counterpart.v1.StreamPosR\x05wants\"\xb5\x01\n" +
 	"\x05Batch\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x10\n" +
@@ -2442,14 +2469,16 @@ const file_protocol_wire_message_proto_rawDesc = "" +
 	"\x04Diff\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n" +
-	"\abuckets\x18\x03 \x03(\rR\abuckets\"t\n" +
+	"\abuckets\x18\x03 \x03(\rR\abuckets\"\x9e\x01\n" +
 	"\n" +
 	"Checkpoint\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x10\n" +
 	"\x03inc\x18\x02 \x01(\fR\x03inc\x12\x10\n" +
 	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12\x12\n" +
 	"\x04hash\x18\x04 \x01(\fR\x04hash\x12\x14\n" +
-	"\x05state\x18\x05 \x01(\fR\x05state*H\n" +
+	"\x05state\x18\x05 \x01(\fR\x05state\x12\x12\n" +
+	"\x04part\x18\x06 \x01(\rR\x04part\x12\x14\n" +
+	"\x05parts\x18\a \x01(\rR\x05parts*H\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fVERDICT_TAIL\x10\x01\x12\x12\n" +

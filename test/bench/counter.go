@@ -116,6 +116,10 @@ const turnSales = 25
 func (c *counter) throughput(ctx context.Context, r *record, tills int) error {
 	name := fmt.Sprintf("http tills=%d ", tills)
 	ours, bare := &race{tills: tills}, &race{tills: tills}
+	stop, err := c.profile(ctx, fmt.Sprintf("w1-tills%d", tills), map[string]int{"agent": c.agent.PID()})
+	if err != nil {
+		return err
+	}
 	for left := c.sales * salesFactor; left > 0; left -= turnSales * tills {
 		err := ours.run(ctx, min(left, turnSales*tills), func(ctx context.Context, till int) error {
 			_, err := c.sell(ctx, c.agent.Agent, till)
@@ -132,7 +136,7 @@ func (c *counter) throughput(ctx context.Context, r *record, tills int) error {
 	if c.rows != nil {
 		bare.add(r, "floor "+name)
 	}
-	return c.settle(ctx)
+	return errors.Join(stop(), c.settle(ctx))
 }
 
 // loadRows opens the floor's database, if the children have told what a sale

@@ -34,6 +34,7 @@ type sibling struct {
 	host *process.Host
 
 	items []retail.Item
+	hub   *process.Hub
 	a, b  *process.Agent
 	seen  *follower
 	sold  int
@@ -49,23 +50,22 @@ func (s *sibling) open(ctx context.Context) error {
 	if s.items, err = retail.Items(1, s.options.items); err != nil {
 		return err
 	}
-	hub, err := s.host.StartHub(ctx, "hub-sibling", "")
-	if err != nil {
+	if s.hub, err = s.host.StartHub(ctx, "hub-sibling", ""); err != nil {
 		return err
 	}
 	stores := retail.Stores(1, 1)
 	stores[0].PrimaryAgent = "c1"
-	if _, err := process.Load(ctx, hub, "stores", stores); err != nil {
+	if _, err := process.Load(ctx, s.hub, "stores", stores); err != nil {
 		return err
 	}
-	if _, err := process.Load(ctx, hub, "taxes", retail.Taxes()); err != nil {
+	if _, err := process.Load(ctx, s.hub, "taxes", retail.Taxes()); err != nil {
 		return err
 	}
-	if _, err := process.Load(ctx, hub, "items", s.items); err != nil {
+	if _, err := process.Load(ctx, s.hub, "items", s.items); err != nil {
 		return err
 	}
 	for name, to := range map[string]**process.Agent{"c1": &s.a, "c2": &s.b} {
-		*to, err = s.host.StartAgent(ctx, process.AgentOptions{Agent: name, Store: stores[0].ID, Hub: "http://" + hub.Ready().HTTP})
+		*to, err = s.host.StartAgent(ctx, process.AgentOptions{Agent: name, Store: stores[0].ID, Hub: "http://" + s.hub.Ready().HTTP})
 		if err != nil {
 			return err
 		}
@@ -115,6 +115,10 @@ func (s *sibling) block() int { return max(1, s.siblingSales/siblingBlocks) }
 
 func (s *sibling) round(ctx context.Context, r *record) error {
 	var ours, bare, request []float64
+	stop, err := s.profile(ctx, "w4", map[string]int{"a": s.a.PID(), "hub": s.hub.PID(), "b": s.b.PID()})
+	if err != nil {
+		return err
+	}
 	for range siblingBlocks {
 		took, answered, err := s.ours(ctx)
 		if err != nil {
@@ -137,7 +141,7 @@ func (s *sibling) round(ctx context.Context, r *record) error {
 			r.add(name+" p99", percentile(values, 99))
 		}
 	}
-	return nil
+	return stop()
 }
 
 // ours makes a block of sales at A and returns how long each took, in

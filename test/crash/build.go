@@ -24,6 +24,7 @@ type builder struct {
 	cache       *volume // what processes see, whatever the disk has
 	offsets     map[string]int64
 	cut         []cutWrite
+	wires       map[string]*wire // by socket
 	rec         *recording
 	// kept tells which files of the data folder are recorded.
 	kept func(base string) bool
@@ -40,7 +41,8 @@ type cutWrite struct {
 func newBuilder(data string, kept func(string) bool) *builder {
 	return &builder{
 		above: filepath.Dir(data), data: data, next: firstFile, kept: kept,
-		live: map[string]int{filepath.Dir(data): folderAbove}, cache: newVolume(), offsets: map[string]int64{}, rec: &recording{},
+		live: map[string]int{filepath.Dir(data): folderAbove}, cache: newVolume(), offsets: map[string]int64{},
+		wires: map[string]*wire{}, rec: &recording{},
 	}
 }
 
@@ -232,7 +234,7 @@ var eventID = regexp.MustCompile(`"event_id":"([0-9a-f]{32})-(\d+)"`)
 func (b *builder) write(c *call) error {
 	fd, path := descriptor(c.arguments()[0])
 	if strings.HasPrefix(path, "socket:") || strings.HasPrefix(path, "TCP") {
-		return b.tell(c)
+		return b.tell(c, path)
 	}
 	if _, ours := b.ours(path); !ours {
 		return nil
@@ -249,10 +251,21 @@ func (b *builder) write(c *call) error {
 	return err
 }
 
-func (b *builder) tell(c *call) error {
+// tell reads what goes to a till or to the hub.
+func (b *builder) tell(c *call, socket string) error {
 	data, err := c.data()
-	if err != nil || !bytes.HasPrefix(data, []byte("HTTP/1.1 2")) {
-		return nil // What is too long to be an answer to a till is not one.
+	if err != nil {
+		return err
+	}
+	if c.end != unended {
+		n, err := strconv.Atoi(strings.Fields(c.result)[0])
+		if err != nil {
+			return err
+		}
+		b.send(socket, data[:min(n, len(data))], c.begin)
+	}
+	if !bytes.HasPrefix(data, []byte("HTTP/1.1 2")) {
+		return nil
 	}
 	for _, found := range eventID.FindAllSubmatch(data, -1) {
 		seq, err := strconv.ParseUint(string(found[2]), 10, 64)

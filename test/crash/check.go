@@ -105,11 +105,11 @@ func (r *recording) streams(reader ledger.Reader) (map[string]uint64, error) {
 	return heads, nil
 }
 
-// misses says what a content lacks of what was confirmed.
+// misses says what a content lacks of what was told to a till or to the hub.
 func (c *content) misses(required map[string]uint64) error {
 	for inc, seq := range required {
 		if c.heads[inc] < seq {
-			return fmt.Errorf("event %s-%d was confirmed, the log ends at %d", inc, seq, c.heads[inc])
+			return fmt.Errorf("a till or the hub was told of event %s-%d, the log ends at %d", inc, seq, c.heads[inc])
 		}
 	}
 	return nil

@@ -85,8 +85,8 @@ type recording struct {
 
 // told counts what the recording holds.
 type told struct {
-	Runs, Kills, Confirmed, Writes, Syncs, Ignored int
-	SizeBytes, InUseBytes                          int64
+	Runs, Kills, Confirmed, Sent, Writes, Syncs int
+	SizeBytes                                   int64
 }
 
 // A state of files and names, as a disk or the memory above it holds it.

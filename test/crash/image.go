@@ -176,9 +176,13 @@ func (m *image) rename(names map[name]int) error {
 	return nil
 }
 
-// undo takes a state back. What opening it did to the names is noticed by
-// looking; it must not have touched bytes, which intact checks now and then.
+// undo takes a state back, with what opening and closing the store did to the
+// names and to the small files beside it. Both must not have touched the store
+// itself, which intact checks now and then.
 func (m *image) undo() error {
+	if err := m.tidy(); err != nil {
+		return err
+	}
 	for _, d := range m.dirty {
 		durable := m.durable.Files[d.node]
 		if to := min(d.to, int64(len(durable))); d.from < to {
@@ -188,8 +192,8 @@ func (m *image) undo() error {
 		}
 		m.resized[d.node] = m.resized[d.node] || d.to > int64(len(durable))
 	}
-	for node := range m.resized {
-		if m.resized[node] {
+	for node, resized := range m.resized {
+		if resized {
 			if err := m.files[node].Truncate(int64(len(m.durable.Files[node]))); err != nil {
 				return err
 			}
@@ -197,10 +201,37 @@ func (m *image) undo() error {
 	}
 	m.dirty = m.dirty[:0]
 	clear(m.resized)
-	if len(m.shown) <= 2 { // The folder and the store: nothing that opening sweeps away.
+	return nil
+}
+
+// tidy removes the names that were made, notices those that were taken away,
+// and marks all files but the store as changed.
+func (m *image) tidy() error {
+	entries, err := os.ReadDir(m.data())
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	clear(m.shown)
+	if err != nil {
+		return err
+	}
+	found := 0
+	for _, e := range entries {
+		node, known := m.shown[name{folderData, e.Name()}]
+		if !known {
+			if err := os.Remove(filepath.Join(m.data(), e.Name())); err != nil {
+				return err
+			}
+			continue
+		}
+		found++
+		if e.Name() != database {
+			m.resized[node] = true
+			m.dirty = append(m.dirty, span{node, 0, int64(len(m.durable.Files[node]))})
+		}
+	}
+	if found+1 < len(m.shown) { // The folder itself is a name too.
+		clear(m.shown)
+	}
 	return nil
 }
 

@@ -88,6 +88,7 @@ func (r *recorder) live(ctx context.Context, scale int) error {
 	for _, step := range []func() error{
 		func() error { return d.trade(ctx, "online", scale, scale/2) },
 		func() error { return d.changes(ctx) },
+		func() error { return d.priced(ctx) },
 		func() error { return d.converge(ctx) },
 		func() error { return r.hub.Kill() },
 		func() error { return d.killed(ctx, scale/2) },
@@ -178,6 +179,32 @@ func (d *day) changes(ctx context.Context) error {
 	}
 	_, err := process.Load(ctx, d.r.hub, "stock?store="+store, rows)
 	return err
+}
+
+// priced waits until both agents sell at the new prices: a till that asks for
+// another amount than the agent is refused.
+func (d *day) priced(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("the new prices do not arrive"))
+	defer cancel()
+	return process.Await(ctx, lookEvery, func(ctx context.Context) (string, error) {
+		for _, a := range []*process.Agent{d.r.agent, d.r.sibling} {
+			var page struct {
+				Items []struct {
+					SKU   string `json:"sku"`
+					Price int64  `json:"price_minor"`
+				} `json:"items"`
+			}
+			if err := a.Get(ctx, "/v1/items?limit=500", &page); err != nil {
+				return "", err
+			}
+			for _, item := range page.Items {
+				if i := slices.IndexFunc(d.goods, func(g retail.Item) bool { return g.SKU == item.SKU }); i < 0 || d.goods[i].Price != item.Price {
+					return fmt.Sprintf("%s sells %s for %d", a.ID(), item.SKU, item.Price), nil
+				}
+			}
+		}
+		return "", nil
+	})
 }
 
 // converge waits until the agent has sent and received everything.

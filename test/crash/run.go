@@ -234,8 +234,8 @@ func lastSpot(progress string, cause error) (*spot, error) {
 // table prints what was found.
 func (r *result) table(out io.Writer, rec *recording, seed uint64) {
 	t := rec.Told
-	fmt.Fprintf(out, "recorded: %d runs of an agent (%d killed), %d confirmations, %d writes and %d syncs of its store of %d KiB\n",
-		t.Runs, t.Kills, t.Confirmed, t.Writes, t.Syncs, t.SizeBytes>>10)
+	fmt.Fprintf(out, "recorded: %d runs of an agent (%d killed), %d confirmations, %d messages to the hub, %d writes and %d syncs of its store of %d KiB\n",
+		t.Runs, t.Kills, t.Confirmed, t.Sent, t.Writes, t.Syncs, t.SizeBytes>>10)
 	fmt.Fprintf(out, "%-10s %10s\n", "states", "checked")
 	for k := stateKind(0); k < stateKinds; k++ {
 		fmt.Fprintf(out, "%-10s %10d\n", k, r.States[k])

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"counterpart/protocol"
 )
 
 // hex writes text as strace -xx does.
@@ -120,5 +124,37 @@ func TestBuilderRefusesHoles(t *testing.T) {
 	}
 	if _, err := replay(t, made+`1 rename("«/x/data/agent.db»", "«/x/data/agent.db.old»") = 0`, map[string][]byte{"agent.db.old": nil}); err != nil {
 		t.Errorf("a rename: %v", err)
+	}
+}
+
+// publish is an MQTT packet with a message to the hub.
+func publish(t *testing.T, m protocol.Message) string {
+	t.Helper()
+	payload, err := protocol.EncodeMessage(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const topic = "cp/1/e8/s1/a/up"
+	body := "\x00" + string(rune(len(topic))) + topic + string(payload)
+	return string(binary.AppendUvarint([]byte{packetPublish}, uint64(len(body)))) + body
+}
+
+// TestWireReadsWhatTheHubIsTold sends a hello and a beat in pieces that do not
+// fit the packets.
+func TestWireReadsWhatTheHubIsTold(t *testing.T) {
+	inc, err := protocol.ParseInc("000102030405060708090a0b0c0d0e0f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hello := publish(t, &protocol.Hello{Version: 1, Nonce: 1, Store: "s1", Agent: "a", Inc: inc, LastSeq: 7})
+	beat := publish(t, &protocol.Beat{LastSeq: 9})
+	b := newBuilder("/x/data", isStore)
+	for i, part := range []string{"\x10\x0c\x00\x04MQTT\x04\x02\x00\x0a\x00\x00", hello[:20], hello[20:] + beat[:5], beat[5:], "\xc0\x00"} {
+		b.send("socket:[1]", []byte(part), 10*i)
+		b.send("socket:[2]", []byte(hello), 10*i) // Not MQTT from its start.
+	}
+	want := []shown{{At: 20, Inc: inc.String(), Seq: 7}, {At: 30, Inc: inc.String(), Seq: 9}}
+	if !slices.Equal(b.rec.Shown, want) {
+		t.Errorf("told %v, want %v", b.rec.Shown, want)
 	}
 }

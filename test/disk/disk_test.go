@@ -36,18 +36,19 @@ import (
 
 const (
 	store = "s1"
-	agent = "a1"
 	// patience bounds what is awaited. It is generous, because tests share the
 	// machine with other tests.
 	patience = 2 * time.Minute
 	askEvery = 50 * time.Millisecond
 	seed     = 1907
+	// itemCount is how many items the shop begins with.
+	itemCount = 50
 )
 
 // A shop is a hub with one agent and what the agent has confirmed.
 type shop struct {
+	place
 	t     *testing.T
-	host  *process.Host
 	hub   *process.Hub
 	agent *process.Agent
 
@@ -58,34 +59,58 @@ type shop struct {
 	refused   map[string]process.Request
 }
 
-// newHost builds the programs and closes the host with the test.
-func newHost(t *testing.T) *process.Host {
-	t.Helper()
-	host, err := process.Open(t.Context(), process.Options{})
-	if err != nil {
-		t.Fatal(err)
+// host has the programs, which are built once for all tests.
+var host *process.Host
+
+func TestMain(m *testing.M) { os.Exit(withHost(m.Run)) }
+
+func withHost(run func() int) int {
+	var err error
+	if host, err = process.Open(context.Background(), process.Options{}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
-	t.Cleanup(func() {
-		if found := host.Complaints(); len(found) > 0 {
-			t.Errorf("the programs complain: %s", strings.Join(found, "\n"))
-		}
-		if err := host.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return host
+	status := run()
+	if found := host.Complaints(); len(found) > 0 {
+		err = fmt.Errorf("the programs complain: %s", strings.Join(found, "\n"))
+	}
+	if err = errors.Join(err, host.Close()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return status
 }
 
-// open starts a hub and an agent on its host and waits until it can sell.
-func open(t *testing.T, host *process.Host) *shop {
+// A place names the programs of one test, and with them their folders.
+type place struct{ agent, hub string }
+
+func newPlace(t *testing.T) place {
+	name := strings.TrimPrefix(t.Name(), "TestI19_")
+	return place{agent: "a" + name, hub: "hub-" + name}
+}
+
+func (p place) agentData() string { return host.Data("agent-" + p.agent) }
+
+func (p place) hubData() string { return host.Data(p.hub) }
+
+// open starts a hub and an agent and waits until it can sell.
+func open(t *testing.T) *shop {
 	t.Helper()
-	s := &shop{t: t, host: host, confirmed: map[string]process.Answer{}, refused: map[string]process.Request{}}
-	items, err := retail.Items(seed, 50)
+	s := &shop{t: t, place: newPlace(t), confirmed: map[string]process.Answer{}, refused: map[string]process.Request{}}
+	t.Cleanup(func() {
+		if s.agent != nil {
+			s.must(s.agent.Kill())
+		}
+		if s.hub != nil {
+			s.must(s.hub.Kill())
+		}
+	})
+	items, err := retail.Items(seed, itemCount)
 	s.must(err)
 	s.shopper = retail.NewShopper(seed, 1, items)
 	stores := retail.Stores(seed, 1)
-	stores[0].PrimaryAgent = agent
-	s.hub, err = host.StartHub(t.Context(), "hub", "")
+	stores[0].PrimaryAgent = s.place.agent
+	s.hub, err = host.StartHub(t.Context(), s.place.hub, "")
 	s.must(err)
 	_, err = process.Load(t.Context(), s.hub, "stores", stores)
 	s.must(err)
@@ -94,18 +119,16 @@ func open(t *testing.T, host *process.Host) *shop {
 	_, err = process.Load(t.Context(), s.hub, "items", items)
 	s.must(err)
 	s.agent, err = host.StartAgent(t.Context(), process.AgentOptions{
-		Agent: agent, Store: store, Hub: s.hub.URL(""), MQTT: "mqtt://" + s.hub.Ready().MQTT, Data: agentData(host),
+		Agent: s.place.agent, Store: store, Hub: s.hub.URL(""), MQTT: "mqtt://" + s.hub.Ready().MQTT, Data: s.agentData(),
 	})
 	s.must(err)
 	s.await("the agent can sell", func(ctx context.Context) (string, error) { return "", s.agent.Selling(ctx) })
 	return s
 }
 
-func agentData(host *process.Host) string { return host.Data("agent-" + agent) }
+func (s *shop) database() string { return filepath.Join(s.agentData(), "agent.db") }
 
-func (s *shop) database() string { return filepath.Join(s.agent.Data(), "agent.db") }
-
-func (s *shop) hubDatabase() string { return filepath.Join(s.host.Data("hub"), "hub.db") }
+func (s *shop) hubDatabase() string { return filepath.Join(s.hubData(), "hub.db") }
 
 func (s *shop) must(err error) {
 	s.t.Helper()
@@ -333,6 +356,29 @@ func (f *fault) end() {
 	_ = f.strace.Wait() // It ends by the signal.
 }
 
+// killTraced kills a program that was started by strace. To kill strace would
+// leave the program behind.
+func (s *shop) killTraced(p *process.Process) {
+	s.t.Helper()
+	tasks, err := filepath.Glob("/proc/[0-9]*/stat")
+	s.must(err)
+	for _, stat := range tasks {
+		text, err := os.ReadFile(stat)
+		if err != nil {
+			continue // It has ended meanwhile.
+		}
+		// The parent is the second word behind the name, which is in brackets.
+		words := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+		if len(words) < 2 || words[1] != strconv.Itoa(p.PID()) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(stat)))
+		s.must(err)
+		s.must(syscall.Kill(pid, syscall.SIGKILL))
+	}
+	s.awaitEnd(p)
+}
+
 // refusesToStart runs a program to its end and wants exit code 3 and one line
 // that holds the words.
 func refusesToStart(t *testing.T, words string, wrap []string, program string, args ...string) {
@@ -361,9 +407,9 @@ func refusesToStart(t *testing.T, words string, wrap []string, program string, a
 
 // agentArguments run the shop's agent by hand.
 func (s *shop) agentArguments() []string {
-	return []string{"run", "--insecure-dev", "--data", s.agent.Data(), "--hub", s.hub.URL(""), "--store", store, "--agent", agent, "--listen", "127.0.0.1:0"}
+	return []string{"run", "--insecure-dev", "--data", s.agentData(), "--hub", s.hub.URL(""), "--store", store, "--agent", s.place.agent, "--listen", "127.0.0.1:0"}
 }
 
-func hubArguments(host *process.Host) []string {
-	return []string{"serve", "--insecure-dev", "--data", host.Data("hub"), "--listen", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"}
+func (s *shop) hubArguments() []string {
+	return []string{"serve", "--insecure-dev", "--data", s.hubData(), "--listen", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"}
 }

@@ -15,7 +15,7 @@ const syncs = "fsync,fdatasync"
 // TestI19_SlowDisk lets each sync of both programs take a second. Everything
 // takes longer and nothing else changes.
 func TestI19_SlowDisk(t *testing.T) {
-	s := open(t, newHost(t))
+	s := open(t)
 	s.sell(5)
 	lives := [...]int{s.agent.PID(), s.hub.PID()}
 	const second = "delay_enter=1000000"
@@ -50,7 +50,7 @@ func TestI19_SlowDisk(t *testing.T) {
 // TestI19_FailedSyncStopsTheAgent fails one sync. Nobody knows what is on the
 // disk then, so the process ends, and the next one reads what is there.
 func TestI19_FailedSyncStopsTheAgent(t *testing.T) {
-	s := open(t, newHost(t))
+	s := open(t)
 	for _, at := range []string{"when=1", "when=2"} {
 		s.sell(10)
 		f := inject(t, s.agent.PID(), "fdatasync", "error=EIO:"+at, s.database())
@@ -75,7 +75,7 @@ func TestI19_FailedSyncStopsTheAgent(t *testing.T) {
 // TestI19_FailedSyncStopsTheHub fails a sync of the hub. What it did not
 // acknowledge is at the store and comes again.
 func TestI19_FailedSyncStopsTheHub(t *testing.T) {
-	s := open(t, newHost(t))
+	s := open(t)
 	s.sell(5)
 	s.settle()
 	f := inject(t, s.hub.PID(), "fdatasync", "error=EIO", s.hubDatabase())
@@ -92,16 +92,16 @@ func TestI19_FailedSyncStopsTheHub(t *testing.T) {
 // for its mount or for the rights of a folder. They refuse, change nothing, and
 // start when the disk may be written.
 func TestI19_ReadOnlyDisk(t *testing.T) {
-	host := newHost(t)
-	atAgent, atHub := mount(t, agentData(host), "48m"), mount(t, host.Data("hub"), "48m")
-	s := open(t, host)
+	at := newPlace(t)
+	atAgent, atHub := mount(t, at.agentData(), "48m"), mount(t, at.hubData(), "48m")
+	s := open(t)
 	s.sell(10)
 	s.settle()
 	s.must(s.agent.Stop())
 	s.must(s.hub.Stop())
 	before, hubBefore := s.read(s.database()), s.read(s.hubDatabase())
 	lock := func(yes bool) (wrap []string) {
-		folders := []string{s.agent.Data(), host.Data("hub")}
+		folders := []string{s.agentData(), s.hubData()}
 		files := []string{s.database(), s.hubDatabase()}
 		mode, fileMode := os.FileMode(0o755), os.FileMode(0o644)
 		if yes {
@@ -119,13 +119,13 @@ func TestI19_ReadOnlyDisk(t *testing.T) {
 	}
 	wrap := lock(true)
 	refusesToStart(t, "read-only", wrap, host.Agent(), s.agentArguments()...)
-	refusesToStart(t, "read-only", wrap, host.Hub(), hubArguments(host)...)
+	refusesToStart(t, "read-only", wrap, host.Hub(), s.hubArguments()...)
 	lock(false)
 	if atAgent != nil && atHub != nil {
 		atAgent.writable(false)
 		atHub.writable(false)
 		refusesToStart(t, "read-only", nil, host.Agent(), s.agentArguments()...)
-		refusesToStart(t, "read-only", nil, host.Hub(), hubArguments(host)...)
+		refusesToStart(t, "read-only", nil, host.Hub(), s.hubArguments()...)
 		atAgent.writable(true)
 		atHub.writable(true)
 	}
@@ -149,8 +149,7 @@ func (s *shop) read(path string) []byte {
 // TestDamagedDatabaseIsRefusedAndKept damages a page that no start reads, below
 // programs that were killed. Both refuse to start and leave the file alone.
 func TestDamagedDatabaseIsRefusedAndKept(t *testing.T) {
-	host := newHost(t)
-	s := open(t, host)
+	s := open(t)
 	s.sell(100)
 	s.settle()
 	s.must(s.agent.Kill())
@@ -160,7 +159,7 @@ func TestDamagedDatabaseIsRefusedAndKept(t *testing.T) {
 		args              []string
 	}{
 		{s.database(), host.Agent(), s.agentArguments()},
-		{s.hubDatabase(), host.Hub(), hubArguments(host)},
+		{s.hubDatabase(), host.Hub(), s.hubArguments()},
 	} {
 		content := s.read(p.database)
 		broken := bytes.Clone(content)

@@ -20,14 +20,19 @@ const (
 	noRoomEffect = "error=ENOSPC"
 )
 
+// withoutRoom is a command that runs another one for which there is no room in
+// a file.
+func withoutRoom(path string) []string {
+	return []string{"strace", "-f", "-qq", "-o", os.DevNull, "-P", path, "-e", "trace=" + noRoomCalls, "-e", "inject=" + noRoomCalls + ":" + noRoomEffect}
+}
+
 // TestI19_FullDiskOfAnAgent takes an agent's disk from stage to stage until it
 // is full, starts the agent anew there, and gives the room back. Nothing that
 // was confirmed is lost, what is refused is refused as disk_full, reading and
 // sending go on, and selling too as soon as there is room.
 func TestI19_FullDiskOfAnAgent(t *testing.T) {
-	host := newHost(t)
-	v := mount(t, agentData(host), "24m")
-	s := open(t, host)
+	v := mount(t, newPlace(t).agentData(), "24m")
+	s := open(t)
 	s.sell(20)
 	if v == nil {
 		s.fullByFault()
@@ -85,10 +90,11 @@ func (s *shop) fullByFigures(v *volume) {
 // hold loads an item at the hub and wants to see it wait there.
 func (s *shop) hold(name string) {
 	s.t.Helper()
-	items, err := retail.Items(seed+1, 1)
+	items, err := retail.Items(seed, itemCount+1)
 	s.must(err)
-	items[0].SKU, items[0].Name = "LATE", name
-	_, err = process.Load(s.t.Context(), s.hub, "items", items)
+	late := items[itemCount:]
+	late[0].Name = name
+	_, err = process.Load(s.t.Context(), s.hub, "items", late)
 	s.must(err)
 	s.await("the catalogue waits", func(ctx context.Context) (string, error) {
 		status, err := s.status(ctx)
@@ -156,7 +162,7 @@ func (s *shop) allSent() {
 func (s *shop) fullByFault() {
 	s.t.Helper()
 	life := s.agent.PID()
-	f := inject(s.t, life, noRoomCalls, noRoomEffect, s.database(), filepath.Join(s.agent.Data(), "reserve"), filepath.Join(s.agent.Data(), "reserve.try"))
+	f := inject(s.t, life, noRoomCalls, noRoomEffect, s.database(), filepath.Join(s.agentData(), "reserve"), filepath.Join(s.agentData(), "reserve.try"))
 	s.sellUntilRefused()
 	s.whileFull()
 	s.allSent()
@@ -170,7 +176,7 @@ func (s *shop) fullByFault() {
 // TestI19_RoomThatComesBack takes the room away below an agent whose file
 // system shows plenty, as a quota does.
 func TestI19_RoomThatComesBack(t *testing.T) {
-	s := open(t, newHost(t))
+	s := open(t)
 	s.sell(5)
 	for range 2 {
 		s.fullByFault()
@@ -185,9 +191,8 @@ func TestI19_RoomThatComesBack(t *testing.T) {
 // something, acknowledges nothing that it could not commit, and takes in what
 // waits at the store when there is room again.
 func TestI19_FullDiskOfTheHub(t *testing.T) {
-	host := newHost(t)
-	v := mount(t, host.Data("hub"), "48m")
-	s := open(t, host)
+	v := mount(t, newPlace(t).hubData(), "48m")
+	s := open(t)
 	s.sell(5)
 	s.settle()
 	life := s.hub.PID()
@@ -211,16 +216,17 @@ func TestI19_FullDiskOfTheHub(t *testing.T) {
 	if v == nil {
 		f.end()
 	} else {
-		s.must(s.hub.Kill())
-		refusesToStart(t, "room", nil, host.Hub(), hubArguments(host)...)
 		v.empty()
-		s.must(s.hub.Restart(t.Context()))
-		life = s.hub.PID()
 	}
 	s.settle()
 	if s.hub.PID() != life {
 		t.Error("the hub was started anew")
 	}
+	s.must(s.hub.Stop())
+	refusesToStart(t, "no room", withoutRoom(s.hubDatabase()), host.Hub(), s.hubArguments()...)
+	s.must(s.hub.Restart(t.Context()))
+	s.sell(5)
+	s.settle()
 	s.end()
 }
 
@@ -265,10 +271,10 @@ func (s *shop) load() error {
 // TestI19_FullDiskAtTheFirstStart starts both programs where there is no room
 // for a database. They say so and start when there is.
 func TestI19_FullDiskAtTheFirstStart(t *testing.T) {
-	host := newHost(t)
-	v := mount(t, host.Data("new"), "1m")
-	data := []string{"--insecure-dev", "--data", host.Data("new"), "--listen", "127.0.0.1:0"}
-	agentLine := append([]string{"run", "--hub", "http://127.0.0.1:1", "--store", store, "--agent", agent}, data...)
+	folder := host.Data("new")
+	v := mount(t, folder, "1m")
+	data := []string{"--insecure-dev", "--data", folder, "--listen", "127.0.0.1:0"}
+	agentLine := append([]string{"run", "--hub", "http://127.0.0.1:1", "--store", store, "--agent", "a1"}, data...)
 	hubLine := append([]string{"serve", "--mqtt", "127.0.0.1:0"}, data...)
 	var wrap []string
 	if v == nil {
@@ -278,7 +284,7 @@ func TestI19_FullDiskAtTheFirstStart(t *testing.T) {
 	}
 	refusesToStart(t, "no room", wrap, host.Agent(), agentLine...)
 	refusesToStart(t, "no room", wrap, host.Hub(), hubLine...)
-	entries, err := os.ReadDir(host.Data("new"))
+	entries, err := os.ReadDir(folder)
 	for _, e := range entries {
 		if e.Name() != "ballast" {
 			err = errors.Join(err, errors.New(e.Name()+" was left behind"))
@@ -292,8 +298,7 @@ func TestI19_FullDiskAtTheFirstStart(t *testing.T) {
 // TestI19_StartOnAFullDisk starts an agent where not even the start can be
 // counted. It reads, shows what is wrong, sends, and refuses sales.
 func TestI19_StartOnAFullDisk(t *testing.T) {
-	host := newHost(t)
-	s := open(t, host)
+	s := open(t)
 	s.sell(10)
 	s.must(s.hub.Stop())
 	s.sell(10)
@@ -302,8 +307,8 @@ func TestI19_StartOnAFullDisk(t *testing.T) {
 	healthy := s.agent
 	var err error
 	s.agent, err = host.StartAgent(t.Context(), process.AgentOptions{
-		Agent: agent, Store: store, Hub: s.hub.URL(""), Data: healthy.Data(),
-		Wrap: []string{"strace", "-f", "-qq", "-o", os.DevNull, "-P", s.database(), "-e", "trace=" + noRoomCalls, "-e", "inject=" + noRoomCalls + ":" + noRoomEffect},
+		Agent: s.place.agent, Store: store, Hub: s.hub.URL(""), Data: s.agentData(),
+		Wrap: withoutRoom(s.database()),
 	})
 	s.must(err)
 	s.whileFull()
@@ -311,7 +316,7 @@ func TestI19_StartOnAFullDisk(t *testing.T) {
 		t.Errorf("a sale: %v", err)
 	}
 	s.allSent()
-	s.must(s.agent.Kill())
+	s.killTraced(s.agent.Process)
 	s.agent = healthy
 	s.must(s.agent.Restart(t.Context()))
 	s.again()

@@ -64,7 +64,7 @@ func build(root, dir string) error {
 	if err := unpack(bytes.NewReader(sources), source); err != nil {
 		return err
 	}
-	compile := exec.Command("go", "build", "-trimpath", "-o", dir+string(filepath.Separator), hubPackage, agentPackage)
+	compile := exec.Command("go", "build", "-o", dir+string(filepath.Separator), hubPackage, agentPackage)
 	compile.Dir = source
 	compile.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := compile.CombinedOutput(); err != nil {

@@ -129,7 +129,7 @@ func (s *shop) sell(m *fleet.Machine, n int) {
 	}
 }
 
-// reprice changes all prices and waits until both machines have them.
+// reprice changes all prices and waits until both machines sell at them.
 func (s *shop) reprice() {
 	s.t.Helper()
 	for i := range s.goods {
@@ -137,7 +137,37 @@ func (s *shop) reprice() {
 	}
 	_, err := process.Load(s.t.Context(), s.chain.Hub, "items", s.goods)
 	s.must(err)
-	s.await("feeds arrive", func(ctx context.Context) (string, error) { return "", s.chain.CatchUp(ctx) })
+	s.await("the prices arrive", func(ctx context.Context) (string, error) {
+		for _, m := range s.chain.Machines {
+			if holdup, err := s.priced(ctx, m); err != nil || holdup != "" {
+				return holdup, err
+			}
+		}
+		return "", nil
+	})
+}
+
+// priced tells whether a machine has the shop's prices.
+func (s *shop) priced(ctx context.Context, m *fleet.Machine) (holdup string, err error) {
+	var page struct {
+		Items []struct {
+			SKU   string `json:"sku"`
+			Price int64  `json:"price_minor"`
+		} `json:"items"`
+	}
+	if err := m.Get(ctx, "/v1/items?limit=500", &page); err != nil {
+		return "", err
+	}
+	prices := map[string]int64{}
+	for _, item := range page.Items {
+		prices[item.SKU] = item.Price
+	}
+	for _, item := range s.goods {
+		if prices[item.SKU] != item.Price {
+			return fmt.Sprintf("%s sells %s for %d instead of %d", m.ID(), item.SKU, prices[item.SKU], item.Price), nil
+		}
+	}
+	return "", nil
 }
 
 // offline sells at a machine without its line, with a kill in between.

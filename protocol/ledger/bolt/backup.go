@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -36,6 +37,9 @@ func (db *DB) Backup(ctx context.Context, path string) error {
 	}
 	defer func() { _ = os.Remove(f.Name()) }()
 	err = db.handle.bolt.View(func(tx *bbolt.Tx) error {
+		if ok, err := db.settled.await(ctx, tx.ID(), db.failed); !ok {
+			return cmp.Or(err, db.failure)
+		}
 		_, err := tx.WriteTo(&patient{ctx: ctx, f: f})
 		return err
 	})

@@ -8,6 +8,7 @@
 package bolt
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"os"
@@ -108,6 +109,7 @@ type DB struct {
 	failed   chan struct{}
 	failure  error // set before failed is closed
 	sound    bool  // the file was closed in order before, or checked
+	settled  settled
 
 	backups   sync.Mutex
 	committer committer // belongs to the goroutine that runs commitLoop
@@ -115,7 +117,7 @@ type DB struct {
 
 var _ ledger.Driver = (*DB)(nil)
 
-// View runs fn on the state that was committed last.
+// View runs fn on the state that was committed last. All of it is on the disk.
 //
 // The pages of that state cannot be used again before fn returns, so a view
 // that lasts makes the file grow.
@@ -128,6 +130,10 @@ func (db *DB) View(ctx context.Context, fn func(ledger.Reader) error) (err error
 	btx, err := db.handle.bolt.Begin(false)
 	if err != nil {
 		return broken(db.path, err)
+	}
+	if ok, err := db.settled.await(ctx, btx.ID(), db.failed); !ok {
+		_ = btx.Rollback()
+		return cmp.Or(err, db.failure)
 	}
 	s := session{path: db.path, tx: btx}
 	t := tx{s: &s}

@@ -52,6 +52,7 @@ type committer struct {
 
 	active  int64     // callers that were there when the last group ended
 	lastEnd time.Time // when that was
+	waitEnd time.Time // until when the group waits for others; zero: not yet
 	timer   *time.Timer
 }
 
@@ -109,39 +110,44 @@ func (db *DB) commitLoop() {
 			close(db.stopped)
 			return
 		}
-		db.gather()
 	}
 }
 
-// gather adds the calls that are waiting already. It waits for more only while
-// other writers were there a moment ago: as many as at the end of the last
-// group, and no longer than GroupWait. A lone writer never waits.
-func (db *DB) gather() {
+// gather adds one more call to the group, if there is one. It waits for it only
+// while other writers were there a moment ago: for as many as at the end of the
+// last group, and no longer than GroupWait in all. A lone writer never waits.
+func (db *DB) gather() bool {
 	m := &db.committer
-	var expired <-chan time.Time
-	for len(m.group) < groupMax {
-		select {
-		case c := <-db.queue:
-			m.group = append(m.group, c)
-			continue
-		default:
+	if len(m.group) >= groupMax {
+		return false
+	}
+	select {
+	case c := <-db.queue:
+		m.group = append(m.group, c)
+		return true
+	default:
+	}
+	if db.o.NoWait || int64(len(m.group)) >= m.active {
+		return false
+	}
+	now := time.Now()
+	if m.waitEnd.IsZero() {
+		if now.Sub(m.lastEnd) > activeFor*db.o.GroupWait {
+			return false
 		}
-		if db.o.NoWait || int64(len(m.group)) >= m.active {
-			return
-		}
-		if expired == nil {
-			if time.Since(m.lastEnd) > activeFor*db.o.GroupWait {
-				return
-			}
-			m.timer.Reset(db.o.GroupWait)
-			expired = m.timer.C
-		}
-		select {
-		case c := <-db.queue:
-			m.group = append(m.group, c)
-		case <-expired:
-			return
-		}
+		m.waitEnd = now.Add(db.o.GroupWait)
+	}
+	left := m.waitEnd.Sub(now)
+	if left <= 0 {
+		return false
+	}
+	m.timer.Reset(left)
+	select {
+	case c := <-db.queue:
+		m.group = append(m.group, c)
+		return true
+	case <-m.timer.C:
+		return false
 	}
 }
 
@@ -149,21 +155,18 @@ func (db *DB) gather() {
 func (db *DB) settle() {
 	m := &db.committer
 	for len(m.group) > 0 {
-		batch := m.group
-		if m.solo {
-			batch = batch[:1]
-		}
-		if db.attempt(batch) {
-			db.release(len(batch))
-		}
+		db.release(db.attempt())
 	}
 	m.solo = false
 }
 
 // release answers the first n calls of the group.
 func (db *DB) release(n int) {
+	if n == 0 {
+		return
+	}
 	m := &db.committer
-	m.active, m.lastEnd = db.inflight.Load(), time.Now()
+	m.active, m.lastEnd, m.waitEnd = db.inflight.Load(), time.Now(), time.Time{}
 	for _, c := range m.group[:n] {
 		db.answered.Add(1)
 		close(c.done)
@@ -173,24 +176,30 @@ func (db *DB) release(n int) {
 	m.group = m.group[:rest]
 }
 
-// attempt runs a batch in one transaction and reports whether its answers are
-// final. They are not when a call failed after it had written, or when the
-// batch did not fit on the disk as a whole.
-func (db *DB) attempt(batch []*call) bool {
+// attempt runs the group in one transaction and returns how many of its calls
+// have their final answers. There are none when a call failed after it had
+// written, or when the group did not fit on the disk as a whole. Each call runs
+// as soon as it is there, while others are still on their way.
+func (db *DB) attempt() (n int) {
 	m := &db.committer
 	select {
 	case <-db.failed:
-		return answer(batch, db.failure)
+		return answer(m.group, db.failure)
 	default:
 	}
 	btx, err := db.begin()
 	if err != nil {
 		db.fail(err)
-		return answer(batch, db.failure)
+		return answer(m.group, db.failure)
 	}
 	m.session.begin(btx)
 	wrote := false
-	for _, c := range batch {
+	for n == 0 || !m.solo {
+		if n == len(m.group) && !db.gather() {
+			break
+		}
+		c := m.group[n]
+		n++
 		if c.decided || !c.start() {
 			continue
 		}
@@ -199,41 +208,42 @@ func (db *DB) attempt(batch []*call) bool {
 		m.running = nil
 		if c.decided && c.tx.wrote {
 			db.rollback(btx)
-			return false
+			return 0
 		}
 		wrote = wrote || c.tx.wrote
 	}
+	batch := m.group[:n]
 	if !wrote {
 		db.rollback(btx)
-		return true
+		return n
 	}
 	err = db.commit(btx)
 	switch {
 	case err == nil:
 		db.commits.Add(1)
-		return true
+		return n
 	case !isDiskFull(err):
 		db.fail(err)
 		return answer(batch, db.failure)
-	case len(batch) > 1:
+	case n > 1:
 		// One of them may be the one that makes room, and a call that failed
 		// has seen rows that do not exist now.
 		m.solo = true
 		for _, c := range batch {
 			c.decided, c.err, c.thrown = c.exited, nil, nil
 		}
-		return false
+		return 0
 	default:
 		return answer(batch, diskFull(db.path, err))
 	}
 }
 
 // answer gives every call of a batch the same error.
-func answer(batch []*call, err error) bool {
+func answer(batch []*call, err error) int {
 	for _, c := range batch {
 		c.err, c.thrown = err, nil
 	}
-	return true
+	return len(batch)
 }
 
 // start claims the call, unless its caller has dropped it.
@@ -285,7 +295,11 @@ func (db *DB) commit(btx *bbolt.Tx) (err error) {
 		db.handle.bolt.MaxSize = limit + limit/8 + 256<<10
 		defer func() { db.handle.bolt.MaxSize = limit }()
 	}
-	return btx.Commit()
+	id := btx.ID()
+	if err = btx.Commit(); err == nil {
+		db.settled.reach(id)
+	}
+	return err
 }
 
 func (db *DB) rollback(btx *bbolt.Tx) {

@@ -65,15 +65,17 @@ func TestOneWriterCommitsEachCall(t *testing.T) {
 }
 
 // grouped runs calls in one transaction: it holds the committer inside a first
-// call until the others are waiting. Each call gets its own answer.
+// call, which writes nothing, until the others are waiting. Each call gets its
+// own answer.
 func grouped(t *testing.T, db ledger.Driver, calls ...func(ledger.Tx) error) []error {
 	t.Helper()
 	inside, proceed := make(chan struct{}), make(chan struct{})
 	errs := make([]error, len(calls))
 	var wg sync.WaitGroup
+	entered := sync.OnceFunc(func() { close(inside) })
 	wg.Go(func() {
 		err := db.Update(t.Context(), func(ledger.Tx) error {
-			close(inside)
+			entered()
 			<-proceed
 			return nil
 		})
@@ -94,6 +96,41 @@ func grouped(t *testing.T, db ledger.Driver, calls ...func(ledger.Tx) error) []e
 	close(proceed)
 	wg.Wait()
 	return errs
+}
+
+// TestGroupTakesLateCalls lets a second call arrive while the first one runs:
+// both are in one commit.
+func TestGroupTakesLateCalls(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "store.db"), agent)
+	before := db.Stats().Commits
+	inside, proceed, queued := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		err := db.Update(t.Context(), func(tx ledger.Tx) error {
+			close(inside)
+			<-proceed
+			return tx.Write([]ledger.Row{{Key: key(1), Value: []byte{1}}})
+		})
+		if err != nil {
+			t.Errorf("Update: %v", err)
+		}
+	})
+	<-inside
+	wg.Go(func() {
+		err := db.Update(&arrival{Context: t.Context(), arrived: queued}, func(tx ledger.Tx) error {
+			return tx.Write([]ledger.Row{{Key: key(2), Value: []byte{2}}})
+		})
+		if err != nil {
+			t.Errorf("Update: %v", err)
+		}
+	})
+	<-queued
+	close(proceed)
+	wg.Wait()
+	expectRows(t, db, 2)
+	if n := db.Stats().Commits - before; n != 1 {
+		t.Errorf("%d commits for two calls", n)
+	}
 }
 
 // arrival is a context that tells when Update has put its call into the queue:

@@ -88,6 +88,10 @@ func Open(path string, o Options) (*DB, error) {
 			return nil, unopened(path, err)
 		}
 	}
+	if err := db.settleOpened(); err != nil {
+		_ = h.close(false)
+		return nil, unopened(path, err)
+	}
 	go db.commitLoop()
 	return db, nil
 }

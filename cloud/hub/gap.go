@@ -1,0 +1,117 @@
+package hub
+
+import (
+	"context"
+	"slices"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+)
+
+// checkpointing are the parts of a checkpoint that have come so far.
+type checkpointing struct {
+	seq   protocol.Seq
+	parts map[uint32]*protocol.Gap
+}
+
+// lacks tells whether the agent of a Hello has forgotten events that the hub
+// does not have, and whether they are given up.
+func (h *Hub) lacks(ctx context.Context, m *protocol.Hello, here ledger.Stream) (given bool, err error) {
+	if m.BaseSeq <= here.Seq+1 {
+		return false, nil
+	}
+	err = h.view(ctx, func(r ledger.Reader) error {
+		given, err = GapsAccepted(r)
+		return err
+	})
+	h.log.Error("an agent has forgotten events that this database lacks; it was restored from too old a copy",
+		"agent", m.Agent, "from", here.Seq+1, "to", m.BaseSeq-1, "accepted", given)
+	return given, err
+}
+
+// checkpoint closes a gap, where an operator has accepted that, once all parts
+// are here. What the hub writes about it is an event of its own.
+func (h *Hub) checkpoint(ctx context.Context, t protocol.Topic, m *protocol.Checkpoint) error {
+	h.mu.Lock()
+	s, err := h.alive(t, m.Session)
+	h.mu.Unlock()
+	if err != nil || m.Inc != s.origin.Inc {
+		h.rebuff(t, m.Session)
+		return nil
+	}
+	ev, err := protocol.DecodeEvent(m.State)
+	if err != nil || ev.Gap == nil || ev.Gap.Inc != m.Inc || ev.Gap.To != m.Seq || ev.Gap.Part != m.Part {
+		h.log.Warn("checkpoint cannot be read", "agent", t.Agent, "error", err)
+		return nil
+	}
+	if s.checkpoint.seq != m.Seq || s.checkpoint.parts == nil {
+		s.checkpoint = checkpointing{seq: m.Seq, parts: map[uint32]*protocol.Gap{}}
+	}
+	s.checkpoint.parts[m.Part] = ev.Gap
+	if len(s.checkpoint.parts) < int(ev.Gap.Parts) {
+		return nil
+	}
+	var sums []protocol.Move
+	for part := range ev.Gap.Parts {
+		if p := s.checkpoint.parts[part+1]; p != nil {
+			sums = append(sums, p.Moves...)
+		}
+	}
+	s.checkpoint = checkpointing{}
+	return h.closeGap(ctx, s, m, sums)
+}
+
+// closeGap logs what the lost events had added to the levels and lets the stream
+// go on behind them.
+func (h *Hub) closeGap(ctx context.Context, s *session, m *protocol.Checkpoint, sums []protocol.Move) error {
+	_, err := h.actAll(ctx, s.origin.Store, func(tx ledger.Tx) ([]*protocol.Event, error) {
+		accepted, err := GapsAccepted(tx)
+		if err != nil || !accepted {
+			return nil, err
+		}
+		here, err := ledger.ReadStream(tx, s.origin)
+		if err != nil || here.Seq >= m.Seq {
+			return nil, err
+		}
+		missing, err := ledger.Missing(tx, s.origin, sums)
+		if err != nil {
+			return nil, err
+		}
+		var events []*protocol.Event
+		chunks := slices.Collect(slices.Chunk(missing, protocol.MovesMax))
+		if len(chunks) == 0 {
+			chunks = [][]protocol.Move{nil}
+		}
+		for i, moves := range chunks {
+			events = append(events, &protocol.Event{Kind: protocol.KindGap, Gap: &protocol.Gap{
+				Agent: s.origin.Agent, Inc: m.Inc, From: here.Seq + 1, To: m.Seq, Hash: m.Hash, Part: uint32(i + 1), Parts: uint32(len(chunks)), Moves: moves,
+			}})
+		}
+		return events, nil
+	})
+	if err != nil {
+		return err
+	}
+	return h.tellCursor(s.origin)
+}
+
+// tellCursor acknowledges to the writer of a stream, if it is in session, what
+// came by other ways than its own.
+func (h *Hub) tellCursor(o protocol.Origin) error {
+	here, err := h.streamOf(o)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	s := h.sessionOf(o.Agent, o.Inc)
+	if s == nil || here.Seq <= s.cursor {
+		h.mu.Unlock()
+		return nil
+	}
+	s.cursor, s.nackedWant = here.Seq, 0
+	s.lastSeq = max(s.lastSeq, s.cursor)
+	s.noteCaughtUp(s.seenAt)
+	h.mu.Unlock()
+	h.post(s.down, &protocol.Ack{Session: s.id, Inc: o.Inc, Seq: here.Seq, Hash: here.Hash, Safe: h.safety.safe(o.Inc, here.Seq), Credit: windowBatches})
+	return nil
+}

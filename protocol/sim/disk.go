@@ -1,0 +1,153 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+)
+
+// disk is what of a computer outlives its processes. Every commit may be the
+// last thing that a process does: before it, or after it and before anybody
+// hears of it. What was reported as committed is never lost.
+type disk struct {
+	w     *world
+	name  string
+	who   int // in the trace
+	db    *ledger.Memory
+	watch *watch
+	rnd   *rand.Rand
+	full  bool
+	// crash and fault are the chances of a commit that the process ends with
+	// it, and that it fails while the process lives on.
+	crash, fault float64
+}
+
+func (w *world) newDisk(name string, who int, crash, fault float64) *disk {
+	d := &disk{w: w, name: name, who: who, db: ledger.NewMemory(), rnd: w.source(name + " disk"), crash: crash, fault: fault}
+	d.watch = newWatch(w, d)
+	return d
+}
+
+// process is one run of a program over a disk, the Driver that it has. When it
+// has ended, whatever still runs of it can neither read nor write.
+type process struct {
+	disk  *disk
+	ended bool
+	died  func() // called soon after the process ended by itself
+}
+
+var (
+	errEnded = errors.New("the process has ended")
+	errFault = errors.New("the commit failed; nothing was written")
+)
+
+type fate uint8
+
+const (
+	fateDone  fate = iota
+	fateEarly      // the process ends before the commit
+	fateLate       // the process ends after the commit, before its answer
+	fateFault      // the commit fails, the process lives on
+)
+
+func (d *disk) fate() fate {
+	if d.w.quiet || d.crash == 0 && d.fault == 0 {
+		return fateDone
+	}
+	x := d.rnd.Float64()
+	switch {
+	case x < d.crash/2:
+		return fateEarly
+	case x < d.crash:
+		return fateLate
+	case x < d.crash+d.fault:
+		return fateFault
+	}
+	return fateDone
+}
+
+// Update runs fn as the disk's state and the process's fate allow.
+func (p *process) Update(ctx context.Context, fn func(ledger.Tx) error) error {
+	if p.ended {
+		return errEnded
+	}
+	d := p.disk
+	f := d.fate()
+	rec := &recorder{}
+	err := d.db.Update(ctx, func(tx ledger.Tx) error {
+		rec.Tx, rec.rows = tx, rec.rows[:0]
+		if err := fn(rec); err != nil {
+			return err
+		}
+		switch {
+		case len(rec.rows) == 0:
+		case f == fateEarly:
+			return errEnded
+		case f == fateFault:
+			return errFault
+		case d.full && !d.w.quiet:
+			return &protocol.Error{Code: protocol.DiskFull, Message: "The disk is full. Nothing was recorded."}
+		}
+		return d.watch.inspect(tx, rec.rows)
+	})
+	if err == nil && len(rec.rows) > 0 {
+		d.watch.commit()
+		d.w.counts.Commits++
+		d.traced(rec.rows)
+	}
+	if len(rec.rows) > 0 && (f == fateLate && err == nil || errors.Is(err, errEnded)) {
+		d.w.tell("%s: process ends at a commit, kept: %v", d.name, err == nil)
+		p.end()
+		return errEnded
+	}
+	return err
+}
+
+// end ends the process in the middle of whatever it does.
+func (p *process) end() {
+	if !p.ended {
+		p.ended = true
+		p.disk.w.counts.Crashes++
+		p.disk.w.after(0, p.died)
+	}
+}
+
+// View reads, as long as the process lives.
+func (p *process) View(ctx context.Context, fn func(ledger.Reader) error) error {
+	if p.ended {
+		return errEnded
+	}
+	return p.disk.db.View(ctx, fn)
+}
+
+// Close leaves the disk as it is.
+func (p *process) Close() error { return nil }
+
+// recorder is a Tx that remembers what was written.
+type recorder struct {
+	ledger.Tx
+	rows []ledger.Row
+}
+
+func (r *recorder) Write(rows []ledger.Row) error {
+	r.rows = append(r.rows, rows...)
+	return r.Tx.Write(rows)
+}
+
+// traced adds a commit to the trace. Of commits without events, such as of who
+// was seen when, a wrong clock may make more or fewer.
+func (d *disk) traced(rows []ledger.Row) {
+	events := uint64(0)
+	for _, r := range rows {
+		if r.Key.Table == ledger.Events {
+			events++
+		}
+		d.w.trace.bytes(r.Value)
+	}
+	if events > 0 {
+		d.w.trace.mark('c', d.who, d.w.now, events)
+	}
+}

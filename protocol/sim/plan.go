@@ -1,0 +1,172 @@
+package sim
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// Plan is everything that a run depends on besides the code: the seed, how much
+// happens, and which faults there are. It is kept beside a seed that failed, so
+// that the seed still meets the same faults when Draw has changed.
+type Plan struct {
+	Seed     uint64 `json:"seed"`
+	Machines int    `json:"machines"` // two in the first store, the others by turns
+	Hours    int    `json:"hours"`    // before the quiet end
+	Acts     int    `json:"acts"`     // of staff, on all machines together
+	Burst    int    `json:"burst"`    // acts that follow each other at once
+	// LingerMs is how long idle machines are watched before the time in which
+	// nothing can happen is skipped.
+	LingerMs int  `json:"linger_ms"`
+	Verify   bool `json:"verify,omitempty"` // replay every log at the end
+
+	Line     Line     `json:"line"`
+	Cloud    Cloud    `json:"cloud"`
+	Machine  Machine  `json:"machine"`
+	Business Business `json:"business"`
+}
+
+// Line is what the network and the broker do. The first group are chances of a
+// message, the second mean hours between events of a kind; 0 is never.
+type Line struct {
+	Drop      float64 `json:"drop,omitempty"`
+	Duplicate float64 `json:"duplicate,omitempty"`
+	Reorder   float64 `json:"reorder,omitempty"`
+	Damage    float64 `json:"damage,omitempty"` // a batch's frame changes on the way
+	Replay    float64 `json:"replay,omitempty"` // it comes again up to two hours later
+	Ghost     float64 `json:"ghost,omitempty"`  // it arrives although its connection is gone
+	Garbage   float64 `json:"garbage,omitempty"`
+
+	CutEvery    float64 `json:"cut_every_h,omitempty"`
+	CutForMin   int     `json:"cut_for_min,omitempty"`
+	OneWayEvery float64 `json:"one_way_every_h,omitempty"`
+	OutageDays  int     `json:"outage_days,omitempty"` // one long outage
+	HerdEvery   float64 `json:"herd_every_h,omitempty"`
+	WipeEvery   float64 `json:"wipe_every_h,omitempty"` // the broker forgets everything
+	TakeEvery   float64 `json:"take_every_h,omitempty"` // another connection takes the client's place
+}
+
+// Cloud is what happens to the hub.
+type Cloud struct {
+	CommitCrash float64 `json:"commit_crash,omitempty"` // chance of a commit
+	CrashEvery  float64 `json:"crash_every_h,omitempty"`
+	DownForMin  int     `json:"down_for_min,omitempty"`
+	FullEvery   float64 `json:"full_every_h,omitempty"`
+	Outside     bool    `json:"outside_broker,omitempty"` // the broker outlives the hub
+	Clock       bool    `json:"clock,omitempty"`          // off by years, jumping, or frozen
+}
+
+// Machine is what happens to store machines.
+type Machine struct {
+	CommitCrash float64 `json:"commit_crash,omitempty"`
+	CommitFault float64 `json:"commit_fault,omitempty"` // the commit fails, kept or not
+	CrashEvery  float64 `json:"crash_every_h,omitempty"`
+	FullEvery   float64 `json:"full_every_h,omitempty"`
+	Clock       bool    `json:"clock,omitempty"`
+	Trim        bool    `json:"trim,omitempty"`
+}
+
+// Business is what staff and operators do besides selling.
+type Business struct {
+	Poison    bool `json:"poison,omitempty"`    // events that nobody can read
+	Unknown   bool `json:"unknown,omitempty"`   // events of a later version
+	Oversized bool `json:"oversized,omitempty"` // near and beyond the largest event
+	Counts    bool `json:"counts,omitempty"`
+	Imports   int  `json:"imports,omitempty"`
+	Loads     int  `json:"loads,omitempty"`
+	Primaries int  `json:"primaries,omitempty"`
+}
+
+// Draw makes the plan of a seed: at least three machines in two stores, three
+// days, 500 acts, and a random subset of the faults.
+func Draw(seed uint64) Plan {
+	d := draw{rand.New(rand.NewPCG(seed, 0x706c616e))}
+	p := Plan{
+		Seed: seed, Machines: 3 + d.IntN(2), Hours: 72 + d.IntN(25), Acts: 500 + d.IntN(100),
+		Burst: []int{6, 12, 24, 48}[d.IntN(4)], LingerMs: []int{200, 200, 1_000, 1_000, 2_000, 3_000, 4_000, 12_000}[d.IntN(8)], Verify: d.IntN(4) == 0,
+	}
+	p.Line = d.line()
+	p.Hours += p.Line.OutageDays * 24
+	p.Cloud = Cloud{
+		CommitCrash: d.chance(0.01), CrashEvery: d.every(6, 40), DownForMin: d.upTo(240), FullEvery: d.every(20, 60),
+		Outside: d.IntN(2) == 0, Clock: d.on(),
+	}
+	p.Machine = Machine{
+		CommitCrash: d.chance(0.02), CommitFault: d.chance(0.02), CrashEvery: d.every(4, 40), FullEvery: d.every(20, 60),
+		Clock: d.on(), Trim: d.on(),
+	}
+	p.Business = Business{
+		Poison: d.on(), Unknown: d.on(), Oversized: d.IntN(20) == 0, Counts: d.IntN(2) == 0,
+		Imports: d.upTo(4), Loads: d.upTo(3), Primaries: d.upTo(4),
+	}
+	return p
+}
+
+func (d draw) line() Line {
+	l := Line{
+		Drop: d.chance(0.3), Duplicate: d.chance(0.2), Reorder: d.chance(0.3), Damage: d.chance(0.1), Replay: d.chance(0.02),
+		Ghost: d.chance(0.8), Garbage: d.chance(0.05),
+		CutEvery: d.every(3, 30), CutForMin: 1 << d.IntN(11), OneWayEvery: d.every(10, 60), HerdEvery: d.every(12, 60),
+		WipeEvery: d.every(12, 60), TakeEvery: d.every(6, 60),
+	}
+	if d.IntN(8) == 0 {
+		l.OutageDays = 1 + d.IntN(10)
+	}
+	return l
+}
+
+// draw draws which faults a run has. Each is left out more often than not, so
+// that runs with few faults together go deep where runs with many cannot.
+type draw struct{ *rand.Rand }
+
+func (d draw) on() bool { return d.IntN(3) == 0 }
+
+func (d draw) chance(most float64) float64 {
+	if !d.on() {
+		return 0
+	}
+	return float64(1+d.IntN(1000)) / 1000 * most
+}
+
+func (d draw) every(least, most int) float64 {
+	if !d.on() {
+		return 0
+	}
+	return float64(least + d.IntN(most-least))
+}
+
+func (d draw) upTo(most int) int {
+	if !d.on() {
+		return 0
+	}
+	return 1 + d.IntN(most)
+}
+
+// hours is a number of hours as a length of time.
+func hours(h float64) time.Duration { return time.Duration(h * float64(time.Hour)) }
+
+// ReadPlans reads the plans of runs that failed once, one on each line, each
+// followed by a blank, a # and what it found. Lines that begin with # say
+// nothing.
+func ReadPlans(r io.Reader) ([]Plan, error) {
+	var plans []Plan
+	lines := bufio.NewScanner(r)
+	for n := 1; lines.Scan(); n++ {
+		text, _, _ := strings.Cut(lines.Text(), " #")
+		if text == "" || strings.HasPrefix(text, "#") {
+			continue
+		}
+		var p Plan
+		d := json.NewDecoder(strings.NewReader(text))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&p); err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		plans = append(plans, p)
+	}
+	return plans, lines.Err()
+}

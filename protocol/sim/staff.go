@@ -1,0 +1,204 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+)
+
+// staff are the people at one machine, and the part of its program that turns
+// what they do into events.
+type staff struct {
+	m        *machine
+	receipts uint64 // printed in the series
+	doubt    *act   // the process ended before it answered
+	looking  bool
+}
+
+func newStaff(m *machine) *staff { return &staff{m: m} }
+
+// work plans the bursts in which the machine's share of the acts is done.
+func (s *staff) work(acts int, within time.Duration) {
+	burst := s.m.w.plan.Burst
+	for ; acts > 0; acts -= burst {
+		n := min(burst, acts)
+		s.m.w.schedule(time.Duration(s.m.rnd.Int64N(int64(within))), func() { s.burst(n) })
+	}
+}
+
+// burst does n acts one after another. Where the machine is down or its disk
+// full, people wait.
+func (s *staff) burst(n int) {
+	if n == 0 {
+		return
+	}
+	wait := time.Duration(s.m.rnd.Int64N(int64(30 * time.Millisecond)))
+	if s.m.rnd.IntN(16) == 0 {
+		wait = time.Duration(s.m.rnd.Int64N(int64(8 * time.Second)))
+	}
+	switch {
+	case !s.m.running():
+		s.m.w.schedule(time.Minute, func() { s.burst(n) })
+		return
+	case s.act():
+		n--
+	default:
+		wait = 5 * time.Second
+	}
+	s.m.w.after(wait, func() { s.burst(n) })
+}
+
+// act does something, and tells whether it was recorded.
+func (s *staff) act() bool {
+	b, x := s.m.w.plan.Business, s.m.rnd.IntN(100)
+	switch {
+	case x < 8:
+		return s.reverse()
+	case x < 14:
+		return s.move()
+	case x < 19 && b.Counts:
+		return s.count()
+	case x < 22 && b.Unknown:
+		return s.unknown()
+	case x < 25 && b.Poison:
+		return s.poison()
+	case x < 26 && b.Oversized && s.m.rnd.IntN(4) == 0:
+		return s.oversized()
+	}
+	return s.sell()
+}
+
+func (s *staff) sku() protocol.SKU { return protocol.SKU(fmt.Sprintf("SKU%d", s.m.rnd.IntN(skus))) }
+
+func (s *staff) quantity() protocol.Quantity { return protocol.Quantity(1+s.m.rnd.IntN(3)) * 1000 }
+
+// log records one event of the machine's own, and enters it into the books as
+// soon as it is certain to stay.
+func (s *staff) log(a *act, build func(tx ledger.Tx) (*protocol.Event, error)) bool {
+	return s.record(a, func(tx ledger.Tx, clock protocol.Clock) (ledger.Result, error) {
+		ev, err := build(tx)
+		if err != nil {
+			return ledger.Result{}, err
+		}
+		a.kind, a.moves = ev.Kind, ev.Moves
+		return ledger.Log(tx, s.m.origin, clock, ev)
+	})
+}
+
+func (s *staff) record(a *act, write func(ledger.Tx, protocol.Clock) (ledger.Result, error)) bool {
+	m, w := s.m, s.m.w
+	a.store = m.origin.Store
+	clock := protocol.Clock{WallMs: m.clock.wall().UnixMilli(), MonoMs: m.instant().Mono.Milliseconds()}
+	err := m.process.Update(w.ctx, func(tx ledger.Tx) error {
+		res, err := write(tx, clock)
+		if err != nil {
+			return err
+		}
+		a.id, a.hash = protocol.EventID{Inc: m.origin.Inc, Seq: res.Stream.Seq}, res.Stream.Hash
+		rec, _, err := ledger.ReadRecord(tx, a.id)
+		a.print = fingerprint(rec.AppendTo(nil))
+		return err
+	})
+	switch {
+	case err == nil:
+		w.books.told++
+		w.books.enter(a)
+		s.certain(a)
+		if w.story != nil {
+			w.tell("%s records %s as %d", m.origin.Agent, a.kind, a.id.Seq)
+		}
+		m.later(0, func() any { return appended })
+		return true
+	case errors.Is(err, errNothing):
+		return true
+	case m.process.ended:
+		w.books.doubted++
+		s.doubt = a
+	case errors.Is(err, errFault):
+	case protocol.CodeOf(err) == protocol.DiskFull && m.disk.full:
+		w.books.refused++
+	default:
+		w.fail("%s is refused: %v (I19, I22)", m.origin.Agent, err)
+	}
+	return false
+}
+
+// errNothing ends a transaction that found nothing to do.
+var errNothing = errors.New("nothing to do")
+
+// certain notes what the next act builds on.
+func (s *staff) certain(a *act) {
+	if a.receipt != "" {
+		s.receipts++
+	}
+}
+
+// settleDoubt finds out, after a start, whether the last act before the end of
+// the process is on the disk. Everything that was confirmed is (I1).
+func (s *staff) settleDoubt() {
+	m := s.m
+	a := s.doubt
+	s.doubt = nil
+	err := m.process.View(m.w.ctx, func(r ledger.Reader) error {
+		at, err := ledger.ReadStream(r, m.origin)
+		known := m.disk.watch.heads[m.origin.Inc]
+		if err == nil && at.Seq != known.seq {
+			err = fmt.Errorf("the log ends at %d, %d were committed (I1)", at.Seq, known.seq)
+		}
+		if a != nil && at.Seq == a.id.Seq && at.Hash == a.hash {
+			m.w.books.enter(a)
+			s.certain(a)
+		}
+		return err
+	})
+	if err != nil {
+		m.w.fail("%s: %v", m.origin.Agent, err)
+	}
+}
+
+// number is the next receipt number. Every one that was printed is in the log,
+// so that the log alone says which is next.
+func (s *staff) number(tx ledger.Tx) (uint64, error) {
+	stream, err := ledger.ReadStream(tx, s.m.origin)
+	n := stream.LastReceipt("1", s.m.identity.Series) + 1
+	if err == nil && n != s.receipts+1 {
+		s.m.w.fail("%s prints receipt %d after %d (I1, I13)", s.m.origin.Agent, n, s.receipts)
+	}
+	return n, err
+}
+
+// fed is told that a Delta came down: counts of siblings are looked at, and
+// stock loads applied.
+func (s *staff) fed(d *protocol.Delta) {
+	if len(d.Events) == 0 {
+		return
+	}
+	for _, e := range d.Events {
+		for seq := e.FirstSeq; seq < e.FirstSeq+protocol.Seq(e.Count); seq++ {
+			a := s.m.w.books.acts[protocol.EventID{Inc: e.Origin.Inc, Seq: seq}]
+			if a != nil && len(a.counted) > 0 && e.Origin.Inc != s.m.origin.Inc {
+				s.m.later(time.Millisecond, func() any { s.see(a); return nil })
+			}
+			if e.Origin.Agent == protocol.HubAgent {
+				s.look()
+			}
+		}
+	}
+}
+
+// look applies stock loads soon.
+func (s *staff) look() {
+	if s.looking {
+		return
+	}
+	s.looking = true
+	s.m.w.after(time.Millisecond, func() {
+		s.looking = false
+		if s.m.running() && !s.applyLoads() && s.m.running() && !s.m.w.quiet {
+			s.m.w.after(10*time.Second, s.look)
+		}
+	})
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"counterpart/protocol/sim"
+)
+
+// tally is what runs came to together.
+type tally struct {
+	mu     sync.Mutex
+	seeds  uint64
+	counts sim.Counts
+	failed uint64
+	err    error
+}
+
+func (t *tally) add(seed uint64, out sim.Outcome) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.seeds++
+	t.counts.Add(out.Counts)
+	if out.Err != nil && (t.err == nil || seed < t.failed) {
+		t.failed, t.err = seed, out.Err
+	}
+}
+
+// gcPercent is how much garbage may gather beside what is in use.
+const gcPercent = 800
+
+// seeds runs seeds, each on one core from its first step to its last.
+func seeds(ctx context.Context, o options, out io.Writer) error {
+	cores := int(o.cores)
+	if cores == 0 {
+		cores = runtime.GOMAXPROCS(0)
+	}
+	// Runs leave much garbage and hold little.
+	debug.SetGCPercent(gcPercent)
+	t := &tally{}
+	started := time.Now()
+	next := atomic.Uint64{}
+	next.Store(o.from)
+	var running sync.WaitGroup
+	stop := atomic.Bool{}
+	for range cores {
+		running.Go(func() {
+			for !stop.Load() && ctx.Err() == nil {
+				seed := next.Add(1) - 1
+				if seed >= o.from+o.seeds {
+					return
+				}
+				result := sim.Run(sim.Draw(seed), nil)
+				t.add(seed, result)
+				if result.Err != nil {
+					stop.Store(true)
+				}
+			}
+		})
+	}
+	watched := make(chan struct{})
+	go func() {
+		running.Wait()
+		close(watched)
+	}()
+	ticker := time.NewTicker(time.Minute)
+	defer ticker.Stop()
+	for waiting := true; waiting; {
+		select {
+		case <-watched:
+			waiting = false
+		case <-ticker.C:
+			t.print(out, time.Since(started), cores)
+		}
+	}
+	t.print(out, time.Since(started), cores)
+	if t.err != nil {
+		line, err := json.Marshal(sim.Draw(t.failed))
+		fmt.Fprintf(out, "%s # %v\n", line, t.err)
+		return errors.Join(t.err, err)
+	}
+	return ctx.Err()
+}
+
+func (t *tally) print(out io.Writer, took time.Duration, cores int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.counts
+	fmt.Fprintf(out, "%d seeds in %v on %d cores: %.1f seeds/s/core; %d events, %d commits, %d messages, %d crashes, %.0f simulated days\n",
+		t.seeds, took.Round(time.Millisecond), cores, float64(t.seeds)/took.Seconds()/float64(cores), c.Events, c.Commits, c.Messages, c.Crashes,
+		c.Simulated.Hours()/24)
+}
+
+// tell runs one seed and tells what happens in it.
+func tell(seed uint64, out io.Writer) error {
+	plan := sim.Draw(seed)
+	line, err := json.Marshal(plan)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s\n", line)
+	result := sim.Run(plan, out)
+	fmt.Fprintf(out, "%+v\n", result)
+	return result.Err
+}
