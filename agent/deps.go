@@ -143,7 +143,11 @@ func (a *Agent) exceptions(ctx context.Context) ([]api.Exception, error) {
 			}
 			out = append(out, x)
 		}
-		return nil
+		alert, err := readDigestAlert(r)
+		if alert != nil {
+			out = append(out, alert.exception(a.origin()))
+		}
+		return err
 	})
 	if err != nil {
 		return nil, err

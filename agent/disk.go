@@ -126,7 +126,7 @@ func (d *disk) measure() stage {
 
 // hasRoom tries whether something can be written again.
 func (d *disk) hasRoom() bool {
-	if data := d.data(); data.total > 0 && data.free < data.total/100 {
+	if data := d.data(); data.total > 0 && data.free < max(data.total/50, reserveBytesMin) {
 		return false
 	}
 	return d.reserve.try()

@@ -177,6 +177,7 @@ func (c *Cloud) Run(ctx context.Context, ready func(http, mqtt string)) error {
 		return nil
 	})
 	g.Go(func() error { return c.ingest(ctx) })
+	g.Go(func() error { return c.audit(ctx) })
 	if c.copy != nil {
 		g.Go(func() error { return c.copy.Run(ctx) })
 	}

@@ -158,6 +158,10 @@ func exampleMessages() map[string]protocol.Message {
 			Wants: []protocol.StreamPos{{Inc: protocol.Inc{3}, Seq: 12}},
 		},
 		"fence-fork": &protocol.Fence{Nonce: 9, Reason: protocol.DuplicateIdentity, Message: "The hub holds more of this machine's records than it does itself.", Action: protocol.FenceRetry, RetryAfterMs: 1000, Fork: true},
+		"welcome-from": &protocol.Welcome{
+			Nonce: 10, Epoch: 2, Session: sampleSession, HubTimeMs: 1_795_252_932_120, CursorSeq: 1040, CursorHash: hash, Safe: 1000, Window: 8,
+			Feeds: []protocol.FeedVerdict{{Feed: protocol.PeerFeed("s1"), Epoch: 2, Head: 2060, Verdict: protocol.VerdictResync, From: 2042}},
+		},
 		"welcome": &protocol.Welcome{
 			Nonce: 0x1122334455667788, Epoch: 1, Session: sampleSession, HubTimeMs: 1_795_252_932_120, CursorSeq: 1040, CursorHash: hash, Safe: 1000,
 			Window: 8, StartAfterMs: 1500, Feeds: []protocol.FeedVerdict{

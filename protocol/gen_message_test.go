@@ -40,7 +40,7 @@ func drawWelcome(t *rapid.T) protocol.Message {
 		Feeds: few(t, "feeds", rapid.Custom(func(t *rapid.T) protocol.FeedVerdict {
 			return protocol.FeedVerdict{
 				Feed: genFeedID.Draw(t, "feed"), Epoch: rapid.Uint64().Draw(t, "epoch"), Head: rapid.Uint64().Draw(t, "head"),
-				Verdict: protocol.Verdict(rapid.Byte().Draw(t, "verdict")),
+				Verdict: protocol.Verdict(rapid.Byte().Draw(t, "verdict")), From: rapid.Uint64().Draw(t, "from"),
 			}
 		}), 3),
 		Wants: few(t, "wants", genStreamPos, 3), Checkpoint: rapid.Bool().Draw(t, "checkpoint"),

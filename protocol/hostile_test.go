@@ -111,11 +111,6 @@ func TestDecodeEventRefuses(t *testing.T) {
 		"load row without SKU":    varintField(fieldKind, 4) + bytesField(fieldStockLoad, bytesField(4, "")),
 		"reissue of nothing":      varintField(fieldKind, 6) + bytesField(fieldReissue, ""),
 		"reissue with moves":      plain + varintField(fieldKind, 6) + bytesField(fieldKindText, "") + bytesField(fieldReissue, bytesField(1, bytesField(1, strings.Repeat("i", 16))+varintField(2, 1))+bytesField(4, "x")),
-		"digest without body":     bytesField(fieldKindText, "digest"),
-		"digest of 255 bytes":     bytesField(fieldKindText, "digest") + bytesField(23, bytesField(3, strings.Repeat("s", 255))),
-		"digest of no stream":     bytesField(fieldKindText, "digest") + bytesField(23, bytesField(2, varintField(2, 7))+bytesField(3, strings.Repeat("s", 256))),
-		"digest with moves":       plain + bytesField(fieldKindText, "digest") + bytesField(23, bytesField(3, strings.Repeat("s", 256))),
-		"digest in two halves":    bytesField(fieldKindText, "digest") + bytesField(23, "\x1a\x80\x02"+strings.Repeat("s", 200)) + bytesField(23, strings.Repeat("s", 56)),
 		"too large":               plain + bytesField(99, strings.Repeat("x", protocol.EventBytesMax)),
 	} {
 		if e, err := protocol.DecodeEvent([]byte(body)); err == nil {

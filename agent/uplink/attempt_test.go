@@ -361,22 +361,34 @@ func TestI18_MissingEventsAreFetchedOnce(t *testing.T) {
 				}
 				carry(out)
 			}
+			five := []protocol.SKU{"PEN", "PEN", "PEN", "PEN", "PEN"}
+			gap := siblingDelta(t, 2, 4, five...)
+			m.hears(siblingDelta(t, 0, 1, five[:2]...))
 			for range 12 {
-				after := uint64(0)
-				if healed && resets > 0 {
-					// The hub had them before the run, and sends all anew.
-					m.hears(siblingDelta(t, 0, 1, "PEN", "PEN"))
-					after = 2
+				switch {
+				case resets == 0:
+					m.hears(gap)
+				case healed:
+					m.hears(siblingDelta(t, 0, 1, five...))
+				default:
+					// The same once more, cut in other places.
+					m.hears(siblingDelta(t, 0, 1, five[:1]...))
+					d := siblingDelta(t, 1, 2, five[:2]...)
+					d.Events, d.Upto = append(d.Events, gap.Events...), gap.Upto
+					m.hears(d)
 				}
-				m.hears(siblingDelta(t, after, 3, "PEN", "PEN", "PEN"))
 				m.pass(4 * time.Second)
 			}
-			want, aside := protocol.Quantity(-3000), 0
+			want, aside := protocol.Quantity(-5000), 0
 			if !healed {
-				want, aside = 0, 1
+				want, aside = -2000, 1
 			}
-			if got := onHand(t, m.db, "PEN"); resets != 1 || got != want || len(m.asides()) != aside {
-				t.Errorf("begun anew %d times; %d pens; aside is %+v", resets, got, m.asides())
+			list := m.asides()
+			if got := onHand(t, m.db, "PEN"); resets != 1 || got != want || len(list) != aside {
+				t.Errorf("begun anew %d times; %d pens; aside is %+v", resets, got, list)
+			}
+			if aside > 0 && list[0].Delta.Events[0].Count != 2 {
+				t.Errorf("aside is %+v, not the run as it came", list[0].Delta)
 			}
 		})
 	}

@@ -111,9 +111,9 @@ func (u *Uplink) download(ctx context.Context, feed protocol.FeedID) (Snapshot, 
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return Snapshot{}, nil, err
 	}
-	failures := 0
+	failures, most := 0, int64(0)
 	for {
-		had, err := u.resume(ctx, feed, path)
+		size, err := u.resume(ctx, feed, path)
 		if err == nil {
 			break
 		}
@@ -121,8 +121,8 @@ func (u *Uplink) download(ctx context.Context, feed protocol.FeedID) (Snapshot, 
 			// Sales need the room more.
 			return Snapshot{}, nil, errors.Join(err, removeSnapshotFiles(path))
 		}
-		if failures++; had {
-			failures = 0
+		if failures++; size > most {
+			failures, most = 0, size
 		}
 		if failures > snapshotRetriesMax || ctx.Err() != nil || errors.Is(err, errRefused) {
 			return Snapshot{}, nil, err
@@ -164,9 +164,9 @@ func (f *snapshotFile) open() (io.ReadCloser, error) {
 // errRefused is the answer of a hub that has no such snapshot.
 var errRefused = errors.New("hub answered")
 
-// resume asks for what is missing of a body. had tells whether anything came;
-// without an error all is here.
-func (u *Uplink) resume(ctx context.Context, feed protocol.FeedID, path string) (had bool, err error) {
+// resume asks for what is missing of a body, and returns how much is here now.
+// Without an error that is all.
+func (u *Uplink) resume(ctx context.Context, feed protocol.FeedID, path string) (size int64, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	f, size, err := readSnapshotFile(path)
@@ -175,29 +175,29 @@ func (u *Uplink) resume(ctx context.Context, feed protocol.FeedID, path string) 
 	}
 	resp, err := u.get(ctx, feed, f.ETag, size)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	defer resp.Body.Close()
 	switch resp.StatusCode {
 	case http.StatusOK:
 		size = 0
 		if err := f.begin(feed, resp.Header); err != nil {
-			return false, err
+			return 0, err
 		}
 	case http.StatusPartialContent:
 		if resp.Header.Get("ETag") != f.ETag || !strings.HasPrefix(resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", size)) {
-			return false, errors.Join(errDamaged, removeSnapshotFiles(path))
+			return 0, errors.Join(errDamaged, removeSnapshotFiles(path))
 		}
 	case http.StatusRequestedRangeNotSatisfiable:
 		if resp.Header.Get("Content-Range") == fmt.Sprintf("bytes */%d", size) {
-			return false, nil // all of it was here
+			return 0, nil // all of it was here
 		}
-		return false, errors.Join(errDamaged, removeSnapshotFiles(path))
+		return 0, errors.Join(errDamaged, removeSnapshotFiles(path))
 	default:
-		return false, fmt.Errorf("%w %s", errRefused, resp.Status)
+		return 0, fmt.Errorf("%w %s", errRefused, resp.Status)
 	}
 	n, err := f.append(size, &patientReader{Reader: resp.Body, cancel: cancel})
-	return n > 0, err
+	return size + n, err
 }
 
 func (u *Uplink) get(ctx context.Context, feed protocol.FeedID, etag string, from int64) (*http.Response, error) {

@@ -42,8 +42,12 @@ func TestLinkCarriesMessages(t *testing.T) {
 	if got := nextMessage(t, hub); got.Topic != statusTopic || string(got.Payload) != "online" {
 		t.Errorf("the hub got %+v, want the birth", got)
 	}
-	large := bytes.Repeat([]byte("0123456789ab"), 100_000)
-	for _, payload := range [][]byte{[]byte("hello"), {}, large} {
+	// Small messages and large ones go different ways to the socket.
+	payloads := [][]byte{[]byte("hello"), {}, bytes.Repeat([]byte("0123456789ab"), 100_000)}
+	for _, size := range []int{106, 107, 127, 128, 16_357, 16_358, 16_359, 16_384} {
+		payloads = append(payloads, bytes.Repeat([]byte{byte(size)}, size))
+	}
+	for _, payload := range payloads {
 		if err := agent.Send(upTopic, payload); err != nil {
 			t.Fatal(err)
 		}

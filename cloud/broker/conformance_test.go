@@ -156,7 +156,7 @@ func testLargePayload(t *testing.T, r *running) {
 func testOrder(t *testing.T, r *running) {
 	h := newHub(t, connectTo(t, r), "cp/1/+/+/+/up")
 	h.run()
-	agent := dialAgent(t, r.url, nil)
+	agent := dialAgent(t, r.url, nil, "cp/1/a7/s1/till-1/dn")
 	const n = 500
 	for i := range n {
 		agent.publish(t, "cp/1/a7/s1/till-1/up", fmt.Append(nil, i), false)
@@ -164,6 +164,18 @@ func testOrder(t *testing.T, r *running) {
 	for i := range n {
 		if m := h.next(t); string(m.payload) != fmt.Sprint(i) {
 			t.Fatalf("message %d arrived as %s", i, m.payload)
+		}
+	}
+	// Small messages and large ones go different ways to the socket.
+	sizes := []int{4, 96, 97, 127, 128, 16_357, 16_358, 16_384, 32_735, 32_736, 32_737, 32_768, 200_000}
+	for i := range 3 * len(sizes) {
+		if err := h.broker.Publish("cp/1/a7/s1/till-1/dn", fmt.Appendf(nil, "%0*d", sizes[i%len(sizes)], i), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 3 * len(sizes) {
+		if m := agent.next(t); string(m.payload) != fmt.Sprintf("%0*d", sizes[i%len(sizes)], i) {
+			t.Fatalf("message %d of %d bytes arrived with %d bytes, ending in %s", i, sizes[i%len(sizes)], len(m.payload), m.payload[max(0, len(m.payload)-3):])
 		}
 	}
 }

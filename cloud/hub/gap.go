@@ -102,6 +102,7 @@ func (h *Hub) tellCursor(o protocol.Origin) error {
 	if err != nil {
 		return err
 	}
+	h.safety.note(o, here.Seq) // Closing a gap moves the cursor without an event.
 	h.mu.Lock()
 	s := h.sessionOf(o.Agent, o.Inc)
 	if s == nil || here.Seq <= s.cursor {

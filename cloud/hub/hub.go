@@ -10,6 +10,7 @@ package hub
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -52,7 +53,8 @@ type Hub struct {
 	epoch    atomic.Uint64
 	secret   []byte // marks the hub's own streams as its own
 	boot     uint32
-	safety   safety // has a lock of its own
+	safety   safety  // has a lock of its own
+	digests  digests // likewise
 
 	mu        sync.Mutex
 	sessions  map[protocol.AgentID][]*session
@@ -113,7 +115,7 @@ func New(ctx context.Context, o Options) (*Hub, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open hub: %w", err)
 	}
-	if err := h.loadTwins(ctx); err != nil {
+	if err := errors.Join(h.loadTwins(ctx), h.loadDigests(ctx)); err != nil {
 		return nil, err
 	}
 	return h, h.loadAgents(ctx)

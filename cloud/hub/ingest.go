@@ -148,6 +148,7 @@ func (h *Hub) committed(ctx context.Context, ready []*incoming) error {
 	for i, in := range ready {
 		if in.err == nil && in.res.Applied > 0 {
 			h.safety.note(in.origin, in.res.Stream.Seq)
+			h.digested(in)
 		}
 		if in.err == nil && in.res.Applied > 0 && (in.carried() || h.shared(in.session)) {
 			feed := protocol.PeerFeed(in.session.origin.Store)

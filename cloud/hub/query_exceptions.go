@@ -43,7 +43,7 @@ func (h *Hub) Exceptions(ctx context.Context, state string, p Page) (List[Except
 				order = append(order, id)
 			}
 		}
-		for _, doc := range h.twinDocuments() {
+		for _, doc := range append(h.twinDocuments(), h.digestDocuments()...) {
 			if doc.ID > p.After {
 				twins[doc.ID] = doc
 				order = append(order, doc.ID)

@@ -276,6 +276,9 @@ type StatusDocument struct {
 	Events      uint64 `json:"events"`
 	DeadLetters int    `json:"dead_letters"`
 	Gaps        int    `json:"gaps"`
+	// DigestsCheckedAt is when an agent's digest last agreed with the hub; it is
+	// left out until one did.
+	DigestsCheckedAt *string `json:"digests_checked_at,omitempty"`
 	// SecondCopy is left out where there is none.
 	SecondCopy *SecondCopyDocument `json:"second_copy,omitempty"`
 }
@@ -317,7 +320,7 @@ func (s *SecondCopyState) document() *SecondCopyDocument {
 
 // Status counts what the hub holds.
 func (h *Hub) Status(ctx context.Context, d Deployment) (StatusDocument, error) {
-	doc := StatusDocument{Version: d.Version, Protocol: protocol.Version, Epoch: strconv.FormatUint(h.Epoch(), 10), Database: d.Database, SafeMode: d.SafeMode, SecondCopy: d.SecondCopy.document()}
+	doc := StatusDocument{Version: d.Version, Protocol: protocol.Version, Epoch: strconv.FormatUint(h.Epoch(), 10), Database: d.Database, SafeMode: d.SafeMode, DigestsCheckedAt: h.digestsCheckedAt(), SecondCopy: d.SecondCopy.document()}
 	agents := map[protocol.AgentID]bool{}
 	for id, p := range h.presence() {
 		agents[id] = true

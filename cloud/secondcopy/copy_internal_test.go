@@ -28,7 +28,7 @@ type shop struct {
 	tune tuning
 	copy *Copy
 	told map[protocol.Inc]protocol.Seq
-	when []time.Time // of each telling
+	when []time.Time       // of each telling
 	news chan protocol.Seq // what all streams were told together, after each telling
 }
 
@@ -549,4 +549,3 @@ func (r unreadableReader) Scan(t ledger.Table, from, to string, fn func(string, 
 	}
 	return r.Reader.Scan(t, from, to, fn)
 }
-

@@ -134,16 +134,6 @@ func applyPeer(tx Tx, d *protocol.Delta, p *protocol.PeerEvents, upto uint64) er
 	return nil
 }
 
-// ApplyRows writes rows of a state feed over the live ones without touching the
-// cursor.
-func ApplyRows(tx Tx, feed protocol.FeedID, rows []protocol.FeedRow) error {
-	gen, err := liveOf(tx, feed)
-	if err != nil {
-		return err
-	}
-	return applyRows(tx, &protocol.Delta{Feed: feed, Rows: rows}, gen, 0)
-}
-
 // applyRows writes the rows of d above an offset into a generation. A row that
 // cannot be read is set aside and holds up no other (I18).
 func applyRows(tx Tx, d *protocol.Delta, gen, above uint64) error {

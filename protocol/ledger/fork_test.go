@@ -306,3 +306,49 @@ func (f *forked) copyTo(to ledger.Driver) {
 	}
 	f.update(to, func(tx ledger.Tx) error { return tx.Write(rows) })
 }
+
+// TestI9_Fork: a machine that forked, and the hub that heard of it in parts,
+// make the same sums of the same events.
+func TestI9_Fork(t *testing.T) {
+	for seed := range uint64(20) {
+		f := newForked(t, seed)
+		for range 1 + f.rnd.IntN(60) {
+			f.sell(f.db)
+			if f.rnd.IntN(20) == 0 {
+				f.carry(f.db, f.hub)
+			}
+		}
+		for range 1 + seed%3 {
+			f.checkFork(seed, f.db)
+			f.sell(f.db)
+		}
+		f.carry(f.db, f.hub)
+		var batch ledger.Batch
+		f.update(f.db, func(tx ledger.Tx) error {
+			id, err := ledger.ReadIdentity(tx)
+			if err != nil {
+				return err
+			}
+			o := f.o
+			o.Inc = id.Inc
+			d, err := ledger.Digest(tx, o)
+			if err != nil {
+				return err
+			}
+			res, err := ledger.Log(tx, o, protocol.Clock{}, &protocol.Event{Kind: protocol.KindDigest, Digest: d})
+			if err != nil {
+				return err
+			}
+			batch = ledger.Batch{Origin: o, First: res.Stream.Seq}
+			batch.Records, batch.Prev, err = ledger.Records(tx, o, batch.First, 1, 1<<20)
+			return err
+		})
+		f.update(f.hub, func(tx ledger.Tx) error {
+			res, err := ledger.Apply(tx, batch)
+			if err == nil && (len(res.Digests) != 1 || len(res.Digests[0].Buckets) > 0) {
+				t.Fatalf("seed %d: the digest is compared as %v", seed, res.Digests)
+			}
+			return err
+		})
+	}
+}

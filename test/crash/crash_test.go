@@ -2,9 +2,10 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -12,14 +13,6 @@ import (
 
 	"counterpart/test/process"
 )
-
-// TestMain runs the tests, or a worker: the checks start this very program.
-func TestMain(m *testing.M) {
-	if os.Getenv(workerEnv) != "" {
-		os.Exit(command(context.Background(), nil, os.Stdin, os.Stdout, os.Stderr))
-	}
-	os.Exit(m.Run())
-}
 
 // fullLength tells whether the tests may take hours.
 func fullLength() bool { return os.Getenv("COUNTERPART_FULL") == "1" }
@@ -44,27 +37,37 @@ func TestI1_I6_CrashStates(t *testing.T) {
 	if rec.Told.Kills == 0 || rec.Told.Confirmed < recordingScale || rec.Told.Sent < recordingScale/4 || len(rec.Hashes) < 3 {
 		t.Errorf("the recording is too quiet: %+v, %d streams", rec.Told, len(rec.Hashes))
 	}
-	t.Run("sample", func(t *testing.T) { sample(t, rec, host.Agent()) })
+	worker := buildWorker(t)
+	t.Run("sample", func(t *testing.T) { sample(t, rec, worker, host.Agent()) })
 	for _, m := range mutants {
-		t.Run(m.name, func(t *testing.T) { caught(t, rec, m) })
+		t.Run(m.name, func(t *testing.T) { caught(t, rec, worker, m) })
 	}
 }
 
-// planOf is how the tests check a recording.
-func planOf(t *testing.T, rec *recording, states int) *plan {
+// buildWorker builds the program that checks states. It is never built with the
+// race detector, as this test may be: a worker does one thing at a time, and
+// would take ten times as long for it.
+func buildWorker(t *testing.T) string {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
+	path := filepath.Join(t.TempDir(), "crash")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the worker: %v\n%s", err, out)
 	}
+	return path
+}
+
+// planOf is how the tests check a recording.
+func planOf(rec *recording, worker string, states int) *plan {
 	return &plan{
-		recording: rec, states: states, seed: 1, workers: runtime.GOMAXPROCS(0), self: []string{self},
+		recording: rec, states: states, seed: 1, workers: runtime.GOMAXPROCS(0), self: []string{worker},
 		verifyOneIn: 200, programOneIn: 500,
 	}
 }
 
-func sample(t *testing.T, rec *recording, program string) {
-	p := planOf(t, rec, 5_000)
+func sample(t *testing.T, rec *recording, worker, program string) {
+	p := planOf(rec, worker, 5_000)
 	if fullLength() {
 		p.states = 250_000
 	}
@@ -102,13 +105,13 @@ var mutants = []mutant{
 }
 
 // caught wants a mutant's fault to be found.
-func caught(t *testing.T, rec *recording, m mutant) {
+func caught(t *testing.T, rec *recording, worker string, m mutant) {
 	spoiled := *rec
 	spoiled.Ops, spoiled.Shown = slices.Clone(rec.Ops), slices.Clone(rec.Shown)
 	if err := m.spoil(&spoiled); err != nil {
 		t.Fatal(err)
 	}
-	r, err := planOf(t, &spoiled, 1_500).run(t.Context())
+	r, err := planOf(&spoiled, worker, 1_500).run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func (o *outcome) total() int {
 }
 
 // run shares the windows of a recording among workers.
-func (p *plan) run(ctx context.Context) (*result, error) {
+func (p *plan) run(ctx context.Context) (r *result, err error) {
 	dir, err := os.MkdirTemp(fastFolder(), "counterpart-crash-")
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (p *plan) run(ctx context.Context) (*result, error) {
 	}
 	windows := p.recording.windows()
 	q := quotas(p.capacities(windows), p.states)
-	r := &result{windows: len(windows)}
+	r = &result{windows: len(windows)}
 	start := time.Now()
 	var mu sync.Mutex
 	shares := make(chan job)

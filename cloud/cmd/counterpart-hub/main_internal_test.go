@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -62,6 +63,14 @@ func TestExitCodes(t *testing.T) {
 		{"not a database", append([]string{"serve", "--data", foreign}, serve...), exitRefused, ""},
 		{"an agent's database", append([]string{"serve", "--data", agent}, serve...), exitRefused, ""},
 		{"stock without a store", []string{"import", "stock", file}, exitUsage, "--store"},
+		{"restore of nothing", []string{"restore", "--data", dir}, exitUsage, "FILE"},
+		{"restore of nobody knows where", []string{"restore", file}, exitUsage, "COUNTERPART_HUB_DATA"},
+		{"restore of no backup", []string{"restore", "--data", filepath.Join(dir, "new"), filepath.Join(dir, "none")}, exitFailed, "no such file"},
+		{"restore of an agent's database", []string{"restore", "--data", filepath.Join(dir, "new"), cloud.DatabasePath(agent)}, exitRefused, "cannot be used"},
+		{"restore over an agent's database", []string{"restore", "--data", agent, file}, exitRefused, "agent"},
+		{"a copy that is none", append([]string{"serve", "--data", filepath.Join(dir, "new"), "--second-copy", misspelt}, serve...), exitRefused, "not a second copy"},
+		{"a copy that is the database", append([]string{"serve", "--data", dir, "--second-copy", cloud.DatabasePath(dir)}, serve...), exitUsage, "database itself"},
+		{"backup of a hub that does not answer", []string{"backup", "--hub", "http://127.0.0.1:1", filepath.Join(dir, "copy")}, exitFailed, "no hub answers"},
 		{"no hub answers", []string{"import", "--hub", "http://127.0.0.1:1", "items", file}, exitFailed, "no hub answers"},
 	} {
 		var out, errs bytes.Buffer
@@ -153,6 +162,70 @@ func TestImportIsDoneOnlyWhenTheHubSaysSo(t *testing.T) {
 			if len(got) != 1 || got[0] != "PUT /v1/items sku,name\nP,Pen\n" {
 				t.Errorf("answered %d at %s: the hub got %q", status, address, got)
 			}
+		}
+		hub.Close()
+	}
+}
+
+// TestBackupOfARunningHubIsWholeOrNotThere: half a download, a refusal or
+// something else than a database never takes the place of an older backup.
+func TestBackupOfARunningHubIsWholeOrNotThere(t *testing.T) {
+	dir := t.TempDir()
+	good := filepath.Join(dir, "good.db")
+	db, err := bolt.Open(good, bolt.Options{Kind: "hub"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	body, err := os.ReadFile(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name   string
+		answer func(http.ResponseWriter)
+		exit   int
+	}{
+		{"whole", func(w http.ResponseWriter) { _, _ = w.Write(body) }, exitDone},
+		{"broken off", func(w http.ResponseWriter) {
+			w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+			_, _ = w.Write(body[:len(body)/2])
+		}, exitFailed},
+		{"cut short", func(w http.ResponseWriter) { _, _ = w.Write(body[:len(body)/2]) }, exitRefused},
+		{"a page", func(w http.ResponseWriter) { _, _ = io.WriteString(w, strings.Repeat("<p>Hello</p>", 1000)) }, exitRefused},
+		{"a refusal", func(w http.ResponseWriter) { w.WriteHeader(http.StatusInsufficientStorage) }, exitFailed},
+		{"sent elsewhere", func(w http.ResponseWriter) {
+			w.Header().Set("Location", "/v1/backup")
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		}, exitFailed},
+	} {
+		hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/v1/backup" {
+				t.Errorf("%s: asked for %s", c.name, r.URL.Path)
+			}
+			c.answer(w)
+		}))
+		folder := t.TempDir()
+		file := filepath.Join(folder, "backup.db")
+		if err := os.WriteFile(file, []byte("an older one"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want := []byte("an older one")
+		if c.exit == exitDone {
+			want = body
+		}
+		var errs bytes.Buffer
+		if exit := run([]string{"backup", "--hub", hub.URL + "/", file}, io.Discard, &errs); exit != c.exit {
+			t.Errorf("%s: exit %d, want %d: %s", c.name, exit, c.exit, &errs)
+		}
+		got, err := os.ReadFile(file)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: the file has %d bytes, want %d: %v", c.name, len(got), len(want), err)
+		}
+		if entries, err := os.ReadDir(folder); err != nil || len(entries) != 1 {
+			t.Errorf("%s: %v is left behind: %v", c.name, entries, err)
 		}
 		hub.Close()
 	}

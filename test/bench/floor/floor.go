@@ -32,15 +32,13 @@ type Line struct {
 // A Sale is a sale as a till without Counterpart might write it down: JSON of
 // 319 bytes on average.
 type Sale struct {
-	Store    string `json:"store"`
-	Till     string `json:"till"`
-	Seq      int64  `json:"seq"`
-	At       string `json:"at"`
-	Receipt  string `json:"receipt"`
-	Lines    []Line `json:"lines"`
-	Currency string `json:"currency"`
-	Tender   string `json:"tender"`
-	Total    int64  `json:"total_minor"`
+	Store   string `json:"store"`
+	Till    string `json:"till"`
+	Seq     int64  `json:"seq"`
+	At      string `json:"at"`
+	Receipt string `json:"receipt"`
+	Lines   []Line `json:"lines"`
+	Total   int64  `json:"total_minor"`
 }
 
 // ItemOf is the item of one line of the n-th sale. The programs that are
@@ -52,7 +50,7 @@ func NewSale(store string, n int) Sale {
 	at := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC).Add(time.Duration(n) * 8641 * time.Millisecond)
 	s := Sale{
 		Store: store, Till: "1", Seq: int64(n), At: at.Format("2006-01-02T15:04:05.000Z"),
-		Receipt: fmt.Sprintf("%s-1-1-%d", store, n), Currency: "GBP", Tender: "cash",
+		Receipt: fmt.Sprintf("%s-1-1-%d", store, n),
 	}
 	for i := range 3 {
 		item := ItemOf(n, i, Items)
