@@ -72,8 +72,7 @@ type snapshotHub struct {
 	mu     sync.Mutex
 	snaps  map[protocol.FeedID]uplink.Snapshot
 	bodies map[protocol.FeedID]string
-	cut    int // an answer ends after so many bytes; 0: it does not
-	gone   bool
+	cut    int      // an answer ends after so many bytes; 0: it does not
 	whole  bool     // ranges are ignored
 	ranges []string // of each request
 	sent   int      // bytes of bodies
@@ -98,7 +97,7 @@ func (h *snapshotHub) put(snap uplink.Snapshot, body string) {
 func (h *snapshotHub) serve(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	feed := protocol.FeedID(strings.TrimPrefix(r.URL.Path, "/v1/snapshots/"))
-	snap, body, cut, gone, hold := h.snaps[feed], h.bodies[feed], h.cut, h.gone, h.hold
+	snap, body, cut, hold := h.snaps[feed], h.bodies[feed], h.cut, h.hold
 	h.ranges = append(h.ranges, r.Header.Get("Range"))
 	second := h.second
 	if h.whole {
@@ -112,7 +111,7 @@ func (h *snapshotHub) serve(w http.ResponseWriter, r *http.Request) {
 		second()
 		panic(http.ErrAbortHandler)
 	}
-	if gone || snap.Sum == "" {
+	if snap.Sum == "" {
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
