@@ -92,17 +92,24 @@ func cpuSeconds(pid int) (float64, error) {
 
 // proportionalMiB is the memory of a process, with what it shares counted in
 // parts (PSS), as Linux tells it.
-func proportionalMiB(pid int) (float64, error) {
+func proportionalMiB(pid int) (float64, error) { return rollup(pid, "Pss") }
+
+// mappedMiB is the part of it that are pages of files, such as the database:
+// the system takes them back when it needs them.
+func mappedMiB(pid int) (float64, error) { return rollup(pid, "Pss_File") }
+
+// rollup is one sum over all that a process has mapped.
+func rollup(pid int, name string) (float64, error) {
 	file, err := os.Open(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
 		return 0, err
 	}
 	defer file.Close()
 	for lines := bufio.NewScanner(file); lines.Scan(); {
-		if rest, ok := strings.CutPrefix(lines.Text(), "Pss:"); ok {
+		if rest, ok := strings.CutPrefix(lines.Text(), name+":"); ok {
 			kib, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 64)
 			return kib / 1024, err
 		}
 	}
-	return 0, fmt.Errorf("no Pss for process %d", pid)
+	return 0, fmt.Errorf("no %s for process %d", name, pid)
 }

@@ -62,6 +62,7 @@ func lines() []line {
 		{part: "s", name: "  of which open and look up, in process", unit: "ns", key: opens + "Quick ns/op", floors: []string{opens + "Bare ns/op"}},
 		{part: "s", name: "memory after the start", unit: "MiB", key: "start memory"},
 		{part: "s", name: "memory after many sales", unit: "MiB", key: "start warm", valueMax: 35},
+		{part: "s", name: "  of which pages of files", unit: "MiB", key: "start mapped"},
 		{part: "s", name: "CPU of an idle agent, of one core", unit: "%", key: "start idle", valueMax: 1},
 	}
 	names := []string{conditions[0].name}

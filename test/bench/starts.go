@@ -106,6 +106,9 @@ func (s *starts) linger(ctx context.Context, r *record) error {
 		return nil
 	}
 	r.add("start warm", mib)
+	if mapped, err := mappedMiB(s.agent.PID()); err == nil {
+		r.add("start mapped", mapped)
+	}
 	waiting, cancel := context.WithTimeoutCause(ctx, settlePatience, fmt.Errorf("the agent does not get rid of its sales in %s", settlePatience))
 	defer cancel()
 	err = process.Await(waiting, askEvery, func(ctx context.Context) (string, error) {

@@ -73,7 +73,17 @@ func (s *shop) fullByFigures(v *volume) {
 	life := s.agent.PID()
 	s.must(s.hub.Restart(s.t.Context()))
 	s.allSent()
-	s.await("what is safe at the hub makes room for a sale", func(context.Context) (string, error) {
+	var first process.SaleDocument
+	s.must(s.confirmed["sale-1"].Into(&first))
+	s.await("what is safe at the hub is given up", func(ctx context.Context) (string, error) {
+		var refusal *process.Refusal
+		err := s.agent.Get(ctx, "/v1/sales/"+first.ReceiptNo, new(process.SaleDocument))
+		if errors.As(err, &refusal) && refusal.Status == http.StatusNotFound {
+			return "", nil
+		}
+		return "receipt " + first.ReceiptNo + " is still here", err
+	})
+	s.await("that makes room for a sale", func(context.Context) (string, error) {
 		return "", s.try(s.next())
 	})
 	if free := 100 - v.used(); free > 2 {
