@@ -144,11 +144,11 @@ func (d *disk) enter(s stage) {
 	if s == before {
 		return
 	}
-	level := slog.LevelInfo
+	say := d.log.Info
 	if s > before && s >= stageLow {
-		level = slog.LevelWarn
+		say = d.log.Warn
 	}
-	d.log.Log(nil, level, "disk", "stage", s.String(), "before", before.String(), "free", d.room(d.dir).free)
+	say("disk", "stage", s.String(), "before", before.String(), "free", d.room(d.dir).free)
 	select {
 	case d.wake <- struct{}{}:
 	default:

@@ -118,7 +118,8 @@ func TestI19_RefusedSaleTakesTheReserve(t *testing.T) {
 	if d.stage() != stageReserve {
 		t.Errorf("after a sale: stage %s", d.stage())
 	}
-	if d.look() != stageOK || d.look() != stageOK || d.reserve.held() != reserveBytes(now.total) {
+	d.look()
+	if d.look() != stageOK || d.reserve.held() != reserveBytes(now.total) {
 		t.Errorf("with room: stage %s, a reserve of %d bytes", d.stage(), d.reserve.held())
 	}
 }

@@ -26,7 +26,7 @@ type drain struct {
 	origin protocol.Origin
 	hub    string // folder of a hub that knows shop and items
 	agent  string // folder of an agent with the backlog
-	round_ int
+	turn   int
 }
 
 // open makes a hub and an agent that know each other, and the backlog, once.
@@ -93,8 +93,8 @@ func provision(ctx context.Context, host *process.Host, name, agentID string, st
 }
 
 func (d *drain) round(ctx context.Context, r *record) error {
-	d.round_++
-	name := "drain-" + strconv.Itoa(d.round_)
+	d.turn++
+	name := "drain-" + strconv.Itoa(d.turn)
 	return errors.Join(d.ours(ctx, r, name), d.floor(ctx, r, name))
 }
 
@@ -271,7 +271,7 @@ func (d *drain) floor(ctx context.Context, r *record, name string) (err error) {
 	return nil
 }
 
-// origin and events of the specimen alone, for those who need no backlog.
+// readOne reads the specimen of an agent that was stopped.
 func readOne(ctx context.Context, data string, o protocol.Origin) (s specimen, err error) {
 	db, err := bolt.Open(filepath.Join(data, "agent.db"), bolt.Options{Kind: "agent", Owner: string(o.Store) + "/" + string(o.Agent)})
 	if err != nil {

@@ -34,7 +34,7 @@ type herd struct {
 	options
 	host   *process.Host
 	bodies string // file with the events of one agent
-	round_ int
+	turn   int
 }
 
 // open makes the events: those of one agent serve all, since an event does not
@@ -73,8 +73,8 @@ func (h *herd) open(ctx context.Context) error {
 }
 
 func (h *herd) round(ctx context.Context, r *record) error {
-	h.round_++
-	name := "herd-" + strconv.Itoa(h.round_)
+	h.turn++
+	name := "herd-" + strconv.Itoa(h.turn)
 	return errors.Join(h.ours(ctx, r, name), h.floor(ctx, r, name))
 }
 

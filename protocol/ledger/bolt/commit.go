@@ -105,6 +105,10 @@ func (db *DB) commitLoop() {
 		select {
 		case c := <-db.queue:
 			m.group = append(m.group, c)
+			// To run the first call at once, while others are on their way, was
+			// tried: it takes the CPU from them and makes smaller groups.
+			for db.gather() {
+			}
 		case <-db.quit:
 			finished = true
 			close(db.stopped)
@@ -178,8 +182,8 @@ func (db *DB) release(n int) {
 
 // attempt runs the group in one transaction and returns how many of its calls
 // have their final answers. There are none when a call failed after it had
-// written, or when the group did not fit on the disk as a whole. Each call runs
-// as soon as it is there, while others are still on their way.
+// written, or when the group did not fit on the disk as a whole. Calls that come
+// while others run are taken along.
 func (db *DB) attempt() (n int) {
 	m := &db.committer
 	select {
