@@ -83,7 +83,10 @@ func ContinueFork(tx Tx, o protocol.Origin, clock protocol.Clock) (done bool, er
 			sealed.Next = at + 1
 		}
 	default:
+		// What the hub has of the sealed stream beyond the cut has to come down
+		// again: the cursor has passed it.
 		id.Sealed = id.Sealed[1:]
+		_, err = ResetFeed(tx, protocol.FeedPos{Feed: protocol.PeerFeed(o.Store)})
 	}
 	if err != nil {
 		return false, err

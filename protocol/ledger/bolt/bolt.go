@@ -103,6 +103,7 @@ type DB struct {
 	stopped  chan struct{}
 	inflight atomic.Int64
 	answered atomic.Int64
+	views    atomic.Int64
 	commits  atomic.Int64
 
 	failOnce sync.Once
@@ -135,6 +136,7 @@ func (db *DB) View(ctx context.Context, fn func(ledger.Reader) error) (err error
 		_ = btx.Rollback()
 		return cmp.Or(err, db.failure)
 	}
+	db.unmap(btx)
 	s := session{path: db.path, tx: btx}
 	t := tx{s: &s}
 	defer func() {
