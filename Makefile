@@ -67,8 +67,8 @@ run: ## Start a small chain on this machine; needs only Go and make.
 test: setup lint ## Lint, then run the long pure tests, then every test with the race detector; what CI runs.
 	@if [ -d ../shared/data ]; then echo "test: real data found in ../shared/data, the tests over it run"; \
 	else echo "test: no real data in ../shared/data, the tests over it do nothing"; fi
-	@$(GO) test -timeout 20m ./protocol/ledger/... ./protocol/sim
-	@CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+	@$(GO) test -count=1 -timeout 20m ./protocol/ledger/... ./protocol/sim
+	@CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 20m ./...
 
 .PHONY: test-full
 test-full: setup ## Run the tests at full length: more seeds, more rounds, hours.

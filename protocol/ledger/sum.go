@@ -6,8 +6,6 @@ import (
 
 	"counterpart/protocol"
 	"counterpart/protocol/stock"
-
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // For each agent of a store the ledger keeps sums over all moves that it folded
@@ -97,33 +95,23 @@ type sumRow struct {
 	sums  protocol.Sums
 }
 
+// sumHead begins every row: field 1 is SumsVersion, field 2 are 256 bytes.
+const sumHead = "\x08\x01\x12\x80\x02"
+
 // Encode writes the row.
 func (s *sumRow) Encode() []byte {
 	if !s.known {
 		return nil
 	}
-	var f fields
-	f.uint(1, SumsVersion)
-	f.bytes(2, s.sums.AppendTo(nil))
-	return f
+	return s.sums.AppendTo(append(make([]byte, 0, len(sumHead)+len(s.sums)*16), sumHead...))
 }
 
 // decodeSums reads what Encode wrote. What it cannot read is not known: sums
 // that are damaged must not stop the events from being folded.
 func decodeSums(b []byte) (*sumRow, error) {
 	s := &sumRow{}
-	version := uint64(0)
-	err := decodeFields("sums", b, func(num protowire.Number, v value) error {
-		switch num {
-		case 1:
-			version = v.num
-		case 2:
-			s.sums, s.known = protocol.SumsFromBytes(v.data)
-		}
-		return nil
-	})
-	if s.known = s.known && err == nil && version == SumsVersion; !s.known {
-		s.sums = protocol.Sums{}
+	if len(b) > len(sumHead) && string(b[:len(sumHead)]) == sumHead {
+		s.sums, s.known = protocol.SumsFromBytes(b[len(sumHead):])
 	}
 	return s, nil
 }
