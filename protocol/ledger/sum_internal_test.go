@@ -9,6 +9,9 @@ import (
 // TestI9_SumOfOneMove holds the sums to the vectors in docs/PROTOCOL.md: other
 // programs make the same.
 func TestI9_SumOfOneMove(t *testing.T) {
+	if sumHead[1] != SumsVersion {
+		t.Errorf("rows are of version %d, digests of %d", sumHead[1], SumsVersion)
+	}
 	for _, v := range []struct {
 		move      protocol.Move
 		bucket    int
