@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,6 +45,7 @@ func (s *staff) sell() bool {
 }
 
 func (s *staff) receipt(a *act, kind protocol.SaleType, n uint64) *protocol.Sale {
+	a.series, a.number = s.m.identity.Series, n
 	a.receipt = protocol.NewReceiptNo(s.m.origin.Agent, "1", s.m.identity.Series, n)
 	return &protocol.Sale{Type: kind, Till: "1", Series: s.m.identity.Series, Number: n, BusinessDate: "2026-11-21", Currency: "GBP"}
 }
@@ -180,15 +182,27 @@ func (s *staff) see(count *act) {
 
 // moved tells whether the machine's own events above a number moved an item.
 func (s *staff) moved(sku protocol.SKU, above protocol.Seq) bool {
-	for seq := above + 1; ; seq++ {
-		a := s.m.w.books.acts[protocol.EventID{Inc: s.m.origin.Inc, Seq: seq}]
-		if a == nil {
-			return false
-		}
-		if slices.ContainsFunc(a.moves, func(m protocol.Move) bool { return m.SKU == sku && m.State == protocol.OnHand }) {
-			return true
+	inc := s.m.origin.Inc
+	for seq := above + 1; seq <= s.m.disk.watch.heads[inc].seq; seq++ {
+		for _, a := range s.m.w.books.acts[protocol.EventID{Inc: inc, Seq: seq}] {
+			if slices.ContainsFunc(a.moves, func(m protocol.Move) bool { return m.SKU == sku && m.State == protocol.OnHand }) {
+				return true
+			}
 		}
 	}
+	return false
+}
+
+// digest logs what the machine makes of its own events, for the hub to compare
+// (I9).
+func (s *staff) digest() bool {
+	return s.log(&act{}, func(tx ledger.Tx) (*protocol.Event, error) {
+		d, err := ledger.Digest(tx, s.m.origin)
+		if err != nil || d == nil {
+			return nil, errors.Join(err, errNothing)
+		}
+		return &protocol.Event{Kind: protocol.KindDigest, Boot: s.m.identity.Boot, Digest: d}, nil
+	})
 }
 
 // unknown logs an event of a later version, which nobody understands and

@@ -8,11 +8,13 @@ import (
 // its own.
 type books struct {
 	origins map[protocol.Inc]protocol.Origin
-	acts    map[protocol.EventID]*act
-	order   []*act
+	// acts are those of each event id: one, unless a disk was copied unnoticed.
+	acts  map[protocol.EventID][]*act
+	order []*act
 	// receipts are the numbers that were printed, with the acts that bear them.
 	receipts map[protocol.ReceiptNo][]*act
 	byStore  map[protocol.StoreID][]*act // sales, for what refers to them
+	dead     map[string]bool             // where the hub holds events that nobody can read
 	// told are the acts that were confirmed, refused those that met a full
 	// disk, doubted those whose process ended before it answered.
 	told, refused, doubted int
@@ -20,7 +22,7 @@ type books struct {
 
 func newBooks() books {
 	return books{
-		origins: map[protocol.Inc]protocol.Origin{}, acts: map[protocol.EventID]*act{},
+		origins: map[protocol.Inc]protocol.Origin{}, acts: map[protocol.EventID][]*act{}, dead: map[string]bool{},
 		receipts: map[protocol.ReceiptNo][]*act{}, byStore: map[protocol.StoreID][]*act{},
 	}
 }
@@ -34,8 +36,15 @@ type act struct {
 	kind  protocol.Kind
 	moves []protocol.Move
 	dead  bool // nobody can read it
+	// unaware says that the machine was a copy and could not know it: another
+	// may have used the same numbers.
+	unaware bool
+	// lost says that every disk which held it has died or was rolled back.
+	lost bool
 
 	receipt  protocol.ReceiptNo
+	series   string
+	number   uint64
 	original *act
 	void     bool
 	lines    []protocol.Quantity // of a sale, by line; of a return, by the original's line
@@ -52,7 +61,7 @@ type act struct {
 
 // enter writes down an act that is on its machine's disk for good.
 func (b *books) enter(a *act) {
-	b.acts[a.id] = a
+	b.acts[a.id] = append(b.acts[a.id], a)
 	b.order = append(b.order, a)
 	if a.receipt != "" {
 		b.receipts[a.receipt] = append(b.receipts[a.receipt], a)
@@ -60,4 +69,14 @@ func (b *books) enter(a *act) {
 			b.byStore[a.store] = append(b.byStore[a.store], a)
 		}
 	}
+}
+
+// find is the act of an id whose record has a fingerprint.
+func (b *books) find(id protocol.EventID, print uint64) *act {
+	for _, a := range b.acts[id] {
+		if a.print == print {
+			return a
+		}
+	}
+	return nil
 }

@@ -23,6 +23,8 @@ type cloud struct {
 	hub     *hub.Hub // nil while it is down
 	epoch   uint64
 	closed  bool // the broker takes no connections, for want of a hub
+	stale   bool // the database is older than its epoch's offsets
+	backups []backup
 	inbox   []parcel
 	pumping bool
 
@@ -186,18 +188,34 @@ func (c *cloud) receive(list []parcel) {
 		case *protocol.Hello:
 			c.hellos[m.Nonce] = m.Inc
 		case *protocol.Batch:
-			if c.sessions[m.Inc] == m.Session {
+			if c.valid(m.Session) {
 				c.allowed[m.Inc] = max(c.allowed[m.Inc], m.FirstSeq+protocol.Seq(m.Count)-1)
 			}
 		}
 	}
 	err := c.hub.Receive(c.w.ctx, inbound)
 	c.allowed = nil
+	select {
+	case <-c.hub.Suspected():
+		c.w.fail("the digest of an agent differs from what the hub makes of the same events (I9)")
+	default:
+	}
 	if err != nil && !c.process.ended {
 		// The database failed: the process stops and its service starts it.
 		c.w.tell("hub stops: %v", err)
 		c.process.end()
 	}
+}
+
+// valid tells whether a session is the newest of some stream. The streams of
+// others, which it may carry, are bounded by the batch alone.
+func (c *cloud) valid(session protocol.Session) bool {
+	for _, s := range c.sessions {
+		if s == session {
+			return true
+		}
+	}
+	return false
 }
 
 // mayCommit holds a commit of an event to I16: a batch of the stream's newest
@@ -220,8 +238,8 @@ func (c *cloud) operate(what string, fn func() error) {
 	c.w.trace.mark('o', 255, c.w.now, fingerprint([]byte(what)))
 	err := fn()
 	switch {
-	case c.process.ended || err == nil:
-	case protocol.CodeOf(err) == protocol.DiskFull, strings.Contains(err.Error(), errFault.Error()):
+	case err == nil:
+	case protocol.CodeOf(err) == protocol.DiskFull, c.process.usable() != nil:
 		c.w.schedule(time.Minute, func() { c.operate(what, fn) })
 	default:
 		c.w.fail("%s: %v", what, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"time"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
@@ -11,7 +12,9 @@ import (
 
 // disk is what of a computer outlives its processes. Every commit may be the
 // last thing that a process does: before it, or after it and before anybody
-// hears of it. What was reported as committed is never lost.
+// hears of it. A commit may also be reported as failed, kept or not; from then
+// on nothing is read or written until another process starts. What was reported
+// as committed is never lost.
 type disk struct {
 	w     *world
 	name  string
@@ -21,7 +24,7 @@ type disk struct {
 	rnd   *rand.Rand
 	full  bool
 	// crash and fault are the chances of a commit that the process ends with
-	// it, and that it fails while the process lives on.
+	// it, and that it is reported as failed.
 	crash, fault float64
 }
 
@@ -34,14 +37,15 @@ func (w *world) newDisk(name string, who int, crash, fault float64) *disk {
 // process is one run of a program over a disk, the Driver that it has. When it
 // has ended, whatever still runs of it can neither read nor write.
 type process struct {
-	disk  *disk
-	ended bool
-	died  func() // called soon after the process ended by itself
+	disk   *disk
+	failed bool // a commit failed; the process is about to stop
+	ended  bool
+	died   func() // called soon after the process ended by itself
 }
 
 var (
 	errEnded = errors.New("the process has ended")
-	errFault = errors.New("the commit failed; nothing was written")
+	errFault = errors.New("the disk does not write")
 )
 
 type fate uint8
@@ -50,7 +54,8 @@ const (
 	fateDone  fate = iota
 	fateEarly      // the process ends before the commit
 	fateLate       // the process ends after the commit, before its answer
-	fateFault      // the commit fails, the process lives on
+	fateFault      // the commit is reported as failed, and is lost
+	fateTorn       // the commit is reported as failed, and is there
 )
 
 func (d *disk) fate() fate {
@@ -63,19 +68,20 @@ func (d *disk) fate() fate {
 		return fateEarly
 	case x < d.crash:
 		return fateLate
-	case x < d.crash+d.fault:
+	case x < d.crash+d.fault/2:
 		return fateFault
+	case x < d.crash+d.fault:
+		return fateTorn
 	}
 	return fateDone
 }
 
 // Update runs fn as the disk's state and the process's fate allow.
 func (p *process) Update(ctx context.Context, fn func(ledger.Tx) error) error {
-	if p.ended {
-		return errEnded
+	if err := p.usable(); err != nil {
+		return err
 	}
-	d := p.disk
-	f := d.fate()
+	d, f := p.disk, p.disk.fate()
 	rec := &recorder{}
 	err := d.db.Update(ctx, func(tx ledger.Tx) error {
 		rec.Tx, rec.rows = tx, rec.rows[:0]
@@ -93,15 +99,41 @@ func (p *process) Update(ctx context.Context, fn func(ledger.Tx) error) error {
 		}
 		return d.watch.inspect(tx, rec.rows)
 	})
-	if err == nil && len(rec.rows) > 0 {
+	if len(rec.rows) == 0 {
+		return err
+	}
+	if err == nil {
 		d.watch.commit()
 		d.w.counts.Commits++
 		d.traced(rec.rows)
 	}
-	if len(rec.rows) > 0 && (f == fateLate && err == nil || errors.Is(err, errEnded)) {
-		d.w.tell("%s: process ends at a commit, kept: %v", d.name, err == nil)
+	return p.meet(f, err)
+}
+
+// usable tells why the process cannot use its disk any more.
+func (p *process) usable() error {
+	switch {
+	case p.ended:
+		return errEnded
+	case p.failed:
+		return errFault
+	}
+	return nil
+}
+
+// meet lets the process meet its fate after a commit, or without one.
+func (p *process) meet(f fate, err error) error {
+	w := p.disk.w
+	switch {
+	case errors.Is(err, errEnded), err == nil && f == fateLate:
+		w.tell("%s: process ends at a commit, kept: %v", p.disk.name, err == nil)
 		p.end()
 		return errEnded
+	case errors.Is(err, errFault), err == nil && f == fateTorn:
+		w.tell("%s: a commit fails, kept: %v", p.disk.name, err == nil)
+		p.failed = true
+		w.after(upTo(p.disk.rnd, 20*time.Millisecond), p.end)
+		return errFault
 	}
 	return err
 }
@@ -117,8 +149,8 @@ func (p *process) end() {
 
 // View reads, as long as the process lives.
 func (p *process) View(ctx context.Context, fn func(ledger.Reader) error) error {
-	if p.ended {
-		return errEnded
+	if err := p.usable(); err != nil {
+		return err
 	}
 	return p.disk.db.View(ctx, fn)
 }

@@ -20,14 +20,20 @@ type machine struct {
 	index    int
 	origin   protocol.Origin
 	identity ledger.Identity
-	disk     *disk
-	process  *process
-	engine   *uplink.Engine // nil while the process is down
-	clock    clock
-	rnd      *rand.Rand
-	staff    *staff
-	bootID   uint64
-	booted   time.Duration // running time
+	cause    ledger.ForkCause // of the first start on an empty disk
+	witness  *witness
+	copies   []*ledger.Memory // of the disk, from before
+	// unaware says that the machine cannot know that it goes on from a copy.
+	unaware bool
+	disk    *disk
+	process *process
+	up      bool           // the process has started, and people can work
+	engine  *uplink.Engine // nil while there is no link to keep
+	clock   clock
+	rnd     *rand.Rand
+	staff   *staff
+	bootID  uint64
+	booted  time.Duration // running time
 
 	connection  uint64 // 0: none
 	connects    uint64
@@ -61,29 +67,18 @@ func (m *machine) start() {
 	m.process = p
 	m.staff.settleDoubt()
 	if err := m.identify(); err != nil {
-		if !p.ended {
-			m.w.tell("%s does not start: %v", m.origin.Agent, err)
-			p.end()
-		}
+		m.stop(err)
 		return
 	}
-	m.w.tell("%s starts", m.origin.Agent)
-	m.link()
+	m.w.tell("%s starts as %x", m.origin.Agent, m.origin.Inc[:4])
+	m.up = true
+	m.finishFork()
 }
 
-// identify counts the start and finds out who the machine is.
-func (m *machine) identify() error {
-	fresh := incOf(m.rnd)
-	var id *ledger.Identity
-	err := m.process.Update(m.w.ctx, func(tx ledger.Tx) (err error) {
-		id, err = ledger.StartIdentity(tx, fresh, "")
-		return err
-	})
-	if err == nil {
-		m.identity, m.origin.Inc, m.disk.watch.own = *id, id.Inc, id.Inc
-		m.w.books.origins[id.Inc] = m.origin
-	}
-	return err
+// stop ends the process because of an error; its service starts another.
+func (m *machine) stop(err error) {
+	m.w.tell("%s stops: %v", m.origin.Agent, err)
+	m.process.end()
 }
 
 // link makes the engine of the present stream.
@@ -115,8 +110,11 @@ func (m *machine) keepMarks() {
 		m.saved, m.savedAt = marks, m.w.now
 		m.later(time.Millisecond, func() any {
 			err := m.process.Update(m.w.ctx, func(tx ledger.Tx) error { return uplink.WriteMarks(tx, m.origin.Inc, marks) })
-			if err != nil {
+			switch {
+			case err != nil:
 				m.saved = uplink.Marks{}
+			case m.w.plan.Machine.Trim && !m.process.ended:
+				m.trim()
 			}
 			return nil
 		})
@@ -131,7 +129,7 @@ func (m *machine) followed() (list []ledger.Cursor, err error) {
 	return list, err
 }
 
-func (m *machine) running() bool { return m.engine != nil && !m.process.ended }
+func (m *machine) running() bool { return m.up && !m.process.ended }
 
 func (m *machine) instant() uplink.Instant {
 	return uplink.Instant{Mono: m.w.now - m.booted, Wall: m.clock.wall()}
@@ -139,27 +137,31 @@ func (m *machine) instant() uplink.Instant {
 
 // step feeds the engine and carries out what it asks for.
 func (m *machine) step(in any) {
-	p := m.process
+	p, engine := m.process, m.engine
+	if engine == nil {
+		return
+	}
 	m.w.trace.mark('s', m.index, m.w.now, kindOf(in))
 	if r, ok := in.(uplink.Received); ok {
 		m.w.trace.bytes(r.Payload)
 	}
-	for _, out := range m.engine.Step(m.instant(), in) {
-		if p.ended || m.process != p || m.w.err != nil {
+	for _, out := range engine.Step(m.instant(), in) {
+		if p.ended || m.engine != engine || m.w.err != nil {
 			return
 		}
 		m.w.trace.mark('o', m.index, m.w.now, kindOf(out))
 		m.do(out)
 	}
-	if p.ended {
+	if p.ended || m.engine != engine {
 		return
 	}
 	m.keepMarks()
-	if next := m.booted + m.engine.Next(); m.tickAt <= m.w.now || next < m.tickAt {
+	m.keepWitness()
+	if next := m.booted + engine.Next(); m.tickAt <= m.w.now || next < m.tickAt {
 		m.tickAt = max(next, m.w.now+time.Millisecond)
 		at := m.tickAt
 		m.w.timer(at, func() {
-			if m.process == p && !p.ended && m.tickAt == at {
+			if m.engine == engine && !p.ended && m.tickAt == at {
 				m.tickAt = 0
 				m.step(uplink.Tick{})
 			}
@@ -202,6 +204,8 @@ func kindOf(v any) uint64 {
 		return 15
 	case uplink.Reset:
 		return 16
+	case uplink.Fork:
+		return 17
 	}
 	return 0
 }
@@ -250,6 +254,8 @@ func (m *machine) do(out any) {
 		m.later(50*time.Millisecond, func() any { return m.fetch(out) })
 	case uplink.Reset:
 		m.later(time.Millisecond, func() any { return uplink.ResetFeed(m.w.ctx, m.process, out) })
+	case uplink.Fork:
+		m.forkSoon(out.Cause)
 	}
 }
 
@@ -275,6 +281,9 @@ func (m *machine) reachable() bool {
 // connect dials. The first dials over a dead line fail at once; then one hangs
 // until the line is back, as dials do that nobody answers.
 func (m *machine) connect() any {
+	if m.engine == nil {
+		return nil
+	}
 	if !m.reachable() {
 		if m.tries == 0 {
 			m.hung = true
@@ -297,7 +306,7 @@ func (m *machine) connect() any {
 
 // wake lets a dial that hangs go on, if the line is back.
 func (m *machine) wake() {
-	if m.hung && m.running() && m.reachable() {
+	if m.hung && m.engine != nil && m.running() && m.reachable() {
 		m.hung = false
 		m.later(time.Duration(m.rnd.Int64N(int64(50*time.Millisecond))), m.connect)
 	}
@@ -307,6 +316,9 @@ func (m *machine) wake() {
 func (m *machine) hubStarted() {
 	m.wake()
 	if m.connection == 0 || !m.running() || m.blockedDown {
+		return
+	}
+	if m.engine == nil {
 		return
 	}
 	connection := m.connection
@@ -445,10 +457,10 @@ func (m *machine) crash(down time.Duration) {
 // ended is what follows the end of a process.
 func (m *machine) ended(down time.Duration) {
 	m.disconnect()
-	m.engine, m.hung = nil, false
+	m.engine, m.up, m.hung = nil, false, false
 	p := m.process
 	m.w.schedule(down, func() {
-		if m.process == p && m.engine == nil {
+		if m.process == p {
 			m.start()
 		}
 	})
@@ -457,10 +469,10 @@ func (m *machine) ended(down time.Duration) {
 // settled tells whether nothing is left to do for the machine, as far as it
 // can: it has delivered and received everything, or waits for its line.
 func (m *machine) settled() bool {
-	if m.engine == nil || m.hung {
+	if !m.up || m.hung {
 		return true
 	}
-	if m.engine.Link().State != uplink.Online || m.w.cloud.hub == nil {
+	if m.engine == nil || m.engine.Link().State != uplink.Online || m.w.cloud.hub == nil {
 		return false
 	}
 	if m.engine.Marks().Acked != m.disk.watch.heads[m.origin.Inc].seq {
@@ -489,7 +501,7 @@ func (c *cloud) atHead(list []uplink.FeedStatus) bool {
 // trim deletes own events that the hub has safely, as the machine's upkeep
 // does, sooner.
 func (m *machine) trim() {
-	if !m.running() || !m.engine.HubHeard() {
+	if !m.running() || m.engine == nil || !m.engine.HubHeard() {
 		return
 	}
 	safe := m.engine.Marks().Safe

@@ -6,7 +6,7 @@ import (
 )
 
 // fullMax is how long a disk is full at most.
-const fullMax = 4 * time.Minute
+const fullMax = 2 * time.Minute
 
 // misfortune puts the plan's faults, and what operators do, into the calendar.
 func (w *world) misfortune() {
@@ -17,12 +17,8 @@ func (w *world) misfortune() {
 		w.every(rnd, l.OneWayEvery, func() { m.oneWay(upTo(rnd, time.Hour>>rnd.IntN(8))) })
 		w.every(rnd, l.TakeEvery, func() { m.drop() })
 		w.every(rnd, w.plan.Machine.CrashEvery, func() { m.crash(upTo(rnd, time.Hour>>rnd.IntN(10))) })
-		w.every(rnd, w.plan.Machine.FullEvery, func() { w.fill(m.disk, upTo(rnd, fullMax)) })
 		if w.plan.Machine.Clock {
 			w.derange(&m.clock, string(m.origin.Agent))
-		}
-		if w.plan.Machine.Trim {
-			w.every(rnd, 6, m.trim)
 		}
 	}
 	if l.OutageDays > 0 {
@@ -32,11 +28,41 @@ func (w *world) misfortune() {
 	w.every(rnd, l.WipeEvery, w.broker.wipe)
 	c := w.plan.Cloud
 	w.every(rnd, c.CrashEvery, func() { w.cloud.crash(upTo(rnd, time.Duration(c.DownForMin)*time.Minute+time.Second)) })
-	w.every(rnd, c.FullEvery, func() { w.fill(w.cloud.disk, upTo(rnd, fullMax)) })
 	if c.Clock {
 		w.derange(&w.cloud.clock, "hub")
 	}
 	w.operators(rnd)
+	w.disasters()
+}
+
+// disasters plan what happens to disks.
+func (w *world) disasters() {
+	d, rnd := w.plan.Disaster, w.source("disasters")
+	if d == (Disaster{}) {
+		return
+	}
+	within := time.Duration(w.plan.Hours-1) * time.Hour
+	for _, m := range w.agents {
+		w.every(rnd, 5, m.keepCopy)
+	}
+	w.every(rnd, 6, w.cloud.keepBackup)
+	for range d.Backup {
+		w.schedule(upTo(rnd, within), func() { w.cloud.bringBack(true) })
+	}
+	for range d.Older {
+		w.schedule(upTo(rnd, within), func() { w.cloud.bringBack(false) })
+	}
+	some := func(n int, fn func(*machine)) {
+		for range n {
+			w.schedule(upTo(rnd, within), func() { fn(w.agents[rnd.IntN(len(w.agents))]) })
+		}
+	}
+	some(d.Restore, func(m *machine) { m.rollBack("restore") })
+	some(d.Witness, func(m *machine) { m.rollBack("witness") })
+	some(d.Silent, func(m *machine) { m.rollBack("silent") })
+	some(d.Cloned, func(m *machine) { m.clone("witness") })
+	some(d.Twin, func(m *machine) { m.clone("silent") })
+	some(d.Replace, (*machine).replace)
 }
 
 // derange sets a clock wrong, differently every so often.
@@ -68,6 +94,16 @@ func (w *world) fill(d *disk, long time.Duration) {
 	w.tell("%s: disk full for %v", d.name, long)
 	d.full = true
 	w.after(long, func() { d.full = false })
+}
+
+// fillAtWork now and then lets a disk become full while people work.
+func (w *world) fillAtWork(m *machine) {
+	if m.rnd.Float64() < w.plan.Machine.Full {
+		w.fill(m.disk, upTo(m.rnd, fullMax))
+	}
+	if m.rnd.Float64() < w.plan.Cloud.Full {
+		w.fill(w.cloud.disk, upTo(m.rnd, fullMax))
+	}
 }
 
 // operators plan what is asked of the hub.

@@ -28,6 +28,7 @@ type Plan struct {
 	Cloud    Cloud    `json:"cloud"`
 	Machine  Machine  `json:"machine"`
 	Business Business `json:"business"`
+	Disaster Disaster `json:"disaster"`
 }
 
 // Line is what the network and the broker do. The first group are chances of a
@@ -55,7 +56,7 @@ type Cloud struct {
 	CommitCrash float64 `json:"commit_crash,omitempty"` // chance of a commit
 	CrashEvery  float64 `json:"crash_every_h,omitempty"`
 	DownForMin  int     `json:"down_for_min,omitempty"`
-	FullEvery   float64 `json:"full_every_h,omitempty"`
+	Full        float64 `json:"full,omitempty"`           // chance that it begins with a burst of work
 	Outside     bool    `json:"outside_broker,omitempty"` // the broker outlives the hub
 	Clock       bool    `json:"clock,omitempty"`          // off by years, jumping, or frozen
 }
@@ -65,7 +66,7 @@ type Machine struct {
 	CommitCrash float64 `json:"commit_crash,omitempty"`
 	CommitFault float64 `json:"commit_fault,omitempty"` // the commit fails, kept or not
 	CrashEvery  float64 `json:"crash_every_h,omitempty"`
-	FullEvery   float64 `json:"full_every_h,omitempty"`
+	Full        float64 `json:"full,omitempty"` // chance that it begins with a burst of work
 	Clock       bool    `json:"clock,omitempty"`
 	Trim        bool    `json:"trim,omitempty"`
 }
@@ -81,6 +82,18 @@ type Business struct {
 	Primaries int  `json:"primaries,omitempty"`
 }
 
+// Disaster is what happens to disks. Each is how often.
+type Disaster struct {
+	Restore int `json:"restore,omitempty"` // a copy is put back by the command
+	Witness int `json:"witness,omitempty"` // a copy is put back, beside a newer witness
+	Silent  int `json:"silent,omitempty"`  // a copy is put back, and nothing tells
+	Cloned  int `json:"cloned,omitempty"`  // the disk goes on in a second computer as well
+	Twin    int `json:"twin,omitempty"`    // like it, and nothing tells
+	Replace int `json:"replace,omitempty"` // the disk dies, another machine stands in
+	Backup  int `json:"backup,omitempty"`  // a backup of the hub is restored by the command
+	Older   int `json:"older,omitempty"`   // a backup of the hub is put in place, and nothing tells
+}
+
 // Draw makes the plan of a seed: at least three machines in two stores, three
 // days, 500 acts, and a random subset of the faults.
 func Draw(seed uint64) Plan {
@@ -92,16 +105,23 @@ func Draw(seed uint64) Plan {
 	p.Line = d.line()
 	p.Hours += p.Line.OutageDays * 24
 	p.Cloud = Cloud{
-		CommitCrash: d.chance(0.01), CrashEvery: d.every(6, 40), DownForMin: d.upTo(240), FullEvery: d.every(20, 60),
+		CommitCrash: d.chance(0.01), CrashEvery: d.every(6, 40), DownForMin: d.upTo(240), Full: d.chance(0.1),
 		Outside: d.IntN(2) == 0, Clock: d.on(),
 	}
 	p.Machine = Machine{
-		CommitCrash: d.chance(0.02), CommitFault: d.chance(0.02), CrashEvery: d.every(4, 40), FullEvery: d.every(20, 60),
+		CommitCrash: d.chance(0.02), CommitFault: d.chance(0.02), CrashEvery: d.every(4, 40), Full: d.chance(0.1),
 		Clock: d.on(), Trim: d.on(),
 	}
 	p.Business = Business{
 		Poison: d.on(), Unknown: d.on(), Oversized: d.IntN(20) == 0, Counts: d.IntN(2) == 0,
 		Imports: d.upTo(4), Loads: d.upTo(3), Primaries: d.upTo(4),
+	}
+	if d.on() {
+		p.Disaster = Disaster{Restore: d.upTo(2), Witness: d.upTo(2), Silent: d.upTo(2), Cloned: d.upTo(1), Twin: d.upTo(1), Replace: d.upTo(2)}
+	}
+	if d.on() {
+		// Agents must still hold what the backup lacks.
+		p.Disaster.Backup, p.Disaster.Older, p.Machine.Trim = d.upTo(2), d.upTo(2), false
 	}
 	return p
 }

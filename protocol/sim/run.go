@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"counterpart/protocol"
@@ -18,6 +19,7 @@ type Counts struct {
 	Commits            int
 	Messages           int
 	Crashes            int
+	Disasters          int
 	Trimmed, Snapshots int
 	Steps              int
 	Simulated, Skipped time.Duration
@@ -61,8 +63,13 @@ func (p Plan) twin() bool {
 	return (p.Cloud.Clock || p.Machine.Clock) && p.Cloud.CommitCrash == 0 && p.Seed%4 == 0
 }
 
-func run(p Plan, rightClocks bool, story io.Writer) Outcome {
+func run(p Plan, rightClocks bool, story io.Writer) (out Outcome) {
 	w := &world{plan: p, rightClocks: rightClocks, ctx: context.Background(), books: newBooks(), story: story, log: slog.New(slog.DiscardHandler)}
+	defer func() {
+		if r := recover(); r != nil {
+			out.Err = fmt.Errorf("seed %d after %v: panic: %v\n%s", p.Seed, w.truth(), r, debug.Stack())
+		}
+	}()
 	if story != nil {
 		w.log = slog.New(slog.NewTextHandler(story, nil))
 	}
@@ -123,7 +130,7 @@ func (w *world) calm() {
 	}
 	for _, m := range w.agents {
 		m.disk.full, m.blockedUp, m.blockedDown, m.cutUntil = false, false, false, 0
-		if m.engine == nil {
+		if !m.up {
 			m.start()
 		}
 		m.wake()
@@ -139,6 +146,7 @@ func (c *Counts) Add(o Counts) {
 	c.Commits += o.Commits
 	c.Messages += o.Messages
 	c.Crashes += o.Crashes
+	c.Disasters += o.Disasters
 	c.Trimmed += o.Trimmed
 	c.Snapshots += o.Snapshots
 	c.Steps += o.Steps

@@ -1,10 +1,12 @@
 package sim
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"maps"
+	"slices"
 	"strings"
 
 	"counterpart/protocol"
@@ -26,6 +28,20 @@ type watch struct {
 	told    uint64
 	listing []entry // the hub's event feeds, as the commit would lengthen them
 	trimmed int
+	// again are the events that streams of the disk hold under another id than
+	// their own, by their own, with the fingerprints of their records.
+	again    map[protocol.EventID][]uint64
+	reissued []reissued
+	// cut is the stretch of each stream that the commit deletes.
+	cut map[protocol.Inc]stretch
+}
+
+type stretch struct{ low, high protocol.Seq }
+
+// reissued is an event that a commit would log again.
+type reissued struct {
+	id    protocol.EventID
+	print uint64
 }
 
 // head is where a stream ends.
@@ -42,7 +58,10 @@ type entry struct {
 }
 
 func newWatch(w *world, d *disk) *watch {
-	return &watch{w: w, disk: d, heads: map[protocol.Inc]head{}, staged: map[protocol.Inc]head{}}
+	return &watch{
+		w: w, disk: d, heads: map[protocol.Inc]head{}, staged: map[protocol.Inc]head{}, again: map[protocol.EventID][]uint64{},
+		cut: map[protocol.Inc]stretch{},
+	}
 }
 
 const hashBytes = sha256.Size
@@ -50,7 +69,8 @@ const hashBytes = sha256.Size
 // inspect judges the rows of a transaction that is about to commit.
 func (v *watch) inspect(tx ledger.Reader, rows []ledger.Row) error {
 	clear(v.staged)
-	v.listing = v.listing[:0]
+	clear(v.cut)
+	v.listing, v.reissued = v.listing[:0], v.reissued[:0]
 	var streams []protocol.Origin
 	peer := false
 	for _, r := range rows {
@@ -69,6 +89,7 @@ func (v *watch) inspect(tx ledger.Reader, rows []ledger.Row) error {
 			v.event(r)
 		}
 	}
+	v.cutBack()
 	for _, o := range streams {
 		v.cursor(tx, o)
 	}
@@ -104,7 +125,7 @@ func (v *watch) event(r ledger.Row) {
 	seq := protocol.Seq(binary.BigEndian.Uint64([]byte(r.Key.ID[len(inc):])))
 	at := v.head(inc)
 	if r.Value == nil {
-		v.deleted(inc, seq)
+		v.deleted(r.Key, protocol.EventID{Inc: inc, Seq: seq})
 		return
 	}
 	if seq != at.seq+1 {
@@ -125,6 +146,9 @@ func (v *watch) event(r ledger.Row) {
 		v.w.fail("%s: event %d of %x does not continue its chain (I5)", v.disk.name, seq, inc[:4])
 	}
 	v.staged[inc] = head{seq, hash}
+	if v.w.forked {
+		v.noteReissue(r.Value[hashBytes:])
+	}
 	o := v.w.books.origins[inc]
 	if v.disk == v.w.cloud.disk {
 		v.w.cloud.mayCommit(v.w, inc, seq)
@@ -134,16 +158,114 @@ func (v *watch) event(r ledger.Row) {
 	}
 }
 
-// deleted holds the end of an event to I7: the hub has it, in its second copy
-// too.
-func (v *watch) deleted(inc protocol.Inc, seq protocol.Seq) {
-	v.trimmed++
-	switch {
-	case v.disk == v.w.cloud.disk:
-		v.w.fail("the hub deletes event %d of %x (I2)", seq, inc[:4])
-	case v.w.cloud.disk.watch.heads[inc].seq < seq:
-		v.w.fail("%s deletes event %d of %x, the hub holds %d (I7)", v.disk.name, seq, inc[:4], v.w.cloud.disk.watch.heads[inc].seq)
+// noteReissue notes what a record logs again.
+func (v *watch) noteReissue(record []byte) {
+	if id, print, ok := unwrap(record); ok {
+		v.reissued = append(v.reissued, reissued{id, print})
 	}
+}
+
+// unwrap reads which event a record logs again, if it does.
+func unwrap(record []byte) (id protocol.EventID, print uint64, ok bool) {
+	rec, err := protocol.RecordFromBytes(record)
+	if err != nil {
+		return id, 0, false
+	}
+	ev, err := protocol.DecodeEvent(rec.Body)
+	if err != nil || ev.Reissue == nil {
+		return id, 0, false
+	}
+	return ev.Reissue.ID, fingerprint(ev.Reissue.Record.AppendTo(nil)), true
+}
+
+// deleted holds the end of an event to I2 and I7: the hub has the very same, or
+// the machine has logged it again.
+func (v *watch) deleted(key ledger.Key, id protocol.EventID) {
+	if v.disk == v.w.cloud.disk {
+		v.w.fail("the hub deletes event %d of %x (I2)", id.Seq, id.Inc[:4])
+		return
+	}
+	row := v.disk.row(key)
+	cut, ok := v.cut[id.Inc]
+	if !ok {
+		cut = stretch{id.Seq, id.Seq}
+	}
+	v.cut[id.Inc] = stretch{min(cut.low, id.Seq), max(cut.high, id.Seq)}
+	switch {
+	case row == nil, bytes.Equal(row, v.w.cloud.disk.row(key)):
+		v.trimmed++
+	case slices.Contains(v.again[id], fingerprint(row[hashBytes:])):
+	default:
+		if first, print, ok := unwrap(row[hashBytes:]); !ok || !slices.Contains(v.again[first], print) {
+			v.w.fail("%s deletes event %d of %x, which the hub does not hold (%d) (I7)", v.disk.name, id.Seq, id.Inc[:4], v.w.cloud.disk.watch.heads[id.Inc].seq)
+		}
+	}
+}
+
+// cutBack lets streams of which the end was deleted end where they do.
+func (v *watch) cutBack() {
+	for inc, cut := range v.cut {
+		if v.head(inc).seq == cut.high {
+			h := head{seq: cut.low - 1}
+			if row := v.disk.row(eventKey(inc, h.seq)); row != nil {
+				copy(h.hash[:], row)
+			}
+			v.staged[inc] = h
+		}
+	}
+}
+
+// row is a row of a disk as it was committed last, nil where there is none.
+func (d *disk) row(key ledger.Key) (value []byte) {
+	err := d.db.View(d.w.ctx, func(r ledger.Reader) error {
+		values, err := r.Load([]ledger.Key{key})
+		if err == nil {
+			value = values[0]
+		}
+		return err
+	})
+	if err != nil {
+		d.w.fail("%s: %v", d.name, err)
+	}
+	return value
+}
+
+func eventKey(inc protocol.Inc, seq protocol.Seq) ledger.Key {
+	return ledger.Key{Table: ledger.Events, ID: string(binary.BigEndian.AppendUint64(inc[:], uint64(seq)))}
+}
+
+// wasOn tells whether an earlier content of the disk held an act that the
+// present one does not.
+func (v *watch) wasOn(before *ledger.Memory, a *act) bool {
+	old := watch{w: v.w, disk: &disk{w: v.w, name: v.disk.name, db: before}}
+	old.reread()
+	return old.holds(a) && !v.holds(a)
+}
+
+// holds tells whether the disk holds an act, where it was logged first or again.
+func (v *watch) holds(a *act) bool {
+	row := v.disk.row(eventKey(a.id.Inc, a.id.Seq))
+	return row != nil && fingerprint(row[hashBytes:]) == a.print || slices.Contains(v.again[a.id], a.print)
+}
+
+// reread learns the state of a disk whose content was replaced.
+func (v *watch) reread() {
+	v.heads, v.staged, v.again, v.told = map[protocol.Inc]head{}, map[protocol.Inc]head{}, map[protocol.EventID][]uint64{}, 0
+	v.w.view(v.disk, func(r ledger.Reader) error {
+		streams, err := ledger.AllStreams(r)
+		for _, s := range streams {
+			v.heads[s.Origin.Inc] = head{s.Seq, s.Hash}
+		}
+		if err != nil {
+			return err
+		}
+		return r.Scan(ledger.Events, "", "", func(_ string, row []byte) (bool, error) {
+			if id, print, ok := unwrap(row[hashBytes:]); ok {
+				v.again[id] = append(v.again[id], print)
+			}
+			return true, nil
+		})
+	})
 }
 
 // cursor holds a stream's row to its events (I6).
@@ -167,7 +289,11 @@ func (v *watch) feedCursor(tx ledger.Reader) {
 	if c.Offset < v.told {
 		v.told = c.Offset // begun anew
 	}
-	if c.Epoch != v.w.cloud.epoch {
+	if v.w.cloud.hub != nil && v.w.cloud.hub.Epoch() != v.w.cloud.epoch {
+		v.w.cloud.epoch, v.w.cloud.stale = v.w.cloud.hub.Epoch(), false
+	}
+	if c.Epoch != v.w.cloud.epoch || v.w.cloud.stale {
+		v.told = 0
 		return // offsets of an epoch that is over mean nothing
 	}
 	list := v.w.cloud.feeds[o.Store]
@@ -176,7 +302,8 @@ func (v *watch) feedCursor(tx ledger.Reader) {
 		return
 	}
 	for ; v.told < c.Offset; v.told++ {
-		if e := list[v.told]; v.head(e.inc).seq < e.seq {
+		e := list[v.told]
+		if v.head(e.inc).seq < e.seq && len(v.again[protocol.EventID{Inc: e.inc, Seq: e.seq}]) == 0 {
 			v.w.fail("%s: its cursor stands at %d, event %d of %x at %d is not here (I10)", v.disk.name, c.Offset, e.seq, e.inc[:4], v.told+1)
 			return
 		}
@@ -189,6 +316,9 @@ func (v *watch) commit() {
 	for _, e := range v.listing {
 		v.w.cloud.feeds[e.store] = append(v.w.cloud.feeds[e.store], e)
 	}
-	v.listing = v.listing[:0]
+	for _, e := range v.reissued {
+		v.again[e.id] = append(v.again[e.id], e.print)
+	}
+	v.listing, v.reissued = v.listing[:0], v.reissued[:0]
 	clear(v.staged)
 }

@@ -45,15 +45,18 @@ type world struct {
 	quiet bool // faults have stopped
 	// rightClocks makes all clocks right, whatever the plan does to them.
 	rightClocks bool
-	broker      broker
-	cloud       *cloud
-	agents      []*machine
-	books       books
-	trace       trace
-	counts      Counts
-	err         error
-	story       io.Writer // nil: nobody reads along
-	log         *slog.Logger
+	// forked says that some stream was begun anew, so that events may have been
+	// logged again.
+	forked bool
+	broker broker
+	cloud  *cloud
+	agents []*machine
+	books  books
+	trace  trace
+	counts Counts
+	err    error
+	story  io.Writer // nil: nobody reads along
+	log    *slog.Logger
 }
 
 // source is the random numbers of one purpose, so that what one part of a run

@@ -138,7 +138,7 @@ func read(text string) (seeds uint64, found string) {
 				seeds = count
 			}
 		}
-		if _, what, ok := strings.Cut(line, " # "); ok {
+		if _, what, ok := strings.Cut(line, " # "); ok && found == "" {
 			found = strings.TrimSpace(what)
 		}
 	}

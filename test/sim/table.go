@@ -1,5 +1,58 @@
 package main
 
+// Files that mutants change.
+const (
+	fileApply    = "protocol/ledger/apply.go"
+	fileFold     = "protocol/ledger/fold.go"
+	fileCursor   = "protocol/ledger/cursor.go"
+	fileReceipt  = "protocol/ledger/receipt.go"
+	fileStream   = "protocol/ledger/stream.go"
+	fileShadow   = "protocol/ledger/shadow.go"
+	fileUpload   = "agent/uplink/upload.go"
+	fileDownload = "agent/uplink/download.go"
+	fileEngine   = "agent/uplink/engine.go"
+	fileSnapshot = "agent/uplink/snapshot.go"
+	fileIngest   = "cloud/hub/ingest.go"
+	fileSession  = "cloud/hub/session.go"
+)
+
 // table are the mutants. An edit's old text is production code as it stands; when
 // that code changes, the mutant has to change with it.
-var table = []mutant{}
+var table = []mutant{
+	{"receipt numbers forgotten", "I1, I13", []edit{{fileStream, "s.registers[i].last = max(s.registers[i].last, n)", "s.registers[i].last = max(s.registers[i].last, min(n, 40))"}}},
+	{"ack although the commit failed", "I2", []edit{{
+		fileIngest,
+		"		h.log.Error(\"the hub's disk is full; events wait at the stores\", \"error\", err)\n		return nil\n",
+		"		h.log.Error(\"the hub's disk is full; events wait at the stores\", \"error\", err)\n		for _, in := range ready {\n			in.res.Stream.Seq = in.batch.FirstSeq + protocol.Seq(in.batch.Count) - 1\n		}\n",
+	}}},
+	{"sent is not taken back", "I2, I20", []edit{{fileUpload, "	u.sent, u.flight, u.window = u.acked, nil, 0\n", "	u.flight, u.window = nil, 0\n"}, {fileUpload, "u.acked, u.sent, u.flight = m.CursorSeq, m.CursorSeq, nil", "u.acked, u.flight = m.CursorSeq, nil\n	u.sent = max(u.sent, u.acked)"}}},
+	{"overlap counted again", "I3, I4", []edit{
+		{fileApply, "	return b.Records[known:], nil\n", "	return b.Records, nil\n"},
+		{fileApply, "		if known == len(b.Records) {\n			if hash != head {", "		if known == len(b.Records) && known > 1 {\n			return b.Records, nil\n		}\n		if known == len(b.Records) {\n			if hash != head {"},
+	}},
+	{"gap accepted", "I5", []edit{
+		{fileApply, "if b.First == 0 || b.First > stream.Seq+1 {", "if b.First == 0 {"},
+		{fileApply, "	known := int(cursor - b.First + 1)\n", "	known := max(0, int(cursor)-int(b.First)+1)\n"},
+		{fileApply, "	if hash != head {\n		return nil, ErrChain\n	}\n	return b.Records[known:], nil", "	return b.Records[known:], nil"},
+	}},
+	{"event stored apart from its cursor", "I6", []edit{{fileFold, "	stream.Seq, stream.Hash = first+protocol.Seq(len(records))-1, head\n	return nil\n", "	if len(records) > 30 {\n		stream.Seq++\n		return nil\n	}\n	stream.Seq, stream.Hash = first+protocol.Seq(len(records))-1, head\n	return nil\n"}}},
+	{"feed step outside the commit", "I6, I10", []edit{{fileIngest, "	if res.Applied == 0 {\n		return nil\n	}\n	in.offset, err =", "	if res.Applied == 0 || res.Applied == 7 {\n		return nil\n	}\n	in.offset, err ="}}},
+	{"safe taken from what was sent", "I7", []edit{{fileUpload, "u.acked, u.safe = m.Seq, max(u.safe, min(m.Safe, m.Seq))", "u.acked, u.safe = m.Seq, max(u.safe, u.sent)"}}},
+	{"receipt claimed by the last", "I8", []edit{{fileReceipt, "	i, found := slices.BinarySearchFunc(r.Reversals, id, func(v Reversal, id protocol.EventID) int { return compareIDs(v.Event, id) })\n	if found {", "	i, found := slices.BinarySearchFunc(r.Reversals, id, func(v Reversal, id protocol.EventID) int { return compareIDs(v.Event, id) })\n	if found || !r.Known() {"}}},
+	{"own run moves any cursor", "I10", []edit{{fileDownload, "!f.cursor.Tail || f.cursor.Offset < r.After || f.cursor.Offset >= r.Upto", "!f.cursor.Tail || f.cursor.Offset >= r.Upto"}}},
+	{"cursor moved past a gap", "I10", []edit{
+		{fileCursor, "c.Epoch != d.Epoch && c.Offset > 0 || d.After > c.Offset", "c.Epoch != d.Epoch && c.Offset > 0"},
+		{fileDownload, "	case m.After > reached, len(f.waiting) >= deltasWaiting:", "	case len(f.waiting) >= deltasWaiting:"},
+	}},
+	{"snapshot's end left out", "I11", []edit{
+		{fileShadow, "s.Sum == \"\" || s.FeedPos != pos || s.Upto < s.Offset", "s.Sum == \"\" || s.FeedPos != pos"},
+		{fileSnapshot, "		for _, piece := range chunks(part) {\n", "		for _, piece := range chunks(part) {\n			if len(piece.Rows) > 0 {\n				piece.Rows = piece.Rows[:len(piece.Rows)-1]\n			}\n"},
+	}},
+	{"any session may write", "I16", []edit{{fileSession, "return s.id == id && s.origin.Store == t.Store", "return s.origin.Store == t.Store"}}},
+	{"deadlines by wall clock", "I17", []edit{{fileUpload, "if len(u.flight) > 0 && e.now.Mono-u.progressAt >= u.ackWait {", "if len(u.flight) > 0 && e.now.Mono-u.progressAt >= u.ackWait && e.now.Wall.Year() < 2030 {"}}},
+	{"poison stops its stream", "I18", []edit{{fileFold, "	if err != nil {\n		a.dead = err.Error()\n		return a\n	}\n	if (ev.Catalog", "	if err != nil {\n		panic(err)\n	}\n	if (ev.Catalog"}}},
+	{"full disk taken for done", "I19", []edit{{fileDownload, "	if in.Err != nil {\n		e.applyFailed(f, in)\n		return\n	}\n", "	if protocol.CodeOf(in.Err) == protocol.DiskFull {\n		in.Cursor, in.Err = f.cursor, nil\n		in.Cursor.Offset = max(in.Cursor.Offset, f.busy)\n	}\n	if in.Err != nil {\n		e.applyFailed(f, in)\n		return\n	}\n"}}},
+	{"nothing is sent again", "I20", []edit{{fileUpload, "		u.sent, u.flight, u.progressAt = u.acked, nil, e.now.Mono\n", "		u.progressAt = e.now.Mono\n"}}},
+	{"no beat", "I20", []edit{{fileEngine, "	if now >= e.beatAt {\n		e.beat()\n	}\n", "	if now >= e.beatAt {\n		e.beatAt = now + beatEvery\n	}\n"}}},
+	{"long logs refuse to grow", "I22", []edit{{fileApply, "	if res.Dead > 0 {\n", "	if res.Dead > 0 || res.Stream.Seq > 150 && ev.Sale != nil && ev.Sale.Type == protocol.SaleReturn {\n"}}},
+}

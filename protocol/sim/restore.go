@@ -1,0 +1,86 @@
+package sim
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"counterpart/cloud/hub"
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+)
+
+// backup is a copy of the hub's database.
+type backup struct {
+	db    *ledger.Memory
+	feeds map[protocol.StoreID][]entry
+}
+
+// keepBackup backs the hub's database up.
+func (c *cloud) keepBackup() {
+	c.backups = append(c.backups, backup{db: c.disk.db.Clone(), feeds: maps.Clone(c.feeds)})
+	if len(c.backups) > 4 {
+		c.backups = c.backups[1:]
+	}
+}
+
+// bringBack puts a backup in the place of the hub's database: by the command,
+// which begins another epoch and reads the second copy, or by somebody who
+// knows of no command.
+func (c *cloud) bringBack(byCommand bool) {
+	if len(c.backups) == 0 || c.process.ended {
+		return
+	}
+	w := c.w
+	w.tell("the hub's database is lost, a backup is put in its place, by command: %v", byCommand)
+	w.counts.Disasters++
+	c.crash(upTo(c.rnd, 10*time.Minute))
+	w.forked = true
+	before := c.disk.db
+	_, above, err := life(w, before)
+	from := c.backups[c.rnd.IntN(len(c.backups))]
+	c.disk.replace(from.db.Clone())
+	c.feeds = map[protocol.StoreID][]entry{}
+	for store, list := range from.feeds {
+		c.feeds[store] = slices.Clip(list)
+	}
+	c.stale = !byCommand
+	if err == nil && byCommand {
+		err = c.renew(above)
+	}
+	if err != nil {
+		w.fail("hub is not restored: %v", err)
+		return
+	}
+	for _, a := range w.books.order {
+		a.lost = a.lost || !w.anywhere(a)
+	}
+}
+
+// anywhere tells whether the hub or any machine of its store holds an act.
+func (w *world) anywhere(a *act) bool {
+	if w.cloud.disk.watch.holds(a) {
+		return true
+	}
+	return slices.ContainsFunc(w.agents, func(m *machine) bool { return m.origin.Store == a.store && m.disk.watch.holds(a) })
+}
+
+func life(w *world, db *ledger.Memory) (id hub.Identity, epoch uint64, err error) {
+	err = db.View(w.ctx, func(r ledger.Reader) (err error) {
+		id, epoch, err = hub.Life(r)
+		return err
+	})
+	return id, epoch, err
+}
+
+// renew does what the command restore does to a backup.
+func (c *cloud) renew(above uint64) error {
+	id, _, err := life(c.w, c.disk.db)
+	if err != nil {
+		return err
+	}
+	return c.disk.db.Update(c.w.ctx, func(tx ledger.Tx) error {
+		_, err := hub.Renew(tx, hub.Renewal{Identity: id, Above: above, Now: c.clock.wall()})
+		return err
+	})
+}
