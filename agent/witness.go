@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"counterpart/protocol"
@@ -84,7 +85,7 @@ func (w *witness) contradicts(r ledger.Reader, o protocol.Origin) (why string, e
 
 // machine identifies this computer, as far as its system tells; two copies of
 // one disk image on two machines have two.
-func machine() string {
+var machine = sync.OnceValue(func() string {
 	h := sha256.New()
 	known := false
 	for _, name := range []string{"/etc/machine-id", "/sys/class/dmi/id/product_uuid"} {
@@ -97,7 +98,7 @@ func machine() string {
 		return ""
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
-}
+})
 
 // keepWitness writes down every few seconds, and at the end, what the database
 // holds.
@@ -105,15 +106,18 @@ func (a *Agent) keepWitness(ctx context.Context) error {
 	ticker := time.NewTicker(witnessEvery)
 	defer ticker.Stop()
 	var last witness
+	var trouble string
 	for {
 		w, err := a.see(context.WithoutCancel(ctx))
 		if err == nil && w != last {
 			err = w.write(a.cfg.Data)
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+			last, trouble = w, ""
+		case err.Error() != trouble:
+			trouble = err.Error()
 			a.log.Warn("witness not written", "error", err)
-		} else {
-			last = w
 		}
 		if ctx.Err() != nil {
 			return nil
