@@ -19,11 +19,11 @@ var appended any = uplink.Appended{}
 // and may be recorded twice.
 func (s *staff) sell() bool {
 	a := &act{}
-	for range 1 + s.m.rnd.IntN(3) {
+	for range 1 + s.rnd.IntN(3) {
 		a.items, a.lines = append(a.items, s.sku()), append(a.lines, s.quantity())
 	}
-	if s.m.rnd.IntN(25) == 0 {
-		a.external = fmt.Sprint(s.m.rnd.IntN(20))
+	if s.rnd.IntN(25) == 0 {
+		a.external = fmt.Sprint(s.rnd.IntN(20))
 	}
 	return s.log(a, func(tx ledger.Tx) (*protocol.Event, error) {
 		n, err := s.number(tx)
@@ -57,13 +57,13 @@ func (s *staff) reverse() bool {
 	if len(known) == 0 {
 		return s.sell()
 	}
-	original := known[len(known)-1-s.m.rnd.IntN(min(40, len(known)))]
-	a := &act{original: original, void: s.m.rnd.IntN(3) == 0, lines: make([]protocol.Quantity, len(original.lines))}
+	original := known[len(known)-1-s.rnd.IntN(min(40, len(known)))]
+	a := &act{original: original, void: s.rnd.IntN(3) == 0, lines: make([]protocol.Quantity, len(original.lines))}
 	for i, q := range original.lines {
 		switch {
 		case a.void:
 			a.lines[i] = q
-		case s.m.rnd.IntN(2) == 0:
+		case s.rnd.IntN(2) == 0:
 			a.lines[i] = s.quantity()
 		}
 	}
@@ -95,7 +95,7 @@ func (s *staff) reverse() bool {
 func (s *staff) move() bool {
 	sku, q, state := s.sku(), s.quantity(), protocol.OnHand
 	m := &protocol.Movement{Reference: "note"}
-	switch s.m.rnd.IntN(4) {
+	switch s.rnd.IntN(4) {
 	case 0:
 		m.Type = protocol.Receipt
 	case 1:
@@ -103,7 +103,7 @@ func (s *staff) move() bool {
 	case 2:
 		m.Type = protocol.TransferIn
 	case 3:
-		m.Type, state = protocol.Adjustment, protocol.State(s.m.rnd.IntN(int(protocol.StateCount)))
+		m.Type, state = protocol.Adjustment, protocol.State(s.rnd.IntN(int(protocol.StateCount)))
 	}
 	m.Lines = []protocol.MovementLine{{Item: protocol.ItemRef{SKU: sku}, Quantity: q, State: state}}
 	ev := &protocol.Event{Kind: protocol.KindMovement, Boot: s.m.identity.Boot, Movement: m, Moves: []protocol.Move{{SKU: sku, State: state, Delta: q}}}
@@ -112,7 +112,7 @@ func (s *staff) move() bool {
 
 // count counts an item and corrects the book by the difference.
 func (s *staff) count() bool {
-	sku, counted := s.sku(), protocol.Quantity(s.m.rnd.IntN(30))*1000
+	sku, counted := s.sku(), protocol.Quantity(s.rnd.IntN(30))*1000
 	a := &act{counted: []protocol.SKU{sku}}
 	return s.log(a, func(tx ledger.Tx) (*protocol.Event, error) {
 		m := &protocol.Movement{Type: protocol.Count}
@@ -208,15 +208,15 @@ func (s *staff) digest() bool {
 // unknown logs an event of a later version, which nobody understands and
 // whose moves count all the same.
 func (s *staff) unknown() bool {
-	ev := &protocol.Event{Kind: "of_a_later_version", Moves: []protocol.Move{{SKU: s.sku(), State: protocol.State(s.m.rnd.IntN(int(protocol.StateCount))), Delta: s.quantity()}}}
+	ev := &protocol.Event{Kind: "of_a_later_version", Moves: []protocol.Move{{SKU: s.sku(), State: protocol.State(s.rnd.IntN(int(protocol.StateCount))), Delta: s.quantity()}}}
 	return s.log(&act{}, func(ledger.Tx) (*protocol.Event, error) { return ev, nil })
 }
 
 // poison logs bytes that are no event at all, as a broken writer would.
 func (s *staff) poison() bool {
-	junk := make([]byte, 1+s.m.rnd.IntN(40))
+	junk := make([]byte, 1+s.rnd.IntN(40))
 	for i := range junk {
-		junk[i] = byte(s.m.rnd.Uint32())
+		junk[i] = byte(s.rnd.Uint32())
 	}
 	if _, err := protocol.DecodeEvent(junk); err == nil {
 		junk = []byte{0xff}
@@ -237,7 +237,7 @@ func (s *staff) poison() bool {
 // refused before it is logged.
 func (s *staff) oversized() bool {
 	size := protocol.EventBytesMax - 20_000
-	if s.m.rnd.IntN(3) == 0 {
+	if s.rnd.IntN(3) == 0 {
 		size = protocol.EventBytesMax
 	}
 	var texts []protocol.MovementLine
@@ -255,7 +255,7 @@ func (s *staff) oversized() bool {
 		return ev, nil
 	})
 	if size == protocol.EventBytesMax && ok && !refused {
-		s.m.w.fail("%s logs an event beyond the largest size (I18)", s.m.origin.Agent)
+		s.m.w.fail("%s logs an event beyond the largest size (I18)", s.m.disk.name)
 	}
 	return ok
 }
@@ -304,7 +304,7 @@ func (s *staff) loadCount(tx ledger.Tx, a *act) (*protocol.Event, error) {
 			return nil, err
 		}
 		rows := asked.StockLoad.Rows[l.Applied-part.First:]
-		rows = rows[:1+s.m.rnd.IntN(len(rows))]
+		rows = rows[:1+s.rnd.IntN(len(rows))]
 		m := &protocol.Movement{Type: protocol.Count, Load: l.ID, LoadRows: l.Applied + int64(len(rows))}
 		a.load, a.loadFrom, a.loadUpTo, a.counted = l.ID, l.Applied, m.LoadRows, nil
 		ev := &protocol.Event{Kind: protocol.KindMovement, Boot: s.m.identity.Boot, Movement: m}

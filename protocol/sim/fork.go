@@ -99,7 +99,7 @@ const forksApart = 10 * time.Second
 // forkSoon ends the link of a stream that the hub holds other events of, and
 // begins another stream, while people go on.
 func (m *machine) forkSoon(cause ledger.ForkCause) {
-	m.w.tell("%s is told to fork", m.origin.Agent)
+	m.w.tell("%s is told to fork", m.disk.name)
 	m.engine, m.tickAt = nil, 0
 	m.disconnect()
 	fresh := incOf(m.rnd)
@@ -158,7 +158,7 @@ func (m *machine) rollBack(how string) {
 	if len(m.copies) == 0 || !m.up {
 		return
 	}
-	m.w.tell("%s is rolled back (%s)", m.origin.Agent, how)
+	m.w.tell("%s is rolled back (%s)", m.disk.name, how)
 	m.w.counts.Disasters++
 	m.crash(upTo(m.rnd, 10*time.Minute))
 	before := m.disk.db
@@ -205,7 +205,7 @@ func (m *machine) restore() {
 		})
 	}
 	if err != nil {
-		m.w.fail("%s cannot be restored: %v", m.origin.Agent, err)
+		m.w.fail("%s cannot be restored: %v", m.disk.name, err)
 	}
 }
 
@@ -214,7 +214,7 @@ func (m *machine) replace() {
 	if !m.up {
 		return
 	}
-	m.w.tell("%s dies and is replaced", m.origin.Agent)
+	m.w.tell("%s dies and is replaced", m.disk.name)
 	m.w.counts.Disasters++
 	m.crash(upTo(m.rnd, 10*time.Minute))
 	before := m.disk.db
@@ -231,12 +231,12 @@ func (m *machine) clone(how string) {
 		return
 	}
 	w := m.w
-	w.tell("%s is cloned (%s)", m.origin.Agent, how)
+	w.tell("%s is cloned (%s)", m.disk.name, how)
 	w.counts.Disasters++
 	c := &machine{
 		w: w, index: len(w.agents), rnd: w.source("clone of " + string(m.origin.Agent)), clock: clock{w: w}, origin: m.origin, witness: m.witness,
 	}
-	c.disk = w.newDisk(string(m.origin.Agent)+"'", c.index, m.disk.crash, m.disk.fault)
+	c.disk = w.newDisk(m.disk.name+"'", c.index, m.disk.crash, m.disk.fault)
 	c.disk.replace(m.disk.db.Clone())
 	c.staff = newStaff(c)
 	if how == "silent" {

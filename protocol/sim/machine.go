@@ -70,14 +70,14 @@ func (m *machine) start() {
 		m.stop(err)
 		return
 	}
-	m.w.tell("%s starts as %x", m.origin.Agent, m.origin.Inc[:4])
+	m.w.tell("%s starts as %x", m.disk.name, m.origin.Inc[:4])
 	m.up = true
 	m.finishFork()
 }
 
 // stop ends the process because of an error; its service starts another.
 func (m *machine) stop(err error) {
-	m.w.tell("%s stops: %v", m.origin.Agent, err)
+	m.w.tell("%s stops: %v", m.disk.name, err)
 	m.process.end()
 }
 
@@ -92,7 +92,7 @@ func (m *machine) link() {
 		})
 	}
 	if err != nil {
-		m.w.fail("%s does not start: %v", m.origin.Agent, err)
+		m.w.fail("%s does not start: %v", m.disk.name, err)
 		return
 	}
 	m.engine = uplink.New(uplink.Config{
@@ -242,7 +242,7 @@ func (m *machine) do(out any) {
 	case uplink.Connect:
 		m.later(5*time.Millisecond, m.connect)
 	case uplink.Hangup:
-		m.w.tell("%s hangs up", m.origin.Agent)
+		m.w.tell("%s hangs up", m.disk.name)
 		m.disconnect()
 	case uplink.Send:
 		m.send(out.Message)
@@ -262,13 +262,13 @@ func (m *machine) do(out any) {
 func (m *machine) send(message protocol.Message) {
 	payload, err := protocol.EncodeMessage(message)
 	if err != nil {
-		m.w.fail("%s: %v", m.origin.Agent, err)
+		m.w.fail("%s: %v", m.disk.name, err)
 		return
 	}
 	m.w.counts.Messages++
 	m.w.trace.bytes(payload)
 	if m.w.story != nil {
-		m.w.tell("%s says %T %v", m.origin.Agent, message, sentKind(message)>>8)
+		m.w.tell("%s says %T %v", m.disk.name, message, sentKind(message)>>8)
 	}
 	m.w.broker.up(m, parcel{topic: protocol.TopicUp(m.origin.Store, m.origin.Agent), payload: payload, message: message})
 }
@@ -332,7 +332,7 @@ func (m *machine) hubStarted() {
 func (m *machine) apply(out uplink.Apply) any {
 	in := uplink.ApplyDelta(m.w.ctx, m.process, out)
 	if in.Err != nil {
-		m.w.tell("%s: delta of %s to %d: %v", m.origin.Agent, out.Delta.Feed, out.Delta.Upto, in.Err)
+		m.w.tell("%s: delta of %s to %d: %v", m.disk.name, out.Delta.Feed, out.Delta.Upto, in.Err)
 		return in
 	}
 	if out.Delta.Feed == protocol.StoreFeed(m.origin.Store) {
@@ -361,7 +361,7 @@ func (m *machine) fetch(job uplink.Fetch) any {
 	in = uplink.LoadSnapshot(m.w.ctx, m.process, uplink.Snapshot{FeedPos: pos, Sum: snap.SHA256}, bytes.NewReader(snap.Body), job.Tried)
 	m.w.counts.Snapshots++
 	if in.Err != nil {
-		m.w.tell("%s: snapshot of %s: %v", m.origin.Agent, job.Feed, in.Err)
+		m.w.tell("%s: snapshot of %s: %v", m.disk.name, job.Feed, in.Err)
 		return in
 	}
 	m.refollow()
@@ -418,7 +418,7 @@ func (m *machine) drop() {
 
 // cut takes the line away for a while.
 func (m *machine) cut(d time.Duration) {
-	m.w.tell("%s is cut off for %v", m.origin.Agent, d)
+	m.w.tell("%s is cut off for %v", m.disk.name, d)
 	m.cutUntil = max(m.cutUntil, m.w.truth()+d)
 	m.drop()
 	m.w.schedule(m.cutUntil-m.w.truth(), m.wake)
@@ -428,7 +428,7 @@ func (m *machine) cut(d time.Duration) {
 // machine misses the other's signs of life and ends the connection.
 func (m *machine) oneWay(d time.Duration) {
 	up := m.rnd.IntN(2) == 0
-	m.w.tell("%s: way up blocked %v, down %v for %v", m.origin.Agent, up, !up, d)
+	m.w.tell("%s: way up blocked %v, down %v for %v", m.disk.name, up, !up, d)
 	m.blockedUp, m.blockedDown = up, !up
 	if m.rnd.IntN(2) == 0 || d > 10*time.Minute {
 		connection := m.connection
@@ -447,7 +447,7 @@ func (m *machine) oneWay(d time.Duration) {
 // crash ends the process and starts another over the same disk.
 func (m *machine) crash(down time.Duration) {
 	if m.running() {
-		m.w.tell("%s crashes", m.origin.Agent)
+		m.w.tell("%s crashes", m.disk.name)
 		m.w.counts.Crashes++
 		m.process.ended = true
 		m.ended(down)
@@ -509,5 +509,5 @@ func (m *machine) trim() {
 		_, err := ledger.TrimEvents(tx, m.origin.Inc, safe, 50)
 		return err
 	})
-	m.w.tell("%s trims below %d: %v", m.origin.Agent, safe, err)
+	m.w.tell("%s trims below %d: %v", m.disk.name, safe, err)
 }

@@ -20,6 +20,7 @@ type Counts struct {
 	Messages           int
 	Crashes            int
 	Disasters          int
+	Aside              int // machines that gave up a part of a feed
 	Trimmed, Snapshots int
 	Steps              int
 	Simulated, Skipped time.Duration
@@ -147,6 +148,7 @@ func (c *Counts) Add(o Counts) {
 	c.Messages += o.Messages
 	c.Crashes += o.Crashes
 	c.Disasters += o.Disasters
+	c.Aside += o.Aside
 	c.Trimmed += o.Trimmed
 	c.Snapshots += o.Snapshots
 	c.Steps += o.Steps

@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"counterpart/protocol"
@@ -13,19 +14,22 @@ import (
 // what they do into events.
 type staff struct {
 	m       *machine
+	rnd     *rand.Rand
 	printed map[string]uint64 // the last number of each series
 	doubt   *act              // the process ended before it answered
 	looking bool
 }
 
-func newStaff(m *machine) *staff { return &staff{m: m, printed: map[string]uint64{}} }
+func newStaff(m *machine) *staff {
+	return &staff{m: m, rnd: m.w.source("staff of " + m.disk.name), printed: map[string]uint64{}}
+}
 
 // work plans the bursts in which the machine's share of the acts is done.
 func (s *staff) work(acts int, within time.Duration) {
 	burst := s.m.w.plan.Burst
 	for ; acts > 0; acts -= burst {
 		n := min(burst, acts)
-		s.m.w.schedule(time.Duration(s.m.rnd.Int64N(int64(within))), func() { s.burst(n) })
+		s.m.w.schedule(time.Duration(s.rnd.Int64N(int64(within))), func() { s.burst(n) })
 	}
 }
 
@@ -35,9 +39,9 @@ func (s *staff) burst(n int) {
 	if n == 0 {
 		return
 	}
-	wait := time.Duration(s.m.rnd.Int64N(int64(30 * time.Millisecond)))
-	if s.m.rnd.IntN(16) == 0 {
-		wait = time.Duration(s.m.rnd.Int64N(int64(8 * time.Second)))
+	wait := time.Duration(s.rnd.Int64N(int64(30 * time.Millisecond)))
+	if s.rnd.IntN(16) == 0 {
+		wait = time.Duration(s.rnd.Int64N(int64(8 * time.Second)))
 	}
 	if n == s.m.w.plan.Burst {
 		s.m.w.fillAtWork(s.m)
@@ -56,7 +60,7 @@ func (s *staff) burst(n int) {
 
 // act does something, and tells whether it was recorded.
 func (s *staff) act() bool {
-	b, x := s.m.w.plan.Business, s.m.rnd.IntN(100)
+	b, x := s.m.w.plan.Business, s.rnd.IntN(100)
 	switch {
 	case x < 8:
 		return s.reverse()
@@ -70,15 +74,15 @@ func (s *staff) act() bool {
 		return s.poison()
 	case x < 27 && x > 25:
 		return s.digest()
-	case x < 26 && b.Oversized && s.m.rnd.IntN(4) == 0:
+	case x < 26 && b.Oversized && s.rnd.IntN(4) == 0:
 		return s.oversized()
 	}
 	return s.sell()
 }
 
-func (s *staff) sku() protocol.SKU { return protocol.SKU(fmt.Sprintf("SKU%d", s.m.rnd.IntN(skus))) }
+func (s *staff) sku() protocol.SKU { return protocol.SKU(fmt.Sprintf("SKU%d", s.rnd.IntN(skus))) }
 
-func (s *staff) quantity() protocol.Quantity { return protocol.Quantity(1+s.m.rnd.IntN(3)) * 1000 }
+func (s *staff) quantity() protocol.Quantity { return protocol.Quantity(1+s.rnd.IntN(3)) * 1000 }
 
 // log records one event of the machine's own, and enters it into the books as
 // soon as it is certain to stay.
@@ -113,7 +117,7 @@ func (s *staff) record(a *act, write func(ledger.Tx, protocol.Clock) (ledger.Res
 		w.books.enter(a)
 		s.certain(a)
 		if w.story != nil {
-			w.tell("%s records %s as %d", m.origin.Agent, a.kind, a.id.Seq)
+			w.tell("%s records %s as %d", m.disk.name, a.kind, a.id.Seq)
 		}
 		m.later(0, func() any { return appended })
 		return true
@@ -127,7 +131,7 @@ func (s *staff) record(a *act, write func(ledger.Tx, protocol.Clock) (ledger.Res
 	case protocol.CodeOf(err) == protocol.DiskFull && m.disk.full:
 		w.books.refused++
 	default:
-		w.fail("%s is refused: %v (I19, I22)", m.origin.Agent, err)
+		w.fail("%s is refused: %v (I19, I22)", m.disk.name, err)
 	}
 	return false
 }
@@ -161,7 +165,7 @@ func (s *staff) settleDoubt() {
 		return err
 	})
 	if err != nil {
-		m.w.fail("%s: %v", m.origin.Agent, err)
+		m.w.fail("%s: %v", m.disk.name, err)
 	}
 }
 
@@ -172,7 +176,7 @@ func (s *staff) number(tx ledger.Tx) (uint64, error) {
 	n := stream.LastReceipt("1", s.m.identity.Series) + 1
 	// What a copy has sold may have come down into the log of the original.
 	if before := s.printed[s.m.identity.Series]; err == nil && n != before+1 && !(s.m.unaware && n > before) {
-		s.m.w.fail("%s prints receipt %d after %d (I1, I13)", s.m.origin.Agent, n, before)
+		s.m.w.fail("%s prints receipt %d after %d (I1, I13)", s.m.disk.name, n, before)
 	}
 	return n, err
 }

@@ -14,6 +14,12 @@ const (
 	fileSnapshot = "agent/uplink/snapshot.go"
 	fileIngest   = "cloud/hub/ingest.go"
 	fileSession  = "cloud/hub/session.go"
+	fileWelcome  = "agent/uplink/session.go"
+	fileFork     = "protocol/ledger/fork.go"
+	fileIdentity = "protocol/ledger/identity.go"
+	fileSum      = "protocol/ledger/sum.go"
+	fileOwn      = "cloud/hub/own.go"
+	fileSafe     = "cloud/hub/safe.go"
 )
 
 // table are the mutants. An edit's old text is production code as it stands; when
@@ -55,4 +61,27 @@ var table = []mutant{
 	{"nothing is sent again", "I20", []edit{{fileUpload, "		u.sent, u.flight, u.progressAt = u.acked, nil, e.now.Mono\n", "		u.progressAt = e.now.Mono\n"}}},
 	{"no beat", "I20", []edit{{fileEngine, "	if now >= e.beatAt {\n		e.beat()\n	}\n", "	if now >= e.beatAt {\n		e.beatAt = now + beatEvery\n	}\n"}}},
 	{"long logs refuse to grow", "I22", []edit{{fileApply, "	if res.Dead > 0 {\n", "	if res.Dead > 0 || res.Stream.Seq > 150 && ev.Sale != nil && ev.Sale.Type == protocol.SaleReturn {\n"}}},
+	{"fork forgets what is not safe", "I1, I2", []edit{{fileFork, "	safe = min(safe, stream.Seq)\n", "	safe = stream.Seq\n"}}},
+	{"fork loses one event", "I2", []edit{{fileFork, "		records = append(records, protocol.Record{Clock: clock, Body: body})\n", "		if seq%11 > 0 || len(records) == 0 {\n			records = append(records, protocol.Record{Clock: clock, Body: body})\n		}\n"}}},
+	{"nothing is carried", "I2", []edit{{fileOwn, "if head.Seq <= here.Seq || head.Inc == m.Inc ||", "if head.Agent != protocol.HubAgent || head.Seq <= here.Seq || head.Inc == m.Inc ||"}}},
+	{"original after its reissue counts", "I3", []edit{{fileFold, "		if err != nil || !own.Reissued {\n			return false, err\n		}\n", "		if err != nil || !own.Reissued || a.event.Sale != nil {\n			return false, err\n		}\n"}}},
+	{"reissue after its original counts", "I3", []edit{{fileFold, "		seen.add(sha256.Sum256(original[sha256.Size:]))\n", ""}}},
+	{"no hash check on overlap", "I4", []edit{
+		{fileApply, "		if known == len(b.Records) {\n			if hash != head {\n				return nil, ErrChain\n			}\n			return nil, nil\n		}", "		if known == len(b.Records) {\n			return nil, nil\n		}"},
+		{fileApply, "		if len(b.Records) > 0 && len(values[0]) >= len(hash) && protocol.Hash(values[0][:len(hash)]) != hash {\n			return nil, ErrChain\n		}\n", "		_ = values\n"},
+		{fileApply, "	if hash != head {\n		return nil, ErrChain\n	}\n	return b.Records[known:], nil", "	return b.Records[known:], nil"},
+		{fileSession, "	case m.LastSeq < info.Seq || m.LastSeq == info.Seq && m.LastHash != info.Head():\n", "	case m.LastSeq < info.Seq:\n"},
+		{fileWelcome, "	case m.CursorSeq > last, m.CursorHash != hash:\n", "	case m.CursorSeq > last:\n"},
+	}},
+	{"shorter log of one name taken in", "I4", []edit{
+		{fileSession, "	case m.LastSeq < info.Seq || m.LastSeq == info.Seq && m.LastHash != info.Head():\n", "	case m.LastSeq < 0:\n"},
+		{fileWelcome, "	case m.CursorSeq > last, m.CursorHash != hash:\n", "	case m.CursorSeq < last && m.CursorHash != hash:\n"},
+	}},
+	{"forks share a receipt series", "I13", []edit{{fileIdentity, "return \"F\" + hex.EncodeToString(inc[:4])", "return \"F\" + hex.EncodeToString(inc[:0])"}}},
+	{"sums miss what was logged again", "I9", []edit{{fileSum, "	if s != nil {\n		hashSKU", "	if s != nil && m.Delta != 2000 {\n		hashSKU"}}},
+	{"load counted from its start", "I3", []edit{{fileFold, "		load.Applied = max(load.Applied, m.LoadRows)\n", "		load.Applied = max(load.Applied, m.LoadRows-1)\n"}}},
+	{"restored hub keeps its epoch", "I10, I20", []edit{{fileSafe, "epoch = max(epoch+1, o.Above+1, uint64(max(o.Now.Unix(), 1)))", "epoch = max(epoch, 1)"}}},
+	{"restored hub goes on in its streams", "I4", []edit{{fileSafe, "	if err := tx.Write(rows); err != nil {\n		return 0, err\n	}\n	if err := ledger.SetNote(tx, o.Identity", "	if err := ledger.SetNote(tx, o.Identity"}}},
+	{"older database goes unnoticed", "I10, I20", []edit{{fileSession, "if m.AckedSeq == 0 || m.SeenEpoch < h.Epoch() {", "if m.SeenEpoch <= h.Epoch() {"}}},
+	{"cut stream does not come down again", "I10", []edit{{fileFork, "		_, err = ResetFeed(tx, protocol.FeedPos{Feed: protocol.PeerFeed(o.Store)})\n", ""}}},
 }
