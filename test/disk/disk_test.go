@@ -313,10 +313,7 @@ type fault struct {
 // one of the paths. It returns when all its threads are affected.
 func inject(t *testing.T, pid int, calls, effect string, paths ...string) *fault {
 	t.Helper()
-	args := []string{"-f", "-qq", "-p", strconv.Itoa(pid), "-o", os.DevNull, "-e", "trace=" + calls, "-e", "inject=" + calls + ":" + effect}
-	for _, path := range paths {
-		args = append(args, "-P", path)
-	}
+	args := append([]string{"-f", "-qq", "-p", strconv.Itoa(pid), "-o", os.DevNull, "-e", "trace=" + calls, "-e", "inject=" + calls + ":" + effect}, only(paths)...)
 	f := &fault{t: t, strace: exec.Command("strace", args...)}
 	f.strace.Stderr = &f.said
 	f.strace.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -330,6 +327,14 @@ func inject(t *testing.T, pid int, calls, effect string, paths ...string) *fault
 		t.Fatalf("strace does not hold the process: %v\n%s", err, f.said.String())
 	}
 	return f
+}
+
+// only limits a fault to the paths.
+func only(paths []string) (args []string) {
+	for _, path := range paths {
+		args = append(args, "-P", path)
+	}
+	return args
 }
 
 // untraced names a thread of the process that nobody traces.
@@ -356,29 +361,6 @@ func (f *fault) end() {
 	_ = f.strace.Wait() // It ends by the signal.
 }
 
-// killTraced kills a program that was started by strace. To kill strace would
-// leave the program behind.
-func (s *shop) killTraced(p *process.Process) {
-	s.t.Helper()
-	tasks, err := filepath.Glob("/proc/[0-9]*/stat")
-	s.must(err)
-	for _, stat := range tasks {
-		text, err := os.ReadFile(stat)
-		if err != nil {
-			continue // It has ended meanwhile.
-		}
-		// The parent is the second word behind the name, which is in brackets.
-		words := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-		if len(words) < 2 || words[1] != strconv.Itoa(p.PID()) {
-			continue
-		}
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(stat)))
-		s.must(err)
-		s.must(syscall.Kill(pid, syscall.SIGKILL))
-	}
-	s.awaitEnd(p)
-}
-
 // refusesToStart runs a program to its end and wants exit code 3 and one line
 // that holds the words.
 func refusesToStart(t *testing.T, words string, wrap []string, program string, args ...string) {
@@ -387,6 +369,8 @@ func refusesToStart(t *testing.T, words string, wrap []string, program string, a
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
+	cmd.SysProcAttr = process.Attributes()
+	cmd.Cancel = func() error { return process.KillAll(cmd.Process) }
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = io.Discard, &said
 	err := cmd.Run()

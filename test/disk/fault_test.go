@@ -4,9 +4,12 @@ package disk_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"sync"
 	"testing"
+
+	bbolt "go.etcd.io/bbolt"
 )
 
 // syncs are the system calls that make data durable.
@@ -163,17 +166,7 @@ func TestDamagedDatabaseIsRefusedAndKept(t *testing.T) {
 	} {
 		content := s.read(p.database)
 		broken := bytes.Clone(content)
-		damaged := false
-		for at := 4096 * 4; at < len(broken) && !damaged; at += 4096 {
-			// A leaf with at least 20 rows: a table's own page, not a list of tables.
-			if page := broken[at : at+4096]; page[8] == 2 && page[10] >= 20 {
-				clear(page[16:48])
-				damaged = true
-			}
-		}
-		if !damaged {
-			t.Fatalf("%s has no page to damage", p.database)
-		}
+		clear(broken[leafOf(t, p.database):][16:48])
 		s.must(os.WriteFile(p.database, broken, 0o600))
 		refusesToStart(t, "damaged", nil, p.program, p.args...)
 		if !bytes.Equal(broken, s.read(p.database)) {
@@ -185,4 +178,36 @@ func TestDamagedDatabaseIsRefusedAndKept(t *testing.T) {
 	s.must(s.agent.Restart(t.Context()))
 	s.settle()
 	s.end()
+}
+
+// leafOf is where a page begins that holds at least 20 rows and is in use: no
+// start reads it, and whoever checks the whole file does.
+func leafOf(t *testing.T, path string) (offset int) {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, PreLoadFreelist: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	err = db.View(func(tx *bbolt.Tx) error {
+		const rowsMin = 20
+		for id := 0; ; {
+			page, err := tx.Page(id)
+			if err != nil {
+				return err
+			}
+			if page == nil {
+				return errors.New("there is no page to damage")
+			}
+			if page.Type == "leaf" && page.Count >= rowsMin {
+				offset = id * db.Info().PageSize
+				return nil
+			}
+			id += 1 + page.OverflowCount
+		}
+	})
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return offset
 }

@@ -21,9 +21,14 @@ const (
 )
 
 // withoutRoom is a command that runs another one for which there is no room in
-// a file.
-func withoutRoom(path string) []string {
-	return []string{"strace", "-f", "-qq", "-o", os.DevNull, "-P", path, "-e", "trace=" + noRoomCalls, "-e", "inject=" + noRoomCalls + ":" + noRoomEffect}
+// the files.
+func withoutRoom(paths ...string) []string {
+	return append([]string{"strace", "-f", "-qq", "-o", os.DevNull, "-e", "trace=" + noRoomCalls, "-e", "inject=" + noRoomCalls + ":" + noRoomEffect}, only(paths)...)
+}
+
+// growing are the agent's files that need room.
+func (s *shop) growing() []string {
+	return []string{s.database(), filepath.Join(s.agentData(), "reserve"), filepath.Join(s.agentData(), "reserve.try")}
 }
 
 // TestI19_FullDiskOfAnAgent takes an agent's disk from stage to stage until it
@@ -172,7 +177,7 @@ func (s *shop) allSent() {
 func (s *shop) fullByFault() {
 	s.t.Helper()
 	life := s.agent.PID()
-	f := inject(s.t, life, noRoomCalls, noRoomEffect, s.database(), filepath.Join(s.agentData(), "reserve"), filepath.Join(s.agentData(), "reserve.try"))
+	f := inject(s.t, life, noRoomCalls, noRoomEffect, s.growing()...)
 	s.sellUntilRefused()
 	s.whileFull()
 	s.allSent()
@@ -318,7 +323,7 @@ func TestI19_StartOnAFullDisk(t *testing.T) {
 	var err error
 	s.agent, err = host.StartAgent(t.Context(), process.AgentOptions{
 		Agent: s.place.agent, Store: store, Hub: s.hub.URL(""), Data: s.agentData(),
-		Wrap: withoutRoom(s.database()),
+		Wrap: withoutRoom(s.growing()...),
 	})
 	s.must(err)
 	s.whileFull()
@@ -326,7 +331,7 @@ func TestI19_StartOnAFullDisk(t *testing.T) {
 		t.Errorf("a sale: %v", err)
 	}
 	s.allSent()
-	s.killTraced(s.agent.Process)
+	s.must(s.agent.Kill())
 	s.agent = healthy
 	s.must(s.agent.Restart(t.Context()))
 	s.again()
