@@ -4,12 +4,10 @@ package disk_test
 
 import (
 	"bytes"
-	"errors"
+	"encoding/binary"
 	"os"
 	"sync"
 	"testing"
-
-	bbolt "go.etcd.io/bbolt"
 )
 
 // syncs are the system calls that make data durable.
@@ -166,7 +164,7 @@ func TestDamagedDatabaseIsRefusedAndKept(t *testing.T) {
 	} {
 		content := s.read(p.database)
 		broken := bytes.Clone(content)
-		clear(broken[leafOf(t, p.database):][16:48])
+		clear(broken[leafOf(t, content):][16:48])
 		s.must(os.WriteFile(p.database, broken, 0o600))
 		refusesToStart(t, "damaged", nil, p.program, p.args...)
 		if !bytes.Equal(broken, s.read(p.database)) {
@@ -181,33 +179,33 @@ func TestDamagedDatabaseIsRefusedAndKept(t *testing.T) {
 }
 
 // leafOf is where a page begins that holds at least 20 rows and is in use: no
-// start reads it, and whoever checks the whole file does.
-func leafOf(t *testing.T, path string) (offset int) {
+// start reads it, and whoever checks the whole file does. A page that is free
+// still has the header that it had in use. The layout is that of bbolt's pages:
+// number (8 bytes), kind, count (2 each), pages that follow (4), content.
+func leafOf(t *testing.T, file []byte) (offset int) {
 	t.Helper()
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, PreLoadFreelist: true})
-	if err != nil {
-		t.Fatal(err)
+	const pageBytes, headerBytes, leaf, rowsMin = 4096, 16, 2, 20
+	word := binary.LittleEndian.Uint64
+	// Of the two meta pages the one with the higher transaction holds.
+	meta := file[headerBytes:]
+	const freelist, transaction = 32, 48
+	if other := file[pageBytes+headerBytes:]; word(other[transaction:]) > word(meta[transaction:]) {
+		meta = other
 	}
-	defer db.Close()
-	err = db.View(func(tx *bbolt.Tx) error {
-		const rowsMin = 20
-		for id := 0; ; {
-			page, err := tx.Page(id)
-			if err != nil {
-				return err
-			}
-			if page == nil {
-				return errors.New("there is no page to damage")
-			}
-			if page.Type == "leaf" && page.Count >= rowsMin {
-				offset = id * db.Info().PageSize
-				return nil
-			}
-			id += 1 + page.OverflowCount
+	list := file[word(meta[freelist:])*pageBytes:]
+	free := map[uint64]bool{}
+	for i := range binary.LittleEndian.Uint16(list[10:]) {
+		free[word(list[headerBytes+8*int(i):])] = true
+	}
+	for at := 2 * pageBytes; at < len(file); at += pageBytes {
+		if free[uint64(at/pageBytes)] {
+			continue
 		}
-	})
-	if err != nil {
-		t.Fatalf("%s: %v", path, err)
+		if binary.LittleEndian.Uint16(file[at+8:]) == leaf && binary.LittleEndian.Uint16(file[at+10:]) >= rowsMin {
+			return at
+		}
+		at += pageBytes * int(binary.LittleEndian.Uint32(file[at+12:]))
 	}
-	return offset
+	t.Fatal("there is no page to damage")
+	return 0
 }
