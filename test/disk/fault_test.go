@@ -188,7 +188,7 @@ func leafOf(t *testing.T, file []byte) (offset int) {
 	word := binary.LittleEndian.Uint64
 	// Of the two meta pages the one with the higher transaction holds.
 	meta := file[headerBytes:]
-	const freelist, transaction = 32, 48
+	const freelist, end, transaction = 32, 40, 48
 	if other := file[pageBytes+headerBytes:]; word(other[transaction:]) > word(meta[transaction:]) {
 		meta = other
 	}
@@ -197,7 +197,7 @@ func leafOf(t *testing.T, file []byte) (offset int) {
 	for i := range binary.LittleEndian.Uint16(list[10:]) {
 		free[word(list[headerBytes+8*int(i):])] = true
 	}
-	for at := 2 * pageBytes; at < len(file); at += pageBytes {
+	for at := 2 * pageBytes; at < int(word(meta[end:]))*pageBytes; at += pageBytes {
 		if free[uint64(at/pageBytes)] {
 			continue
 		}
