@@ -51,7 +51,10 @@ const (
 	eventReissue     protowire.Number = 21
 	eventGap         protowire.Number = 22
 	eventDigest      protowire.Number = 23
-	eventBodyLast                     = eventDigest
+	eventOrder       protowire.Number = 24
+	eventOrderChange protowire.Number = 25
+	eventFulfilment  protowire.Number = 26
+	eventBodyLast                     = eventFulfilment
 )
 
 // EncodeEvent writes the body of a record: the same bytes for the same event. It
@@ -156,18 +159,24 @@ func appendIdempotency(b []byte, c *check, i *Idempotency) []byte {
 }
 
 // bodyField is the field of a known kind's body, or 0. Fields are in the order
-// of the kinds' numbers; kinds that came later have none.
+// of the kinds' numbers; kinds that came later have no number.
 func bodyField(kind Kind) protowire.Number {
-	n, _ := kindWords.number(kind)
-	switch {
-	case kind == KindGap:
-		return eventGap
-	case kind == KindDigest:
-		return eventDigest
-	case n == 0:
-		return 0
+	if n, _ := kindWords.number(kind); n > 0 {
+		return eventSale + protowire.Number(n) - 1
 	}
-	return eventSale + protowire.Number(n) - 1
+	switch kind {
+	case KindGap:
+		return eventGap
+	case KindDigest:
+		return eventDigest
+	case KindOrder:
+		return eventOrder
+	case KindOrderChange:
+		return eventOrderChange
+	case KindFulfilment:
+		return eventFulfilment
+	}
+	return 0
 }
 
 // eventFields are those parts of an event that can be understood only together,
@@ -258,8 +267,10 @@ func (w *eventFields) read(c *check, r *fieldReader, e *Event) {
 		w.names = r.texts(c, "item_names", w.names, itemsMax)
 	case eventIdempotency:
 		r.message(c, &w.idempotency)
-	case eventSale, eventMovement, eventCountSeen, eventStockLoad, eventCatalog, eventReissue, eventGap, eventDigest:
-		r.message(c, &w.bodies[r.num-eventSale])
+	default:
+		if r.num >= eventSale && r.num <= eventBodyLast {
+			r.message(c, &w.bodies[r.num-eventSale])
+		}
 	}
 }
 
@@ -379,6 +390,12 @@ func checkEvent(c *check, e *Event) {
 		checkGap(c, e.Gap)
 	case e.Digest != nil:
 		checkDigest(c, e)
+	case e.Order != nil:
+		checkOrder(c, e.Order)
+	case e.OrderChange != nil:
+		checkOrderChange(c, e.OrderChange)
+	case e.Fulfilment != nil:
+		checkFulfilment(c, e.Fulfilment)
 	}
 }
 
@@ -396,6 +413,9 @@ func checkBodies(c *check, e *Event) {
 		{KindReissue, e.Reissue != nil},
 		{KindGap, e.Gap != nil},
 		{KindDigest, e.Digest != nil},
+		{KindOrder, e.Order != nil},
+		{KindOrderChange, e.OrderChange != nil},
+		{KindFulfilment, e.Fulfilment != nil},
 	} {
 		switch {
 		case body.set && e.Kind != body.kind:
@@ -436,6 +456,12 @@ func encodeBody(c *check, e *Event, items *itemTable) proto.Message {
 		return encodeGap(e.Gap)
 	case e.Digest != nil:
 		return encodeOwnDigest(e.Digest)
+	case e.Order != nil:
+		return encodeOrder(c, e.Order, items)
+	case e.OrderChange != nil:
+		return encodeOrderChange(e.OrderChange)
+	case e.Fulfilment != nil:
+		return encodeFulfilment(e.Fulfilment)
 	}
 	return nil
 }
@@ -470,6 +496,18 @@ func decodeBody(c *check, field protowire.Number, b []byte, e *Event, items []It
 	case eventDigest:
 		if w := (&wire.OwnDigest{}); c.read(b, w) {
 			e.Digest = decodeOwnDigest(c, w)
+		}
+	case eventOrder:
+		if w := (&wire.Order{}); c.read(b, w) {
+			e.Order = decodeOrder(c, w, items)
+		}
+	case eventOrderChange:
+		if w := (&wire.OrderChange{}); c.read(b, w) {
+			e.OrderChange = decodeOrderChange(c, w)
+		}
+	case eventFulfilment:
+		if w := (&wire.Fulfilment{}); c.read(b, w) {
+			e.Fulfilment = decodeFulfilment(c, w)
 		}
 	}
 }

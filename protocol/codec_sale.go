@@ -40,6 +40,8 @@ const (
 	saleTraining         protowire.Number = 30
 	saleExternal         protowire.Number = 31
 	saleWarnings         protowire.Number = 32
+	saleOrder            protowire.Number = 33
+	salePart             protowire.Number = 34
 )
 
 func checkSale(c *check, s *Sale) {
@@ -73,6 +75,9 @@ func checkSale(c *check, s *Sale) {
 	c.amount("change", int64(s.Change))
 	c.amount("points", s.PointsEarned)
 	c.text("reason", s.Reason)
+	if s.Part != (PartID{}) {
+		checkPart(c, s.Part)
+	}
 	if s.External != nil {
 		checkExternal(c, s.External)
 	}

@@ -91,6 +91,10 @@ func (w *saleFields) read(c *check, r *fieldReader, s *Sale) {
 		r.message(c, &w.external)
 	case saleWarnings:
 		s.Warnings = readWarning(c, r, s.Warnings)
+	case saleOrder:
+		text(r, c, &s.Part.Order)
+	case salePart:
+		r.uint32(&s.Part.Part)
 	}
 }
 

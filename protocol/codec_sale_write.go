@@ -69,7 +69,8 @@ func appendSale(b []byte, c *check, s *Sale, p *salePlan) []byte {
 		b = appendText(b, c, 3, w.Message)
 		b = closeField(b, at)
 	}
-	return b
+	b = appendText(b, c, saleOrder, s.Part.Order)
+	return appendUint(b, salePart, uint64(s.Part.Part))
 }
 
 // appendWord writes the number of a word that the enum lists, and any other as

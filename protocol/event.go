@@ -20,6 +20,10 @@ const (
 	KindReissue   Kind = "reissue"    // body: Reissue, written after a fork
 	KindGap       Kind = "gap"        // body: Gap, written by the hub
 	KindDigest    Kind = "digest"     // body: OwnDigest
+	KindOrder     Kind = "order"      // body: Order, written by the hub
+
+	KindOrderChange Kind = "order_change" // body: OrderChange, written by the hub
+	KindFulfilment  Kind = "fulfilment"   // body: Fulfilment
 )
 
 // Clock is what the writer's clocks showed. It is for people and for
@@ -167,6 +171,10 @@ type Event struct {
 	Reissue   *Reissue
 	Gap       *Gap
 	Digest    *OwnDigest
+
+	Order       *Order
+	OrderChange *OrderChange
+	Fulfilment  *Fulfilment
 }
 
 // Gap stands for events of a stream that exist nowhere any more: the hub was

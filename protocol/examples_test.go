@@ -74,6 +74,12 @@ func exampleEvents() map[string]*protocol.Event {
 			Agent: "a1", Inc: sampleInc, From: 41, To: 60, Hash: sampleOrigin.Genesis(), Part: 1, Parts: 1,
 			Moves: []protocol.Move{{SKU: "PEN-01", State: protocol.OnHand, Delta: -3000}, {SKU: "PEN-02", State: protocol.Damaged, Delta: 1000}},
 		}},
+		"sale-part": {Kind: protocol.KindSale, Boot: 3, Sale: &protocol.Sale{
+			Type: protocol.SaleSale, Till: "1", Series: "1", Number: 320, Currency: "GBP", Part: samplePart,
+			Lines: []protocol.SaleLine{{Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: 2000, UnitPrice: 250, Amount: 500}},
+		}},
+		"order":        exampleOrder(),
+		"order_change": exampleOrderChange(), "fulfilment": exampleFulfilment(),
 		"digest": {Kind: protocol.KindDigest, Boot: 3, Digest: exampleDigest()},
 		"count_seen": {Kind: protocol.KindCountSeen, Boot: 9, CountSeen: &protocol.CountSeen{
 			Count: protocol.EventID{Inc: sampleInc, Seq: 1043}, SKUs: []protocol.SKU{"PEN-01", "OLIVES"},
@@ -87,6 +93,39 @@ func exampleEvents() map[string]*protocol.Event {
 			Record: protocol.Record{Clock: protocol.Clock{WallMs: 1_795_252_932_000, MonoMs: 4_211_000}, Body: []byte{0x12, 0x01, 'k'}},
 		}},
 		"later": {Kind: "order.received", Boot: 3, Moves: []protocol.Move{{SKU: "PEN-01", State: protocol.Committed, Delta: 1000}}},
+	}
+}
+
+var samplePart = protocol.PartID{Order: protocol.NewOrderID(protocol.EventID{Inc: sampleInc, Seq: 12}), Part: 1}
+
+func exampleOrder() *protocol.Event {
+	return &protocol.Event{
+		Kind: protocol.KindOrder, Boot: 9, Moves: []protocol.Move{{SKU: "PEN-01", State: protocol.Committed, Delta: 2000}},
+		Order: &protocol.Order{
+			PartID: samplePart, InsteadOf: 2, Number: "7K3M-9Q", Method: protocol.Curbside, Currency: "GBP", Paid: true, PaymentReference: "pi_1", Substitutes: true,
+			Shopper: protocol.Shopper{Name: "Ayla", Phone: "+994501234567"}, PickupByMs: 1_795_252_932_000, CodeSum: sampleOrigin.Genesis(),
+			Lines: []protocol.OrderLine{{Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: 2000, UnitPrice: 250, Amount: 500}},
+		},
+	}
+}
+
+func exampleOrderChange() *protocol.Event {
+	return &protocol.Event{
+		Kind: protocol.KindOrderChange, Boot: 9, Moves: []protocol.Move{{SKU: "PEN-01", State: protocol.Committed, Delta: -1000}},
+		OrderChange: &protocol.OrderChange{
+			PartID: samplePart, Change: protocol.ReleasedGoods, Reason: "one was not there", Reference: "re_1", Staff: "s7", Lines: []protocol.PartLine{{Line: 1, Quantity: 1000}},
+		},
+	}
+}
+
+func exampleFulfilment() *protocol.Event {
+	return &protocol.Event{
+		Kind: protocol.KindFulfilment, Boot: 3, UTCOffsetMin: 240,
+		Moves: []protocol.Move{{SKU: "PEN-01", State: protocol.Committed, Delta: -1000}, {SKU: "PEN-01", State: protocol.Staged, Delta: 1000}},
+		Fulfilment: &protocol.Fulfilment{
+			PartID: samplePart, Act: protocol.Pick, Attempt: 1, After: protocol.EventID{Inc: sampleInc, Seq: 1050}, Staff: "s7", Reason: "again",
+			Shelf: "B4", Bay: "2", Car: "red van", Lines: []protocol.PartLine{{Line: 1, Quantity: 1000}},
+		},
 	}
 }
 

@@ -152,6 +152,7 @@ var genSale = rapid.Custom(func(t *rapid.T) protocol.Sale {
 		Warnings: few(t, "warnings", rapid.Custom(func(t *rapid.T) protocol.Warning {
 			return protocol.Warning{Code: text(t, "code"), Line: rapid.Uint32().Draw(t, "line"), Message: text(t, "message")}
 		}), 2),
+		Part: orNone(t, "part", genPart),
 	}
 })
 
@@ -228,7 +229,7 @@ var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
 			return protocol.Idempotency{Route: text(t, "route"), Key: rapid.StringMatching(`[!-~]{1,40}`).Draw(t, "key"), Body: rapid.Uint64().Draw(t, "body")}
 		})),
 	}
-	switch rapid.IntRange(0, 8).Draw(t, "kind") {
+	switch rapid.IntRange(0, 11).Draw(t, "kind") {
 	case 0:
 		e.Kind = protocol.Kind("later." + genWord.Draw(t, "kind"))
 	case 1:
@@ -253,6 +254,19 @@ var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
 		}
 	case 6:
 		e.Kind, e.Reissue, e.Moves = protocol.KindReissue, &protocol.Reissue{ID: genEventID.Draw(t, "id"), Record: genRecord.Draw(t, "record")}, nil
+	case 7:
+		e.Kind, e.Order = protocol.KindOrder, genOrder.Draw(t, "order")
+	case 8:
+		e.Kind, e.OrderChange = protocol.KindOrderChange, &protocol.OrderChange{
+			PartID: genPart.Draw(t, "part"), Change: word(t, "change", protocol.PaidOrder, protocol.ReleasedGoods), Reason: text(t, "reason"),
+			Reference: text(t, "reference"), Staff: protocol.StaffID(orNone(t, "staff", genID)), Lines: few(t, "lines", genPartLine, 3),
+		}
+	case 9:
+		e.Kind, e.Fulfilment = protocol.KindFulfilment, &protocol.Fulfilment{
+			PartID: genPart.Draw(t, "part"), Act: word(t, "act", protocol.Accept, protocol.Pick), Attempt: rapid.Uint32().Draw(t, "attempt"), After: orNone(t, "after", genEventID),
+			Staff: protocol.StaffID(orNone(t, "staff", genID)), Reason: text(t, "reason"), Shelf: text(t, "shelf"), Bay: text(t, "bay"), Car: text(t, "car"),
+			Lines: few(t, "lines", genPartLine, 3),
+		}
 	}
 	if e.Kind == "" && rapid.Bool().Draw(t, "digest") {
 		e.Kind, e.Digest, e.Moves = protocol.KindDigest, genDigest.Draw(t, "body"), nil
@@ -265,6 +279,28 @@ var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
 		}
 	}
 	return e
+})
+
+var genPart = rapid.Custom(func(t *rapid.T) protocol.PartID {
+	return protocol.PartID{Order: protocol.NewOrderID(genEventID.Draw(t, "order")), Part: rapid.Uint32Min(1).Draw(t, "part")}
+})
+
+var genPartLine = rapid.Custom(func(t *rapid.T) protocol.PartLine {
+	return protocol.PartLine{Line: rapid.Uint32Range(1, protocol.SaleLinesMax).Draw(t, "line"), Quantity: quantity(t, "qty")}
+})
+
+var genOrder = rapid.Custom(func(t *rapid.T) *protocol.Order {
+	return &protocol.Order{
+		PartID: genPart.Draw(t, "part"), InsteadOf: rapid.Uint32().Draw(t, "instead"), Number: name(t, "number"),
+		Method: word(t, "method", protocol.InStore, protocol.Curbside), Currency: genCoin.Draw(t, "currency"),
+		Paid: rapid.Bool().Draw(t, "paid"), PaymentReference: text(t, "payment"), Substitutes: rapid.Bool().Draw(t, "substitutes"),
+		Shopper: protocol.Shopper{Name: text(t, "name"), Phone: text(t, "phone")}, PickupByMs: rapid.Int64().Draw(t, "by"), CodeSum: genHash.Draw(t, "code"),
+		Lines: few(t, "lines", rapid.Custom(func(t *rapid.T) protocol.OrderLine {
+			return protocol.OrderLine{
+				Item: genItemRef.Draw(t, "item"), Quantity: protocol.Quantity(genCount.Draw(t, "qty")), UnitPrice: money(t, "price"), Amount: money(t, "amount"),
+			}
+		}), 24),
+	}
 })
 
 var genDigest = rapid.Custom(func(t *rapid.T) *protocol.OwnDigest {

@@ -95,6 +95,12 @@ func protobufEncodeBody(c *check, e *Event, w *wire.Event, items *itemTable) {
 		w.Gap = encodeGap(e.Gap)
 	case e.Digest != nil:
 		w.Digest = encodeOwnDigest(e.Digest)
+	case e.Order != nil:
+		w.Order = encodeOrder(c, e.Order, items)
+	case e.OrderChange != nil:
+		w.OrderChange = encodeOrderChange(e.OrderChange)
+	case e.Fulfilment != nil:
+		w.Fulfilment = encodeFulfilment(e.Fulfilment)
 	}
 }
 
@@ -127,6 +133,15 @@ func protobufDecodeBody(c *check, w *wire.Event, e *Event, items []ItemRef) {
 	}
 	if w.Digest != nil {
 		e.Digest = decodeOwnDigest(c, w.Digest)
+	}
+	if w.Order != nil {
+		e.Order = decodeOrder(c, w.Order, items)
+	}
+	if w.OrderChange != nil {
+		e.OrderChange = decodeOrderChange(c, w.OrderChange)
+	}
+	if w.Fulfilment != nil {
+		e.Fulfilment = decodeFulfilment(c, w.Fulfilment)
 	}
 }
 
@@ -223,6 +238,7 @@ func protobufEncodeSale(c *check, s *Sale, items *itemTable) *wire.Sale {
 		Taxes:    list[*wire.TaxAmount](len(s.Taxes)),
 		Tenders:  list[*wire.Tender](len(s.Tenders)),
 		Warnings: list[*wire.Warning](len(s.Warnings)),
+		Order:    string(s.Part.Order), Part: s.Part.Part,
 	}
 	for i, t := range s.Taxes {
 		w.Taxes[i] = &wire.TaxAmount{Code: t.Code, RatePpm: int64(t.Rate), NetMinor: int64(t.Net), TaxMinor: int64(t.Tax)}
@@ -307,6 +323,7 @@ func protobufDecodeSale(c *check, w *wire.Sale, items []ItemRef) *Sale {
 		Taxes:    list[TaxAmount](len(w.Taxes)),
 		Tenders:  list[Tender](len(w.Tenders)),
 		Warnings: list[Warning](len(w.Warnings)),
+		Part:     PartID{OrderID(w.Order), w.Part},
 	}
 	for i, t := range w.Taxes {
 		s.Taxes[i] = TaxAmount{Code: t.Code, Rate: RatePPM(t.RatePpm), Net: Money(t.NetMinor), Tax: Money(t.TaxMinor)}

@@ -35,6 +35,9 @@ type Sale struct {
 	Reason           string
 	External         *External
 	Warnings         []Warning
+	// Part is the part of an order that was due and is paid and handed over by
+	// this sale; empty for none.
+	Part PartID
 }
 
 // ReceiptNo is the number that the till printed.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"counterpart/protocol"
+	"counterpart/protocol/pickup"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -50,6 +51,10 @@ var exceptionDetails = map[string]string{
 	"external_over_return":     "Another till took back more than was sold. It is recorded. Check the return against the goods.",
 	"external_receipt_unknown": "Another till took back goods of a receipt that is not known here. It is recorded. Check the return there.",
 	ExceptionGap:               "Receipts of this machine are lost: the hub was restored from an older copy, and the machine had deleted what it was told is safe. The stock that they moved is put right. Restore a newer copy if there is one; count the items that were sold.",
+	pickup.UnknownOrder:        "Something was done for an order that is not known here. It is recorded. Look for the order, and for the goods.",
+	pickup.AtOnce:              "Two machines worked on one order and did not know of each other. What each did is recorded. Check what lies on the shelf for it.",
+	pickup.HandedTwice:         "This order was handed over more than once. Each hand-over is recorded. Check who got the goods, and what was paid.",
+	pickup.HandedAfterCancel:   "This order was handed over after it had been canceled or had expired. Both are recorded. Check whether the shopper has paid or was paid back.",
 	ExceptionEventTwice:        "One event came with two contents. Both are recorded. Check whether a machine was copied or restored.",
 }
 

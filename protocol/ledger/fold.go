@@ -130,7 +130,7 @@ func (f *fold) decode(at protocol.EventID, r protocol.Record, ev *protocol.Event
 		a.dead = err.Error()
 		return a
 	}
-	if (ev.Catalog != nil || ev.StockLoad != nil || ev.Gap != nil) && f.origin.Agent != protocol.HubAgent {
+	if (ev.Catalog != nil || ev.StockLoad != nil || ev.Gap != nil || ev.Order != nil || ev.OrderChange != nil) && f.origin.Agent != protocol.HubAgent {
 		a.dead = fmt.Sprintf("kind %s is the hub's to write", ev.Kind)
 		return a
 	}
@@ -189,6 +189,9 @@ func (f *fold) keys(keys []Key, a *act) ([]Key, error) {
 	}
 	if l := ev.StockLoad; l != nil {
 		keys = append(keys, loadKey(f.origin.Store, l.ID))
+	}
+	if part := partOf(ev); part.Part > 0 {
+		keys = append(keys, partKey(f.origin.Store, part), orderKey(part.Order))
 	}
 	for _, row := range a.feedRows {
 		keys = append(keys, feedHeadKey(row.feed))
@@ -300,6 +303,11 @@ func (f *fold) apply(a *act) error {
 		}
 		level.Add(m.State, m.Delta)
 		f.sums.add(m)
+	}
+	if part := partOf(a.event); part.Part > 0 {
+		if err := f.part(a, part); err != nil {
+			return err
+		}
 	}
 	switch ev := a.event; {
 	case ev.Sale != nil:

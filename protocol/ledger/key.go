@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"counterpart/protocol"
@@ -29,6 +30,12 @@ func receiptOf(k Key) protocol.ReceiptNo { return protocol.ReceiptNo(k.ID[len("r
 func externalKey(source, id string) Key { return stateKey("external", source, id) }
 
 func loadKey(store protocol.StoreID, id string) Key { return stateKey("load", string(store), id) }
+
+func partKey(store protocol.StoreID, p protocol.PartID) Key {
+	return stateKey("part", string(store), string(p.Order), strconv.FormatUint(uint64(p.Part), 10))
+}
+
+func orderKey(id protocol.OrderID) Key { return stateKey("order", string(id)) }
 
 func reissueKey(id protocol.EventID) Key { return stateKey("reissue", id.String()) }
 

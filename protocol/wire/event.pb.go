@@ -373,8 +373,11 @@ type Event struct {
 	Catalog       *Catalog     `protobuf:"bytes,20,opt,name=catalog,proto3" json:"catalog,omitempty"`
 	Reissue       *Reissue     `protobuf:"bytes,21,opt,name=reissue,proto3" json:"reissue,omitempty"`
 	// The kinds from here on travel as kind_text.
-	Gap           *Gap       `protobuf:"bytes,22,opt,name=gap,proto3" json:"gap,omitempty"`
-	Digest        *OwnDigest `protobuf:"bytes,23,opt,name=digest,proto3" json:"digest,omitempty"`
+	Gap           *Gap         `protobuf:"bytes,22,opt,name=gap,proto3" json:"gap,omitempty"`
+	Digest        *OwnDigest   `protobuf:"bytes,23,opt,name=digest,proto3" json:"digest,omitempty"`
+	Order         *Order       `protobuf:"bytes,24,opt,name=order,proto3" json:"order,omitempty"`
+	OrderChange   *OrderChange `protobuf:"bytes,25,opt,name=order_change,json=orderChange,proto3" json:"order_change,omitempty"`
+	Fulfilment    *Fulfilment  `protobuf:"bytes,26,opt,name=fulfilment,proto3" json:"fulfilment,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -552,6 +555,27 @@ func (x *Event) GetGap() *Gap {
 func (x *Event) GetDigest() *OwnDigest {
 	if x != nil {
 		return x.Digest
+	}
+	return nil
+}
+
+func (x *Event) GetOrder() *Order {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+func (x *Event) GetOrderChange() *OrderChange {
+	if x != nil {
+		return x.OrderChange
+	}
+	return nil
+}
+
+func (x *Event) GetFulfilment() *Fulfilment {
+	if x != nil {
+		return x.Fulfilment
 	}
 	return nil
 }
@@ -917,6 +941,419 @@ func (x *OwnDigest) GetSums() []byte {
 	return nil
 }
 
+// Order (kind_text "order") is written by the hub: it asks the store of its
+// stream to keep goods for a shopper. The moves commit them.
+type Order struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Id               string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`                                 // "o-" and the id of the event that placed the first part
+	Part             uint32                 `protobuf:"varint,2,opt,name=part,proto3" json:"part,omitempty"`                            // from 1
+	InsteadOf        uint32                 `protobuf:"varint,3,opt,name=instead_of,json=insteadOf,proto3" json:"instead_of,omitempty"` // the part that this one stands in for; 0 means none
+	Number           string                 `protobuf:"bytes,4,opt,name=number,proto3" json:"number,omitempty"`                         // what people call the order by; not unique
+	Method           string                 `protobuf:"bytes,5,opt,name=method,proto3" json:"method,omitempty"`                         // in_store, curbside, same_day_delivery or ship_from_store
+	Currency         string                 `protobuf:"bytes,6,opt,name=currency,proto3" json:"currency,omitempty"`                     // three capital letters of ISO 4217
+	Paid             bool                   `protobuf:"varint,7,opt,name=paid,proto3" json:"paid,omitempty"`                            // otherwise due at the hand-over
+	PaymentReference string                 `protobuf:"bytes,8,opt,name=payment_reference,json=paymentReference,proto3" json:"payment_reference,omitempty"`
+	Substitutes      bool                   `protobuf:"varint,9,opt,name=substitutes,proto3" json:"substitutes,omitempty"`
+	ShopperName      string                 `protobuf:"bytes,10,opt,name=shopper_name,json=shopperName,proto3" json:"shopper_name,omitempty"`
+	ShopperPhone     string                 `protobuf:"bytes,11,opt,name=shopper_phone,json=shopperPhone,proto3" json:"shopper_phone,omitempty"`
+	PickupByMs       int64                  `protobuf:"zigzag64,12,opt,name=pickup_by_ms,json=pickupByMs,proto3" json:"pickup_by_ms,omitempty"` // Unix milliseconds, for display; 0 means none
+	CodeSum          []byte                 `protobuf:"bytes,13,opt,name=code_sum,json=codeSum,proto3" json:"code_sum,omitempty"`               // 32 bytes: the keyed hash of the typed pickup code
+	// The lines, as columns; line_quantities sets their number, at most 2,000.
+	LineQuantities []int64 `protobuf:"zigzag64,14,rep,packed,name=line_quantities,json=lineQuantities,proto3" json:"line_quantities,omitempty"` // above zero
+	LineItems      []int32 `protobuf:"zigzag32,15,rep,packed,name=line_items,json=lineItems,proto3" json:"line_items,omitempty"`                // index into item_skus, less the line's own index
+	LinePrices     []int64 `protobuf:"zigzag64,16,rep,packed,name=line_prices,json=linePrices,proto3" json:"line_prices,omitempty"`             // unit price, minor units
+	LineAmounts    []int64 `protobuf:"zigzag64,17,rep,packed,name=line_amounts,json=lineAmounts,proto3" json:"line_amounts,omitempty"`          // final, minor units
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Order) Reset() {
+	*x = Order{}
+	mi := &file_protocol_wire_event_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Order) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Order) ProtoMessage() {}
+
+func (x *Order) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_event_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Order.ProtoReflect.Descriptor instead.
+func (*Order) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Order) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Order) GetPart() uint32 {
+	if x != nil {
+		return x.Part
+	}
+	return 0
+}
+
+func (x *Order) GetInsteadOf() uint32 {
+	if x != nil {
+		return x.InsteadOf
+	}
+	return 0
+}
+
+func (x *Order) GetNumber() string {
+	if x != nil {
+		return x.Number
+	}
+	return ""
+}
+
+func (x *Order) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *Order) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *Order) GetPaid() bool {
+	if x != nil {
+		return x.Paid
+	}
+	return false
+}
+
+func (x *Order) GetPaymentReference() string {
+	if x != nil {
+		return x.PaymentReference
+	}
+	return ""
+}
+
+func (x *Order) GetSubstitutes() bool {
+	if x != nil {
+		return x.Substitutes
+	}
+	return false
+}
+
+func (x *Order) GetShopperName() string {
+	if x != nil {
+		return x.ShopperName
+	}
+	return ""
+}
+
+func (x *Order) GetShopperPhone() string {
+	if x != nil {
+		return x.ShopperPhone
+	}
+	return ""
+}
+
+func (x *Order) GetPickupByMs() int64 {
+	if x != nil {
+		return x.PickupByMs
+	}
+	return 0
+}
+
+func (x *Order) GetCodeSum() []byte {
+	if x != nil {
+		return x.CodeSum
+	}
+	return nil
+}
+
+func (x *Order) GetLineQuantities() []int64 {
+	if x != nil {
+		return x.LineQuantities
+	}
+	return nil
+}
+
+func (x *Order) GetLineItems() []int32 {
+	if x != nil {
+		return x.LineItems
+	}
+	return nil
+}
+
+func (x *Order) GetLinePrices() []int64 {
+	if x != nil {
+		return x.LinePrices
+	}
+	return nil
+}
+
+func (x *Order) GetLineAmounts() []int64 {
+	if x != nil {
+		return x.LineAmounts
+	}
+	return nil
+}
+
+// OrderChange (kind_text "order_change") is written by the hub about a part that
+// it placed. When it releases goods, its moves say that they are no longer
+// committed; when it corrects, that they had been staged once, not twice.
+type OrderChange struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Order          string                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
+	Part           uint32                 `protobuf:"varint,2,opt,name=part,proto3" json:"part,omitempty"`
+	Change         string                 `protobuf:"bytes,3,opt,name=change,proto3" json:"change,omitempty"` // paid, cancel_requested, canceled, expired, refund_requested, refunded, released or corrected
+	Reason         string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reference      string                 `protobuf:"bytes,5,opt,name=reference,proto3" json:"reference,omitempty"` // of a payment or refund
+	Staff          string                 `protobuf:"bytes,6,opt,name=staff,proto3" json:"staff,omitempty"`
+	Lines          []uint32               `protobuf:"varint,7,rep,packed,name=lines,proto3" json:"lines,omitempty"` // line of the order, from 1
+	LineQuantities []int64                `protobuf:"zigzag64,8,rep,packed,name=line_quantities,json=lineQuantities,proto3" json:"line_quantities,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *OrderChange) Reset() {
+	*x = OrderChange{}
+	mi := &file_protocol_wire_event_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderChange) ProtoMessage() {}
+
+func (x *OrderChange) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_event_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderChange.ProtoReflect.Descriptor instead.
+func (*OrderChange) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *OrderChange) GetOrder() string {
+	if x != nil {
+		return x.Order
+	}
+	return ""
+}
+
+func (x *OrderChange) GetPart() uint32 {
+	if x != nil {
+		return x.Part
+	}
+	return 0
+}
+
+func (x *OrderChange) GetChange() string {
+	if x != nil {
+		return x.Change
+	}
+	return ""
+}
+
+func (x *OrderChange) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *OrderChange) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *OrderChange) GetStaff() string {
+	if x != nil {
+		return x.Staff
+	}
+	return ""
+}
+
+func (x *OrderChange) GetLines() []uint32 {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *OrderChange) GetLineQuantities() []int64 {
+	if x != nil {
+		return x.LineQuantities
+	}
+	return nil
+}
+
+// Fulfilment (kind_text "fulfilment") is what staff of a store did about a part.
+// Picking moves goods from committed to staged, a hand-over takes them from
+// staged and on hand, putting back from staged.
+type Fulfilment struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Order          string                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
+	Part           uint32                 `protobuf:"varint,2,opt,name=part,proto3" json:"part,omitempty"`
+	Act            string                 `protobuf:"bytes,3,opt,name=act,proto3" json:"act,omitempty"`          // accept, reject, pick, ready, arrive, hand_over, put_back or undo
+	Attempt        uint32                 `protobuf:"varint,4,opt,name=attempt,proto3" json:"attempt,omitempty"` // from 0; undo begins another
+	After          *EventID               `protobuf:"bytes,5,opt,name=after,proto3" json:"after,omitempty"`      // the act that this one follows; absent for the first
+	Staff          string                 `protobuf:"bytes,6,opt,name=staff,proto3" json:"staff,omitempty"`
+	Reason         string                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	Shelf          string                 `protobuf:"bytes,8,opt,name=shelf,proto3" json:"shelf,omitempty"`
+	Bay            string                 `protobuf:"bytes,9,opt,name=bay,proto3" json:"bay,omitempty"`
+	Car            string                 `protobuf:"bytes,10,opt,name=car,proto3" json:"car,omitempty"`
+	Lines          []uint32               `protobuf:"varint,11,rep,packed,name=lines,proto3" json:"lines,omitempty"` // line of the order, from 1
+	LineQuantities []int64                `protobuf:"zigzag64,12,rep,packed,name=line_quantities,json=lineQuantities,proto3" json:"line_quantities,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Fulfilment) Reset() {
+	*x = Fulfilment{}
+	mi := &file_protocol_wire_event_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Fulfilment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Fulfilment) ProtoMessage() {}
+
+func (x *Fulfilment) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_event_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Fulfilment.ProtoReflect.Descriptor instead.
+func (*Fulfilment) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Fulfilment) GetOrder() string {
+	if x != nil {
+		return x.Order
+	}
+	return ""
+}
+
+func (x *Fulfilment) GetPart() uint32 {
+	if x != nil {
+		return x.Part
+	}
+	return 0
+}
+
+func (x *Fulfilment) GetAct() string {
+	if x != nil {
+		return x.Act
+	}
+	return ""
+}
+
+func (x *Fulfilment) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *Fulfilment) GetAfter() *EventID {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *Fulfilment) GetStaff() string {
+	if x != nil {
+		return x.Staff
+	}
+	return ""
+}
+
+func (x *Fulfilment) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Fulfilment) GetShelf() string {
+	if x != nil {
+		return x.Shelf
+	}
+	return ""
+}
+
+func (x *Fulfilment) GetBay() string {
+	if x != nil {
+		return x.Bay
+	}
+	return ""
+}
+
+func (x *Fulfilment) GetCar() string {
+	if x != nil {
+		return x.Car
+	}
+	return ""
+}
+
+func (x *Fulfilment) GetLines() []uint32 {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *Fulfilment) GetLineQuantities() []int64 {
+	if x != nil {
+		return x.LineQuantities
+	}
+	return nil
+}
+
 // Idempotency is the caller's key that led to the event, so that a retry still
 // finds its first answer after a restore.
 type Idempotency struct {
@@ -930,7 +1367,7 @@ type Idempotency struct {
 
 func (x *Idempotency) Reset() {
 	*x = Idempotency{}
-	mi := &file_protocol_wire_event_proto_msgTypes[6]
+	mi := &file_protocol_wire_event_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -942,7 +1379,7 @@ func (x *Idempotency) String() string {
 func (*Idempotency) ProtoMessage() {}
 
 func (x *Idempotency) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[6]
+	mi := &file_protocol_wire_event_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -955,7 +1392,7 @@ func (x *Idempotency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Idempotency.ProtoReflect.Descriptor instead.
 func (*Idempotency) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{6}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Idempotency) GetRoute() string {
@@ -1020,13 +1457,16 @@ type Sale struct {
 	Training              bool         `protobuf:"varint,30,opt,name=training,proto3" json:"training,omitempty"` // changes nothing
 	External              *External    `protobuf:"bytes,31,opt,name=external,proto3" json:"external,omitempty"`
 	Warnings              []*Warning   `protobuf:"bytes,32,rep,name=warnings,proto3" json:"warnings,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// The part of an order that was due and is paid and handed over by this sale.
+	Order         string `protobuf:"bytes,33,opt,name=order,proto3" json:"order,omitempty"`
+	Part          uint32 `protobuf:"varint,34,opt,name=part,proto3" json:"part,omitempty"` // from 1
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Sale) Reset() {
 	*x = Sale{}
-	mi := &file_protocol_wire_event_proto_msgTypes[7]
+	mi := &file_protocol_wire_event_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1038,7 +1478,7 @@ func (x *Sale) String() string {
 func (*Sale) ProtoMessage() {}
 
 func (x *Sale) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[7]
+	mi := &file_protocol_wire_event_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1051,7 +1491,7 @@ func (x *Sale) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sale.ProtoReflect.Descriptor instead.
 func (*Sale) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{7}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Sale) GetType() SaleType {
@@ -1278,6 +1718,20 @@ func (x *Sale) GetWarnings() []*Warning {
 	return nil
 }
 
+func (x *Sale) GetOrder() string {
+	if x != nil {
+		return x.Order
+	}
+	return ""
+}
+
+func (x *Sale) GetPart() uint32 {
+	if x != nil {
+		return x.Part
+	}
+	return 0
+}
+
 // Discount is one reduction of a line's amount.
 type Discount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1292,7 +1746,7 @@ type Discount struct {
 
 func (x *Discount) Reset() {
 	*x = Discount{}
-	mi := &file_protocol_wire_event_proto_msgTypes[8]
+	mi := &file_protocol_wire_event_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1758,7 @@ func (x *Discount) String() string {
 func (*Discount) ProtoMessage() {}
 
 func (x *Discount) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[8]
+	mi := &file_protocol_wire_event_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1771,7 @@ func (x *Discount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Discount.ProtoReflect.Descriptor instead.
 func (*Discount) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{8}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Discount) GetLine() uint32 {
@@ -1368,7 +1822,7 @@ type TaxAmount struct {
 
 func (x *TaxAmount) Reset() {
 	*x = TaxAmount{}
-	mi := &file_protocol_wire_event_proto_msgTypes[9]
+	mi := &file_protocol_wire_event_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1380,7 +1834,7 @@ func (x *TaxAmount) String() string {
 func (*TaxAmount) ProtoMessage() {}
 
 func (x *TaxAmount) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[9]
+	mi := &file_protocol_wire_event_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1393,7 +1847,7 @@ func (x *TaxAmount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaxAmount.ProtoReflect.Descriptor instead.
 func (*TaxAmount) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{9}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *TaxAmount) GetCode() string {
@@ -1437,7 +1891,7 @@ type Tender struct {
 
 func (x *Tender) Reset() {
 	*x = Tender{}
-	mi := &file_protocol_wire_event_proto_msgTypes[10]
+	mi := &file_protocol_wire_event_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1449,7 +1903,7 @@ func (x *Tender) String() string {
 func (*Tender) ProtoMessage() {}
 
 func (x *Tender) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[10]
+	mi := &file_protocol_wire_event_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1462,7 +1916,7 @@ func (x *Tender) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tender.ProtoReflect.Descriptor instead.
 func (*Tender) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{10}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Tender) GetType() TenderType {
@@ -1509,7 +1963,7 @@ type External struct {
 
 func (x *External) Reset() {
 	*x = External{}
-	mi := &file_protocol_wire_event_proto_msgTypes[11]
+	mi := &file_protocol_wire_event_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1521,7 +1975,7 @@ func (x *External) String() string {
 func (*External) ProtoMessage() {}
 
 func (x *External) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[11]
+	mi := &file_protocol_wire_event_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1534,7 +1988,7 @@ func (x *External) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use External.ProtoReflect.Descriptor instead.
 func (*External) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{11}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *External) GetSource() string {
@@ -1598,7 +2052,7 @@ type Fiscal struct {
 
 func (x *Fiscal) Reset() {
 	*x = Fiscal{}
-	mi := &file_protocol_wire_event_proto_msgTypes[12]
+	mi := &file_protocol_wire_event_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1610,7 +2064,7 @@ func (x *Fiscal) String() string {
 func (*Fiscal) ProtoMessage() {}
 
 func (x *Fiscal) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[12]
+	mi := &file_protocol_wire_event_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1623,7 +2077,7 @@ func (x *Fiscal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fiscal.ProtoReflect.Descriptor instead.
 func (*Fiscal) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{12}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Fiscal) GetDevice() string {
@@ -1659,7 +2113,7 @@ type Warning struct {
 
 func (x *Warning) Reset() {
 	*x = Warning{}
-	mi := &file_protocol_wire_event_proto_msgTypes[13]
+	mi := &file_protocol_wire_event_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1671,7 +2125,7 @@ func (x *Warning) String() string {
 func (*Warning) ProtoMessage() {}
 
 func (x *Warning) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[13]
+	mi := &file_protocol_wire_event_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1684,7 +2138,7 @@ func (x *Warning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Warning.ProtoReflect.Descriptor instead.
 func (*Warning) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{13}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Warning) GetCode() string {
@@ -1737,7 +2191,7 @@ type Movement struct {
 
 func (x *Movement) Reset() {
 	*x = Movement{}
-	mi := &file_protocol_wire_event_proto_msgTypes[14]
+	mi := &file_protocol_wire_event_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1749,7 +2203,7 @@ func (x *Movement) String() string {
 func (*Movement) ProtoMessage() {}
 
 func (x *Movement) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[14]
+	mi := &file_protocol_wire_event_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1762,7 +2216,7 @@ func (x *Movement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Movement.ProtoReflect.Descriptor instead.
 func (*Movement) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{14}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Movement) GetType() MovementType {
@@ -1876,7 +2330,7 @@ type CountSeen struct {
 
 func (x *CountSeen) Reset() {
 	*x = CountSeen{}
-	mi := &file_protocol_wire_event_proto_msgTypes[15]
+	mi := &file_protocol_wire_event_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1888,7 +2342,7 @@ func (x *CountSeen) String() string {
 func (*CountSeen) ProtoMessage() {}
 
 func (x *CountSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[15]
+	mi := &file_protocol_wire_event_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1901,7 +2355,7 @@ func (x *CountSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountSeen.ProtoReflect.Descriptor instead.
 func (*CountSeen) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{15}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CountSeen) GetCount() *EventID {
@@ -1934,7 +2388,7 @@ type StockLoad struct {
 
 func (x *StockLoad) Reset() {
 	*x = StockLoad{}
-	mi := &file_protocol_wire_event_proto_msgTypes[16]
+	mi := &file_protocol_wire_event_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1946,7 +2400,7 @@ func (x *StockLoad) String() string {
 func (*StockLoad) ProtoMessage() {}
 
 func (x *StockLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[16]
+	mi := &file_protocol_wire_event_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1959,7 +2413,7 @@ func (x *StockLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StockLoad.ProtoReflect.Descriptor instead.
 func (*StockLoad) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{16}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StockLoad) GetId() string {
@@ -2017,7 +2471,7 @@ type Catalog struct {
 
 func (x *Catalog) Reset() {
 	*x = Catalog{}
-	mi := &file_protocol_wire_event_proto_msgTypes[17]
+	mi := &file_protocol_wire_event_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2029,7 +2483,7 @@ func (x *Catalog) String() string {
 func (*Catalog) ProtoMessage() {}
 
 func (x *Catalog) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[17]
+	mi := &file_protocol_wire_event_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2042,7 +2496,7 @@ func (x *Catalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Catalog.ProtoReflect.Descriptor instead.
 func (*Catalog) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{17}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Catalog) GetItems() []*Item {
@@ -2077,7 +2531,7 @@ var File_protocol_wire_event_proto protoreflect.FileDescriptor
 
 const file_protocol_wire_event_proto_rawDesc = "" +
 	"\n" +
-	"\x19protocol/wire/event.proto\x12\x0ecounterpart.v1\x1a\x1bprotocol/wire/catalog.proto\"\x90\a\n" +
+	"\x19protocol/wire/event.proto\x12\x0ecounterpart.v1\x1a\x1bprotocol/wire/catalog.proto\"\xb9\b\n" +
 	"\x05Event\x12-\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x19.counterpart.v1.EventKindR\x04kind\x12\x1b\n" +
 	"\tkind_text\x18\x02 \x01(\tR\bkindText\x12\x12\n" +
@@ -2108,7 +2562,12 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\acatalog\x18\x14 \x01(\v2\x17.counterpart.v1.CatalogR\acatalog\x121\n" +
 	"\areissue\x18\x15 \x01(\v2\x17.counterpart.v1.ReissueR\areissue\x12%\n" +
 	"\x03gap\x18\x16 \x01(\v2\x13.counterpart.v1.GapR\x03gap\x121\n" +
-	"\x06digest\x18\x17 \x01(\v2\x19.counterpart.v1.OwnDigestR\x06digest\"-\n" +
+	"\x06digest\x18\x17 \x01(\v2\x19.counterpart.v1.OwnDigestR\x06digest\x12+\n" +
+	"\x05order\x18\x18 \x01(\v2\x15.counterpart.v1.OrderR\x05order\x12>\n" +
+	"\forder_change\x18\x19 \x01(\v2\x1b.counterpart.v1.OrderChangeR\vorderChange\x12:\n" +
+	"\n" +
+	"fulfilment\x18\x1a \x01(\v2\x1a.counterpart.v1.FulfilmentR\n" +
+	"fulfilment\"-\n" +
 	"\aEventID\x12\x10\n" +
 	"\x03inc\x18\x01 \x01(\fR\x03inc\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\"/\n" +
@@ -2137,11 +2596,58 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\tOwnDigest\x12\x12\n" +
 	"\x04fold\x18\x01 \x01(\rR\x04fold\x123\n" +
 	"\astreams\x18\x02 \x03(\v2\x19.counterpart.v1.StreamPosR\astreams\x12\x12\n" +
-	"\x04sums\x18\x03 \x01(\fR\x04sums\"I\n" +
+	"\x04sums\x18\x03 \x01(\fR\x04sums\"\x8a\x04\n" +
+	"\x05Order\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04part\x18\x02 \x01(\rR\x04part\x12\x1d\n" +
+	"\n" +
+	"instead_of\x18\x03 \x01(\rR\tinsteadOf\x12\x16\n" +
+	"\x06number\x18\x04 \x01(\tR\x06number\x12\x16\n" +
+	"\x06method\x18\x05 \x01(\tR\x06method\x12\x1a\n" +
+	"\bcurrency\x18\x06 \x01(\tR\bcurrency\x12\x12\n" +
+	"\x04paid\x18\a \x01(\bR\x04paid\x12+\n" +
+	"\x11payment_reference\x18\b \x01(\tR\x10paymentReference\x12 \n" +
+	"\vsubstitutes\x18\t \x01(\bR\vsubstitutes\x12!\n" +
+	"\fshopper_name\x18\n" +
+	" \x01(\tR\vshopperName\x12#\n" +
+	"\rshopper_phone\x18\v \x01(\tR\fshopperPhone\x12 \n" +
+	"\fpickup_by_ms\x18\f \x01(\x12R\n" +
+	"pickupByMs\x12\x19\n" +
+	"\bcode_sum\x18\r \x01(\fR\acodeSum\x12'\n" +
+	"\x0fline_quantities\x18\x0e \x03(\x12R\x0elineQuantities\x12\x1d\n" +
+	"\n" +
+	"line_items\x18\x0f \x03(\x11R\tlineItems\x12\x1f\n" +
+	"\vline_prices\x18\x10 \x03(\x12R\n" +
+	"linePrices\x12!\n" +
+	"\fline_amounts\x18\x11 \x03(\x12R\vlineAmounts\"\xda\x01\n" +
+	"\vOrderChange\x12\x14\n" +
+	"\x05order\x18\x01 \x01(\tR\x05order\x12\x12\n" +
+	"\x04part\x18\x02 \x01(\rR\x04part\x12\x16\n" +
+	"\x06change\x18\x03 \x01(\tR\x06change\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1c\n" +
+	"\treference\x18\x05 \x01(\tR\treference\x12\x14\n" +
+	"\x05staff\x18\x06 \x01(\tR\x05staff\x12\x14\n" +
+	"\x05lines\x18\a \x03(\rR\x05lines\x12'\n" +
+	"\x0fline_quantities\x18\b \x03(\x12R\x0elineQuantities\"\xb8\x02\n" +
+	"\n" +
+	"Fulfilment\x12\x14\n" +
+	"\x05order\x18\x01 \x01(\tR\x05order\x12\x12\n" +
+	"\x04part\x18\x02 \x01(\rR\x04part\x12\x10\n" +
+	"\x03act\x18\x03 \x01(\tR\x03act\x12\x18\n" +
+	"\aattempt\x18\x04 \x01(\rR\aattempt\x12-\n" +
+	"\x05after\x18\x05 \x01(\v2\x17.counterpart.v1.EventIDR\x05after\x12\x14\n" +
+	"\x05staff\x18\x06 \x01(\tR\x05staff\x12\x16\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\x12\x14\n" +
+	"\x05shelf\x18\b \x01(\tR\x05shelf\x12\x10\n" +
+	"\x03bay\x18\t \x01(\tR\x03bay\x12\x10\n" +
+	"\x03car\x18\n" +
+	" \x01(\tR\x03car\x12\x14\n" +
+	"\x05lines\x18\v \x03(\rR\x05lines\x12'\n" +
+	"\x0fline_quantities\x18\f \x03(\x12R\x0elineQuantities\"I\n" +
 	"\vIdempotency\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x12\n" +
-	"\x04body\x18\x03 \x01(\x06R\x04body\"\xb7\t\n" +
+	"\x04body\x18\x03 \x01(\x06R\x04body\"\xe1\t\n" +
 	"\x04Sale\x12,\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x18.counterpart.v1.SaleTypeR\x04type\x12\x1b\n" +
 	"\ttype_text\x18\x02 \x01(\tR\btypeText\x12\x1a\n" +
@@ -2181,7 +2687,9 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\x06reason\x18\x1d \x01(\tR\x06reason\x12\x1a\n" +
 	"\btraining\x18\x1e \x01(\bR\btraining\x124\n" +
 	"\bexternal\x18\x1f \x01(\v2\x18.counterpart.v1.ExternalR\bexternal\x123\n" +
-	"\bwarnings\x18  \x03(\v2\x17.counterpart.v1.WarningR\bwarnings\"}\n" +
+	"\bwarnings\x18  \x03(\v2\x17.counterpart.v1.WarningR\bwarnings\x12\x14\n" +
+	"\x05order\x18! \x01(\tR\x05order\x12\x12\n" +
+	"\x04part\x18\" \x01(\rR\x04part\"}\n" +
 	"\bDiscount\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\rR\x04line\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x0e\n" +
@@ -2303,7 +2811,7 @@ func file_protocol_wire_event_proto_rawDescGZIP() []byte {
 }
 
 var file_protocol_wire_event_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_protocol_wire_event_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_protocol_wire_event_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_protocol_wire_event_proto_goTypes = []any{
 	(EventKind)(0),      // 0: counterpart.v1.EventKind
 	(State)(0),          // 1: counterpart.v1.State
@@ -2316,62 +2824,69 @@ var file_protocol_wire_event_proto_goTypes = []any{
 	(*Gap)(nil),         // 8: counterpart.v1.Gap
 	(*Reissue)(nil),     // 9: counterpart.v1.Reissue
 	(*OwnDigest)(nil),   // 10: counterpart.v1.OwnDigest
-	(*Idempotency)(nil), // 11: counterpart.v1.Idempotency
-	(*Sale)(nil),        // 12: counterpart.v1.Sale
-	(*Discount)(nil),    // 13: counterpart.v1.Discount
-	(*TaxAmount)(nil),   // 14: counterpart.v1.TaxAmount
-	(*Tender)(nil),      // 15: counterpart.v1.Tender
-	(*External)(nil),    // 16: counterpart.v1.External
-	(*Fiscal)(nil),      // 17: counterpart.v1.Fiscal
-	(*Warning)(nil),     // 18: counterpart.v1.Warning
-	(*Movement)(nil),    // 19: counterpart.v1.Movement
-	(*CountSeen)(nil),   // 20: counterpart.v1.CountSeen
-	(*StockLoad)(nil),   // 21: counterpart.v1.StockLoad
-	(*Catalog)(nil),     // 22: counterpart.v1.Catalog
-	(Unit)(0),           // 23: counterpart.v1.Unit
-	(*Item)(nil),        // 24: counterpart.v1.Item
-	(*PriceList)(nil),   // 25: counterpart.v1.PriceList
-	(*TaxList)(nil),     // 26: counterpart.v1.TaxList
-	(*StoreRecord)(nil), // 27: counterpart.v1.StoreRecord
+	(*Order)(nil),       // 11: counterpart.v1.Order
+	(*OrderChange)(nil), // 12: counterpart.v1.OrderChange
+	(*Fulfilment)(nil),  // 13: counterpart.v1.Fulfilment
+	(*Idempotency)(nil), // 14: counterpart.v1.Idempotency
+	(*Sale)(nil),        // 15: counterpart.v1.Sale
+	(*Discount)(nil),    // 16: counterpart.v1.Discount
+	(*TaxAmount)(nil),   // 17: counterpart.v1.TaxAmount
+	(*Tender)(nil),      // 18: counterpart.v1.Tender
+	(*External)(nil),    // 19: counterpart.v1.External
+	(*Fiscal)(nil),      // 20: counterpart.v1.Fiscal
+	(*Warning)(nil),     // 21: counterpart.v1.Warning
+	(*Movement)(nil),    // 22: counterpart.v1.Movement
+	(*CountSeen)(nil),   // 23: counterpart.v1.CountSeen
+	(*StockLoad)(nil),   // 24: counterpart.v1.StockLoad
+	(*Catalog)(nil),     // 25: counterpart.v1.Catalog
+	(Unit)(0),           // 26: counterpart.v1.Unit
+	(*Item)(nil),        // 27: counterpart.v1.Item
+	(*PriceList)(nil),   // 28: counterpart.v1.PriceList
+	(*TaxList)(nil),     // 29: counterpart.v1.TaxList
+	(*StoreRecord)(nil), // 30: counterpart.v1.StoreRecord
 }
 var file_protocol_wire_event_proto_depIdxs = []int32{
 	0,  // 0: counterpart.v1.Event.kind:type_name -> counterpart.v1.EventKind
 	1,  // 1: counterpart.v1.Event.move_states:type_name -> counterpart.v1.State
-	23, // 2: counterpart.v1.Event.item_units:type_name -> counterpart.v1.Unit
-	11, // 3: counterpart.v1.Event.idempotency:type_name -> counterpart.v1.Idempotency
-	12, // 4: counterpart.v1.Event.sale:type_name -> counterpart.v1.Sale
-	19, // 5: counterpart.v1.Event.movement:type_name -> counterpart.v1.Movement
-	20, // 6: counterpart.v1.Event.count_seen:type_name -> counterpart.v1.CountSeen
-	21, // 7: counterpart.v1.Event.stock_load:type_name -> counterpart.v1.StockLoad
-	22, // 8: counterpart.v1.Event.catalog:type_name -> counterpart.v1.Catalog
+	26, // 2: counterpart.v1.Event.item_units:type_name -> counterpart.v1.Unit
+	14, // 3: counterpart.v1.Event.idempotency:type_name -> counterpart.v1.Idempotency
+	15, // 4: counterpart.v1.Event.sale:type_name -> counterpart.v1.Sale
+	22, // 5: counterpart.v1.Event.movement:type_name -> counterpart.v1.Movement
+	23, // 6: counterpart.v1.Event.count_seen:type_name -> counterpart.v1.CountSeen
+	24, // 7: counterpart.v1.Event.stock_load:type_name -> counterpart.v1.StockLoad
+	25, // 8: counterpart.v1.Event.catalog:type_name -> counterpart.v1.Catalog
 	9,  // 9: counterpart.v1.Event.reissue:type_name -> counterpart.v1.Reissue
 	8,  // 10: counterpart.v1.Event.gap:type_name -> counterpart.v1.Gap
 	10, // 11: counterpart.v1.Event.digest:type_name -> counterpart.v1.OwnDigest
-	1,  // 12: counterpart.v1.Gap.move_states:type_name -> counterpart.v1.State
-	6,  // 13: counterpart.v1.Reissue.id:type_name -> counterpart.v1.EventID
-	7,  // 14: counterpart.v1.OwnDigest.streams:type_name -> counterpart.v1.StreamPos
-	2,  // 15: counterpart.v1.Sale.type:type_name -> counterpart.v1.SaleType
-	1,  // 16: counterpart.v1.Sale.line_states:type_name -> counterpart.v1.State
-	13, // 17: counterpart.v1.Sale.discounts:type_name -> counterpart.v1.Discount
-	14, // 18: counterpart.v1.Sale.taxes:type_name -> counterpart.v1.TaxAmount
-	15, // 19: counterpart.v1.Sale.tenders:type_name -> counterpart.v1.Tender
-	16, // 20: counterpart.v1.Sale.external:type_name -> counterpart.v1.External
-	18, // 21: counterpart.v1.Sale.warnings:type_name -> counterpart.v1.Warning
-	3,  // 22: counterpart.v1.Tender.type:type_name -> counterpart.v1.TenderType
-	17, // 23: counterpart.v1.External.fiscal:type_name -> counterpart.v1.Fiscal
-	4,  // 24: counterpart.v1.Movement.type:type_name -> counterpart.v1.MovementType
-	1,  // 25: counterpart.v1.Movement.line_states:type_name -> counterpart.v1.State
-	7,  // 26: counterpart.v1.Movement.seen:type_name -> counterpart.v1.StreamPos
-	6,  // 27: counterpart.v1.CountSeen.count:type_name -> counterpart.v1.EventID
-	24, // 28: counterpart.v1.Catalog.items:type_name -> counterpart.v1.Item
-	25, // 29: counterpart.v1.Catalog.prices:type_name -> counterpart.v1.PriceList
-	26, // 30: counterpart.v1.Catalog.taxes:type_name -> counterpart.v1.TaxList
-	27, // 31: counterpart.v1.Catalog.stores:type_name -> counterpart.v1.StoreRecord
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	11, // 12: counterpart.v1.Event.order:type_name -> counterpart.v1.Order
+	12, // 13: counterpart.v1.Event.order_change:type_name -> counterpart.v1.OrderChange
+	13, // 14: counterpart.v1.Event.fulfilment:type_name -> counterpart.v1.Fulfilment
+	1,  // 15: counterpart.v1.Gap.move_states:type_name -> counterpart.v1.State
+	6,  // 16: counterpart.v1.Reissue.id:type_name -> counterpart.v1.EventID
+	7,  // 17: counterpart.v1.OwnDigest.streams:type_name -> counterpart.v1.StreamPos
+	6,  // 18: counterpart.v1.Fulfilment.after:type_name -> counterpart.v1.EventID
+	2,  // 19: counterpart.v1.Sale.type:type_name -> counterpart.v1.SaleType
+	1,  // 20: counterpart.v1.Sale.line_states:type_name -> counterpart.v1.State
+	16, // 21: counterpart.v1.Sale.discounts:type_name -> counterpart.v1.Discount
+	17, // 22: counterpart.v1.Sale.taxes:type_name -> counterpart.v1.TaxAmount
+	18, // 23: counterpart.v1.Sale.tenders:type_name -> counterpart.v1.Tender
+	19, // 24: counterpart.v1.Sale.external:type_name -> counterpart.v1.External
+	21, // 25: counterpart.v1.Sale.warnings:type_name -> counterpart.v1.Warning
+	3,  // 26: counterpart.v1.Tender.type:type_name -> counterpart.v1.TenderType
+	20, // 27: counterpart.v1.External.fiscal:type_name -> counterpart.v1.Fiscal
+	4,  // 28: counterpart.v1.Movement.type:type_name -> counterpart.v1.MovementType
+	1,  // 29: counterpart.v1.Movement.line_states:type_name -> counterpart.v1.State
+	7,  // 30: counterpart.v1.Movement.seen:type_name -> counterpart.v1.StreamPos
+	6,  // 31: counterpart.v1.CountSeen.count:type_name -> counterpart.v1.EventID
+	27, // 32: counterpart.v1.Catalog.items:type_name -> counterpart.v1.Item
+	28, // 33: counterpart.v1.Catalog.prices:type_name -> counterpart.v1.PriceList
+	29, // 34: counterpart.v1.Catalog.taxes:type_name -> counterpart.v1.TaxList
+	30, // 35: counterpart.v1.Catalog.stores:type_name -> counterpart.v1.StoreRecord
+	36, // [36:36] is the sub-list for method output_type
+	36, // [36:36] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_protocol_wire_event_proto_init() }
@@ -2386,7 +2901,7 @@ func file_protocol_wire_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protocol_wire_event_proto_rawDesc), len(file_protocol_wire_event_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   18,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

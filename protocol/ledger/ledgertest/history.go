@@ -56,7 +56,7 @@ func newHistory(seed uint64) *history {
 }
 
 func (h *history) step() {
-	switch h.rnd.IntN(13) {
+	switch h.rnd.IntN(15) {
 	case 0, 1, 2, 3:
 		h.sale(h.till())
 	case 4, 5:
@@ -75,6 +75,10 @@ func (h *history) step() {
 		h.poison(h.till())
 	case 12:
 		h.twin()
+	case 13:
+		h.order()
+	case 14:
+		h.fulfil(h.till())
 	}
 }
 
@@ -206,6 +210,47 @@ func (h *history) hub() {
 		load.Rows = append(load.Rows, protocol.StockRow{SKU: h.sku(), OnHand: h.quantity()})
 	}
 	h.log(h.streams[3], &protocol.Event{Kind: protocol.KindStockLoad, StockLoad: load})
+}
+
+func (h *history) part() protocol.PartID {
+	return protocol.PartID{Order: protocol.OrderID(fmt.Sprint("o-", h.rnd.IntN(2))), Part: 1 + h.rnd.Uint32N(2)}
+}
+
+// order places an order, sometimes again, or changes one that may never have
+// been placed.
+func (h *history) order() {
+	id := h.part()
+	if h.rnd.IntN(2) == 0 {
+		changes := []protocol.Change{protocol.PaidOrder, protocol.CancelRequested, protocol.Canceled, protocol.Expired, protocol.Refunded, protocol.ReleasedGoods}
+		h.log(h.streams[3], &protocol.Event{Kind: protocol.KindOrderChange, OrderChange: &protocol.OrderChange{
+			PartID: id, Change: changes[h.rnd.IntN(len(changes))], Lines: []protocol.PartLine{{Line: 1, Quantity: h.quantity()}},
+		}})
+		return
+	}
+	line := protocol.OrderLine{Item: protocol.ItemRef{SKU: h.sku()}, Quantity: h.quantity()}
+	h.log(h.streams[3], &protocol.Event{
+		Kind: protocol.KindOrder, Order: &protocol.Order{PartID: id, Method: protocol.InStore, Lines: []protocol.OrderLine{line}},
+		Moves: []protocol.Move{{SKU: line.Item.SKU, State: protocol.Committed, Delta: line.Quantity}},
+	})
+}
+
+// fulfil acts on a part that may not be known, after some act or none. Now and
+// then it is a sale that hands over.
+func (h *history) fulfil(s *stream) {
+	acts := []protocol.Act{protocol.Accept, protocol.Reject, protocol.Pick, protocol.Ready, protocol.HandOver, protocol.PutBack, protocol.Undo, "polish"}
+	f := &protocol.Fulfilment{PartID: h.part(), Act: acts[h.rnd.IntN(len(acts))], Attempt: h.rnd.Uint32N(3), Lines: []protocol.PartLine{{Line: 1 + h.rnd.Uint32N(2), Quantity: h.quantity()}}}
+	if other := h.till(); len(other.records) > 0 && h.rnd.IntN(2) == 0 {
+		f.After = protocol.EventID{Inc: other.origin.Inc, Seq: protocol.Seq(1 + h.rnd.IntN(len(other.records)))}
+	}
+	if h.rnd.IntN(5) > 0 {
+		h.log(s, &protocol.Event{Kind: protocol.KindFulfilment, Fulfilment: f, Moves: []protocol.Move{{SKU: h.sku(), State: protocol.Staged, Delta: h.quantity()}}})
+		return
+	}
+	s.receipt++
+	h.log(s, &protocol.Event{Kind: protocol.KindSale, Sale: &protocol.Sale{
+		Type: protocol.SaleSale, Till: "1", Series: fmt.Sprint(s.origin.Inc[0]), Number: s.receipt, Part: f.PartID,
+		Lines: []protocol.SaleLine{{Item: protocol.ItemRef{SKU: h.sku()}, Quantity: h.quantity(), OriginalLine: 1}},
+	}})
 }
 
 func (h *history) poison(s *stream) {

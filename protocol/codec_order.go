@@ -1,0 +1,163 @@
+package protocol
+
+import "counterpart/protocol/wire"
+
+func checkPart(c *check, p PartID) {
+	c.id("order", string(p.Order))
+	if p.Part == 0 {
+		c.failf("a part of an order has no number")
+	}
+}
+
+func checkPartLines(c *check, lines []PartLine) {
+	c.count("lines", len(lines), SaleLinesMax)
+	for _, l := range lines {
+		if l.Line == 0 || l.Line > SaleLinesMax {
+			c.failf("line %d is none", l.Line)
+		}
+		c.amount("quantity", int64(l.Quantity))
+	}
+}
+
+func checkOrder(c *check, o *Order) {
+	checkPart(c, o.PartID)
+	c.name("number", o.Number)
+	c.word("method", string(o.Method), true)
+	c.currency(o.Currency)
+	c.text("payment reference", o.PaymentReference)
+	c.text("shopper", o.Shopper.Name)
+	c.text("phone", o.Shopper.Phone)
+	c.count("lines", len(o.Lines), SaleLinesMax)
+	for i := range o.Lines {
+		l := &o.Lines[i]
+		c.natural("quantity", int64(l.Quantity))
+		c.amount("unit price", int64(l.UnitPrice))
+		c.amount("amount", int64(l.Amount))
+	}
+}
+
+func encodeOrder(c *check, o *Order, items *itemTable) *wire.Order {
+	n := len(o.Lines)
+	w := &wire.Order{
+		Id: string(o.Order), Part: o.Part, InsteadOf: o.InsteadOf, Number: o.Number, Method: string(o.Method), Currency: o.Currency,
+		Paid: o.Paid, PaymentReference: o.PaymentReference, Substitutes: o.Substitutes,
+		ShopperName: o.Shopper.Name, ShopperPhone: o.Shopper.Phone, PickupByMs: o.PickupByMs,
+		LineQuantities: list[int64](n),
+	}
+	if o.CodeSum != (Hash{}) {
+		w.CodeSum = o.CodeSum[:]
+	}
+	for i := range o.Lines {
+		w.LineQuantities[i] = int64(o.Lines[i].Quantity)
+	}
+	w.LineItems = column(n, func(i int) int32 { return int32(items.ref(c, i, &o.Lines[i].Item) - i) })
+	w.LinePrices = column(n, func(i int) int64 { return int64(o.Lines[i].UnitPrice) })
+	w.LineAmounts = column(n, func(i int) int64 { return int64(o.Lines[i].Amount) })
+	return w
+}
+
+func decodeOrder(c *check, w *wire.Order, items []ItemRef) *Order {
+	n := len(w.LineQuantities)
+	c.count("lines", n, SaleLinesMax)
+	c.column("line_items", len(w.LineItems), n)
+	c.column("line_prices", len(w.LinePrices), n)
+	c.column("line_amounts", len(w.LineAmounts), n)
+	if c.err != nil {
+		return nil
+	}
+	o := &Order{
+		PartID: PartID{OrderID(w.Id), w.Part}, InsteadOf: w.InsteadOf, Number: w.Number, Method: Method(w.Method), Currency: w.Currency,
+		Paid: w.Paid, PaymentReference: w.PaymentReference, Substitutes: w.Substitutes,
+		Shopper: Shopper{Name: w.ShopperName, Phone: w.ShopperPhone}, PickupByMs: w.PickupByMs,
+		CodeSum: Hash(fixed(c, "code_sum", w.CodeSum, len(Hash{}))), Lines: list[OrderLine](n),
+	}
+	for i := range o.Lines {
+		o.Lines[i] = OrderLine{
+			Item: *item(c, items, i, entry(w.LineItems, i)), Quantity: Quantity(w.LineQuantities[i]),
+			UnitPrice: Money(entry(w.LinePrices, i)), Amount: Money(entry(w.LineAmounts, i)),
+		}
+	}
+	return o
+}
+
+func checkOrderChange(c *check, o *OrderChange) {
+	checkPart(c, o.PartID)
+	c.word("change", string(o.Change), true)
+	c.text("reason", o.Reason)
+	c.text("reference", o.Reference)
+	c.idOrNone("staff", string(o.Staff))
+	checkPartLines(c, o.Lines)
+}
+
+func encodeOrderChange(o *OrderChange) *wire.OrderChange {
+	w := &wire.OrderChange{Order: string(o.Order), Part: o.Part, Change: string(o.Change), Reason: o.Reason, Reference: o.Reference, Staff: string(o.Staff)}
+	w.Lines, w.LineQuantities = encodePartLines(o.Lines)
+	return w
+}
+
+func decodeOrderChange(c *check, w *wire.OrderChange) *OrderChange {
+	return &OrderChange{
+		PartID: PartID{OrderID(w.Order), w.Part}, Change: Change(w.Change), Reason: w.Reason, Reference: w.Reference, Staff: StaffID(w.Staff),
+		Lines: decodePartLines(c, w.Lines, w.LineQuantities),
+	}
+}
+
+func checkFulfilment(c *check, f *Fulfilment) {
+	checkPart(c, f.PartID)
+	c.word("act", string(f.Act), true)
+	if f.After != (EventID{}) {
+		c.eventID("the act before", f.After)
+	}
+	c.idOrNone("staff", string(f.Staff))
+	c.text("reason", f.Reason)
+	c.text("shelf", f.Shelf)
+	c.text("bay", f.Bay)
+	c.text("car", f.Car)
+	checkPartLines(c, f.Lines)
+}
+
+func encodeFulfilment(f *Fulfilment) *wire.Fulfilment {
+	w := &wire.Fulfilment{
+		Order: string(f.Order), Part: f.Part, Act: string(f.Act), Attempt: f.Attempt, Staff: string(f.Staff),
+		Reason: f.Reason, Shelf: f.Shelf, Bay: f.Bay, Car: f.Car,
+	}
+	if !f.After.IsZero() {
+		w.After = encodeEventID(f.After)
+	}
+	w.Lines, w.LineQuantities = encodePartLines(f.Lines)
+	return w
+}
+
+func decodeFulfilment(c *check, w *wire.Fulfilment) *Fulfilment {
+	f := &Fulfilment{
+		PartID: PartID{OrderID(w.Order), w.Part}, Act: Act(w.Act), Attempt: w.Attempt, Staff: StaffID(w.Staff),
+		Reason: w.Reason, Shelf: w.Shelf, Bay: w.Bay, Car: w.Car, Lines: decodePartLines(c, w.Lines, w.LineQuantities),
+	}
+	if w.After != nil {
+		f.After = decodeEventID(c, w.After)
+	}
+	return f
+}
+
+func encodePartLines(lines []PartLine) (numbers []uint32, quantities []int64) {
+	for _, l := range lines {
+		numbers, quantities = append(numbers, l.Line), append(quantities, int64(l.Quantity))
+	}
+	return numbers, quantities
+}
+
+func decodePartLines(c *check, numbers []uint32, quantities []int64) []PartLine {
+	n := len(numbers)
+	c.count("lines", n, SaleLinesMax)
+	if len(quantities) != n {
+		c.failf("%d quantities for %d lines", len(quantities), n)
+	}
+	if c.err != nil {
+		return nil
+	}
+	lines := list[PartLine](n)
+	for i := range lines {
+		lines[i] = PartLine{Line: numbers[i], Quantity: Quantity(quantities[i])}
+	}
+	return lines
+}

@@ -1,0 +1,131 @@
+package protocol
+
+// OrderID names an order for ever. It is made from the event that placed its
+// first part, so that a hub which was restored from an older copy never gives a
+// name twice.
+type OrderID string
+
+// NewOrderID is the name of the order that an event places.
+func NewOrderID(placed EventID) OrderID { return OrderID("o-" + placed.String()) }
+
+// PartID names a fulfilment: the part of an order that one store keeps for the
+// shopper. Parts are numbered from 1; what is rerouted becomes another part.
+type PartID struct {
+	Order OrderID
+	Part  uint32
+}
+
+// Method is how a shopper gets what was ordered.
+type Method string
+
+// The methods.
+const (
+	InStore       Method = "in_store"
+	Curbside      Method = "curbside"
+	SameDay       Method = "same_day_delivery"
+	ShipFromStore Method = "ship_from_store"
+)
+
+// ValidMethod tells whether m is one of the methods.
+func ValidMethod(m Method) bool {
+	return m == InStore || m == Curbside || m == SameDay || m == ShipFromStore
+}
+
+// Order asks the store of its stream to keep goods for a shopper. Only the hub
+// writes it. Its moves commit the goods.
+type Order struct {
+	PartID
+	// InsteadOf is the part that this one stands in for, 0 for none.
+	InsteadOf        uint32
+	Number           string // what people call the order by; not unique
+	Method           Method
+	Currency         string // ISO 4217
+	Paid             bool   // otherwise it is due at the hand-over
+	PaymentReference string
+	Substitutes      bool // the shopper takes other goods in their place
+	Shopper          Shopper
+	PickupByMs       int64 // Unix milliseconds, for display; 0 for none
+	// CodeSum is the keyed hash of the typed pickup code, which no store knows.
+	CodeSum Hash
+	Lines   []OrderLine
+}
+
+// Shopper is whom the goods are for.
+type Shopper struct{ Name, Phone string }
+
+// OrderLine is one item of an order. Amount is final.
+type OrderLine struct {
+	Item      ItemRef
+	Quantity  Quantity // above zero
+	UnitPrice Money
+	Amount    Money
+}
+
+// Change is what the hub says of a part after it was placed.
+type Change string
+
+// The changes. All but the last two move the hub's register up.
+const (
+	PaidOrder       Change = "paid"
+	CancelRequested Change = "cancel_requested"
+	Canceled        Change = "canceled"
+	Expired         Change = "expired"
+	RefundRequested Change = "refund_requested"
+	Refunded        Change = "refunded"
+	// ReleasedGoods says that goods which the store does not pick are no longer
+	// committed. Less than zero takes back what two machines picked that did not
+	// know of each other.
+	ReleasedGoods Change = "released"
+	// CorrectedGoods puts back into the book what two machines took from staged
+	// that did not know of each other.
+	CorrectedGoods Change = "corrected"
+)
+
+// OrderChange moves the hub's register of a part. Only the hub writes it, in the
+// stream of the part's store.
+type OrderChange struct {
+	PartID
+	Change    Change
+	Reason    string
+	Reference string // of a payment or refund
+	Staff     StaffID
+	Lines     []PartLine // of what was released or corrected
+}
+
+// PartLine is a quantity of one line of an order, from 1.
+type PartLine struct {
+	Line     uint32
+	Quantity Quantity
+}
+
+// Act is what staff do about a part.
+type Act string
+
+// The acts.
+const (
+	Accept   Act = "accept"
+	Reject   Act = "reject"
+	Pick     Act = "pick"
+	Ready    Act = "ready"
+	Arrive   Act = "arrive"
+	HandOver Act = "hand_over"
+	PutBack  Act = "put_back"
+	Undo     Act = "undo"
+)
+
+// Fulfilment is an act of a store about a part.
+type Fulfilment struct {
+	PartID
+	Act Act
+	// Attempt counts from 0; undo begins another.
+	Attempt uint32
+	// After is the act that this one follows, zero for the first. Two acts that
+	// follow the same one were done by people who did not know of each other.
+	After  EventID
+	Staff  StaffID
+	Reason string
+	Shelf  string // where the goods wait
+	Bay    string // where the shopper waits
+	Car    string
+	Lines  []PartLine // what was picked
+}

@@ -1,0 +1,257 @@
+package pickup
+
+import (
+	"counterpart/protocol"
+)
+
+// HubState is the hub's register of a part. It only climbs (I15).
+type HubState uint8
+
+// The hub's states. Canceled and expired exclude each other; whichever is the
+// higher of two that were logged stands.
+const (
+	Placed HubState = iota
+	Paid
+	CancelRequested
+	Canceled
+	Expired
+	Refunded
+)
+
+func (s HubState) String() string {
+	return [...]string{"placed", "paid", "cancel_requested", "canceled", "expired", "refunded"}[s]
+}
+
+// changeStates are the states to which changes lead.
+var changeStates = map[protocol.Change]HubState{
+	protocol.PaidOrder: Paid, protocol.CancelRequested: CancelRequested, protocol.Canceled: Canceled,
+	protocol.Expired: Expired, protocol.Refunded: Refunded,
+}
+
+// StoreState is the store's register of a part within an attempt. PickedUp tops
+// all attempts. It only climbs (I15): undo begins another attempt.
+type StoreState uint8
+
+// The store's states.
+const (
+	Received StoreState = iota
+	Accepted
+	Rejected
+	Picking
+	PartiallyPicked
+	Picked
+	Ready
+	PutBack
+	PickedUp
+)
+
+func (s StoreState) String() string {
+	return [...]string{"received", "accepted", "rejected", "picking", "partially_picked", "picked", "ready", "put_back", "picked_up"}[s]
+}
+
+// State is what a part comes to. Lists are by line of the order.
+type State struct {
+	Order   *protocol.Order // nil: not known here
+	Hub     HubState
+	Store   StoreState
+	Attempt uint32
+	// Known says that the store did something; a store of which nothing is known
+	// may not even have the order.
+	Known bool
+	// Committed is still promised and not picked, Staged waits for the shopper,
+	// Handed is with the shopper, Released was given up by the hub.
+	Committed, Staged, Handed, Released []protocol.Quantity
+	Paid                                bool
+	RefundRequested                     bool
+	Last                                protocol.EventID // the act that the next one follows
+	Picker                              protocol.StaffID // who picks now
+	Shelf, Bay, Car                     string
+	Arrived                             bool
+	Receipt                             protocol.ReceiptNo
+}
+
+// Firm tells whether the goods are in the shopper's name on a shelf, not only in
+// the book.
+func (s *State) Firm() bool {
+	return s.Store >= PartiallyPicked && s.Store <= Ready || s.Store == PickedUp
+}
+
+// Over tells whether nothing more will happen to the goods.
+func (s *State) Over() bool {
+	return s.Store == PickedUp || s.Store == Rejected && !some(s.Committed) || s.Hub >= CancelRequested && s.Store == PutBack
+}
+
+// State works out what the part comes to.
+func (p *Part) State() State {
+	var s State
+	s.Order, _ = p.Order()
+	if s.Order == nil {
+		return s
+	}
+	n := len(s.Order.Lines)
+	room := make([]protocol.Quantity, 4*n)
+	s.Committed, s.Staged, s.Handed, s.Released = room[:n:n], room[n:2*n:2*n], room[2*n:3*n:3*n], room[3*n:]
+	for i := range s.Order.Lines {
+		s.Committed[i] = s.Order.Lines[i].Quantity
+	}
+	s.Paid = s.Order.Paid
+	if s.Paid {
+		s.Hub = Paid
+	}
+	for i := range p.entries {
+		switch e := &p.entries[i]; e.class {
+		case change:
+			s.change(e.event.OrderChange)
+		case act:
+			s.act(e.id, e.event.Fulfilment)
+		case sold:
+			s.move(e.handed, s.Staged, s.Handed)
+			s.Known, s.Store, s.Receipt, s.Paid = true, PickedUp, e.receipt, true
+		}
+	}
+	p.last(&s)
+	return s
+}
+
+func (s *State) change(c *protocol.OrderChange) {
+	s.Hub = max(s.Hub, changeStates[c.Change])
+	switch c.Change {
+	case protocol.PaidOrder:
+		s.Paid = true
+	case protocol.RefundRequested:
+		s.RefundRequested = true
+	case protocol.ReleasedGoods:
+		s.move(c.Lines, s.Committed, s.Released)
+	case protocol.CorrectedGoods:
+		s.move(c.Lines, s.Staged, nil)
+	}
+}
+
+// act adds an act. Goods add up over all acts; the register takes the highest.
+func (s *State) act(id protocol.EventID, f *protocol.Fulfilment) {
+	s.Known = true
+	to, register := Received, true
+	switch f.Act {
+	case protocol.Accept:
+		to = Accepted
+	case protocol.Reject:
+		to = Rejected
+	case protocol.Pick:
+		s.move(f.Lines, s.Committed, s.Staged)
+		to = pickedState(s.Order, f.Lines)
+	case protocol.Ready:
+		to = Ready
+	case protocol.HandOver:
+		s.move(f.Lines, s.Staged, s.Handed)
+		to = PickedUp
+	case protocol.PutBack:
+		s.move(f.Lines, s.Staged, nil)
+		to = PutBack
+	case protocol.Undo:
+		s.move(f.Lines, s.Staged, s.Committed)
+	default: // an arrival, or an act of a later version
+		register = false
+	}
+	if !register || s.Store == PickedUp {
+		return
+	}
+	if to == PickedUp || f.Attempt > s.Attempt || f.Attempt == s.Attempt && to > s.Store {
+		s.Attempt, s.Store = f.Attempt, to
+	}
+}
+
+// last finds the act that the next one follows: the one that no other follows,
+// and of several the last in the order of events. It also reads from the chain
+// what holds as of that act.
+func (p *Part) last(s *State) {
+	followed := map[protocol.EventID]bool{}
+	for i := range p.entries {
+		if p.entries[i].class == act {
+			followed[p.entries[i].event.Fulfilment.After] = true
+		}
+	}
+	for i := range p.entries {
+		e := &p.entries[i]
+		if e.class != act {
+			continue
+		}
+		f := e.event.Fulfilment
+		if !followed[e.id] {
+			s.Last = e.id
+		}
+		switch f.Act {
+		case protocol.Arrive:
+			s.Arrived, s.Bay, s.Car = true, f.Bay, f.Car
+		case protocol.Ready:
+			if f.Attempt == s.Attempt {
+				s.Shelf = f.Shelf
+			}
+		case protocol.Pick:
+			if f.Attempt == s.Attempt && s.Store == Picking {
+				s.Picker = f.Staff
+			}
+		}
+	}
+}
+
+// pickedState is where a pick leads: to picking without lines, which only says
+// who picks; else to picked if it is all that was ordered.
+func pickedState(o *protocol.Order, lines []protocol.PartLine) StoreState {
+	if len(lines) == 0 {
+		return Picking
+	}
+	found := make([]protocol.Quantity, len(o.Lines))
+	for _, l := range lines {
+		if int(l.Line) <= len(found) {
+			found[l.Line-1] += l.Quantity
+		}
+	}
+	for i := range found {
+		if found[i] < o.Lines[i].Quantity {
+			return PartiallyPicked
+		}
+	}
+	return Picked
+}
+
+// move takes quantities from one list to another; nil keeps none of them.
+func (s *State) move(lines []protocol.PartLine, from, to []protocol.Quantity) {
+	for _, l := range lines {
+		i := int(l.Line) - 1
+		if i < 0 || i >= len(from) {
+			continue
+		}
+		from[i] -= l.Quantity
+		if to != nil {
+			to[i] += l.Quantity
+		}
+	}
+}
+
+func some(list []protocol.Quantity) bool {
+	for _, q := range list {
+		if q != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// above names the quantities that are above zero.
+func above(list []protocol.Quantity) []protocol.PartLine {
+	return named(list, func(q protocol.Quantity) bool { return q > 0 })
+}
+
+// below names the quantities that are below zero.
+func below(list []protocol.Quantity) []protocol.PartLine {
+	return named(list, func(q protocol.Quantity) bool { return q < 0 })
+}
+
+func named(list []protocol.Quantity, which func(protocol.Quantity) bool) (lines []protocol.PartLine) {
+	for i, q := range list {
+		if which(q) {
+			lines = append(lines, protocol.PartLine{Line: uint32(i + 1), Quantity: q})
+		}
+	}
+	return lines
+}
