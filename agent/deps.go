@@ -19,7 +19,7 @@ import (
 // deps hands the local API what it serves.
 func (a *Agent) deps() api.Deps {
 	return api.Deps{
-		Sell: a.till.Sell, Return: a.till.Return, Void: a.till.Void, Move: a.till.Move,
+		Sell: a.till.Sell, Return: a.till.Return, Void: a.till.Void, Move: a.till.Move, Fulfil: a.till.Fulfil, Order: a.till.Order, Orders: a.till.Orders,
 		Sale: a.till.Sale, Stock: a.till.Stock, Items: a.till.Items, LastSales: a.till.LastSales,
 		EventsAfter: a.eventsAfter, Status: a.status, Exceptions: a.exceptions, Ready: a.ready, Changed: a.changes.Next,
 		Metrics: a.metrics(), Log: a.log, InsecureDev: a.cfg.InsecureDev,

@@ -30,7 +30,9 @@ func (c *Cloud) deps() api.Deps {
 		Sales: func(ctx context.Context, q api.SalesQuery, each func(any) error) error {
 			return h.Sales(ctx, hub.SalesQuery(q), each)
 		},
-		Sale:   func(ctx context.Context, no protocol.ReceiptNo) (any, error) { return h.Sale(ctx, no) },
+		Sale:       func(ctx context.Context, no protocol.ReceiptNo) (any, error) { return h.Sale(ctx, no) },
+		PlaceOrder: h.PlaceOrder, ActOnOrder: h.ActOnOrder,
+		Order:  func(ctx context.Context, id protocol.OrderID) (any, error) { return h.Order(ctx, id) },
 		Stores: func(ctx context.Context, p api.Page) (any, error) { return h.Stores(ctx, hub.Page(p)) },
 		Agents: func(ctx context.Context, p api.Page) (any, error) { return h.Agents(ctx, hub.Page(p)) },
 		Exceptions: func(ctx context.Context, state string, p api.Page) (any, error) {

@@ -1,5 +1,7 @@
 package protocol
 
+import "strconv"
+
 // OrderID names an order for ever. It is made from the event that placed its
 // first part, so that a hub which was restored from an older copy never gives a
 // name twice.
@@ -128,4 +130,9 @@ type Fulfilment struct {
 	Bay    string // where the shopper waits
 	Car    string
 	Lines  []PartLine // what was picked
+}
+
+// String is the part's name as text.
+func (p PartID) String() string {
+	return string(p.Order) + "/" + strconv.FormatUint(uint64(p.Part), 10)
 }

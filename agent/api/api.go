@@ -21,6 +21,7 @@ import (
 
 	"counterpart/agent/web"
 	"counterpart/protocol"
+	"counterpart/protocol/pickup"
 	"counterpart/protocol/sale"
 	"counterpart/protocol/stock"
 
@@ -35,6 +36,12 @@ type Deps struct {
 	Return func(context.Context, protocol.Call, sale.ReturnRequest) (protocol.Answer, error)
 	Void   func(context.Context, protocol.Call, protocol.ReceiptNo, sale.VoidRequest) (protocol.Answer, error)
 	Move   func(context.Context, protocol.Call, stock.MovementRequest) (protocol.Answer, error)
+	Fulfil func(ctx context.Context, c protocol.Call, id protocol.OrderID, action string, r pickup.Request) (protocol.Answer, error)
+
+	Order func(context.Context, protocol.OrderID) (pickup.Document, error)
+	// Orders lists those of one state of either register; an empty state means
+	// all. next is where the following page starts, nil for none.
+	Orders func(ctx context.Context, state string, limit int, after string) (orders []pickup.Document, next *string, err error)
 
 	Sale  func(context.Context, protocol.ReceiptNo) (sale.Document, error)
 	Stock func(ctx context.Context, code string) (stock.Document, error)

@@ -156,7 +156,7 @@ func (t *Till) Sale(ctx context.Context, no protocol.ReceiptNo) (sale.Document, 
 // follow it.
 type EventDocument struct {
 	Seq  protocol.Seq
-	Name string // sale, return, void or movement
+	Name string // sale, return, void, movement or order
 	Data []byte // the JSON of its document
 }
 
@@ -194,6 +194,9 @@ func (t *Till) eventDocument(r ledger.Reader, at protocol.Seq, rec protocol.Reco
 	case e.event.Movement != nil:
 		doc.Name = string(protocol.KindMovement)
 		shown, err = t.movementDocument(r, e)
+	case e.event.Fulfilment != nil:
+		doc.Name = "order"
+		shown, err = t.orderNow(r, e.event.Fulfilment.Order)
 	default:
 		return doc, false, nil
 	}

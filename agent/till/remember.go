@@ -2,6 +2,7 @@ package till
 
 import (
 	"net/http"
+	"strings"
 	"sync"
 
 	"counterpart/protocol"
@@ -41,7 +42,11 @@ func (a *act) answerFromEvents(sum uint64) (*protocol.Answer, error) {
 		return nil, err
 	}
 	var doc any
+	status := http.StatusCreated
 	switch {
+	case strings.HasPrefix(a.call.Route, OrderRoute):
+		status = http.StatusOK
+		doc, err = a.orderDocument(a.tx, orderOf(e.event), a.now)
 	case e.event.Sale != nil:
 		doc, err = a.saleDocument(a.tx, e)
 	case e.event.Movement != nil:
@@ -52,7 +57,7 @@ func (a *act) answerFromEvents(sum uint64) (*protocol.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answerJSON(outcome{http.StatusCreated, doc})
+	return answerJSON(outcome{status, doc})
 }
 
 func (m *remembered) find(r ledger.Reader, own protocol.Origin, c protocol.Call) (rememberedCall, bool, error) {

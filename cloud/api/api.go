@@ -16,6 +16,7 @@ import (
 
 	"counterpart/cloud/web"
 	"counterpart/protocol"
+	"counterpart/protocol/pickup"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -36,6 +37,11 @@ type Deps struct {
 	Sales  func(ctx context.Context, q SalesQuery, each func(any) error) error
 	Sale   func(ctx context.Context, no protocol.ReceiptNo) (any, error)
 	Stores func(context.Context, Page) (any, error)
+
+	PlaceOrder func(context.Context, protocol.Call, pickup.PlaceRequest) (protocol.Answer, error)
+	Order      func(context.Context, protocol.OrderID) (any, error)
+	ActOnOrder func(ctx context.Context, c protocol.Call, id protocol.OrderID, action string, a pickup.HubAction) (protocol.Answer, error)
+
 	Agents func(context.Context, Page) (any, error)
 	// Exceptions lists those of a state, or all where state is empty.
 	Exceptions func(ctx context.Context, state string, p Page) (any, error)

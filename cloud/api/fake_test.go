@@ -3,15 +3,18 @@ package api
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"counterpart/cloud/web"
 	"counterpart/protocol"
+	"counterpart/protocol/pickup"
 	"counterpart/protocol/sale"
 	"counterpart/protocol/stock"
 )
@@ -65,6 +68,42 @@ func level() any {
 		Promisable protocol.Quantity `json:"promisable"`
 		AsOf       *string           `json:"as_of"`
 	}{Document: stock.NewDocument(stock.Meta{Store: "s1", SKU: "PEN"}, &stock.Level{})}
+}
+
+// order is an order as the hub shows it, one part of it picked.
+func order() pickup.Document {
+	var p pickup.Part
+	id := protocol.PartID{Order: "o-1", Part: 1}
+	p.Add(protocol.EventID{Inc: protocol.Inc{1}, Seq: 1}, &protocol.Event{Kind: protocol.KindOrder, Order: &protocol.Order{
+		PartID: id, Number: "7K3M-9Q2X", Method: protocol.Curbside, Currency: "GBP", Paid: true, PickupByMs: 1_795_252_932_000,
+		Lines: []protocol.OrderLine{{Item: protocol.ItemRef{SKU: "PEN"}, Quantity: 1000, UnitPrice: 250, Amount: 250}},
+	}}, nil, "")
+	for i, act := range []protocol.Act{protocol.Pick, protocol.Arrive} {
+		p.Add(protocol.EventID{Inc: protocol.Inc{2}, Seq: protocol.Seq(i + 1)}, &protocol.Event{Kind: protocol.KindFulfilment, Fulfilment: &protocol.Fulfilment{
+			PartID: id, Act: act, Bay: "2", Lines: []protocol.PartLine{{Line: 1, Quantity: 1000}},
+		}}, nil, "")
+	}
+	return pickup.NewDocument(pickup.Meta{
+		Item: func(protocol.SKU) *protocol.Item { return nil }, PickupCode: "ABCD-EFGH", Zone: time.UTC, AsOf: "2026-11-21T10:02:12+00:00",
+	}, []pickup.Placement{{Store: "s1", State: p.State()}})
+}
+
+func (f *fakeHub) placeOrder(_ context.Context, c protocol.Call, r pickup.PlaceRequest) (protocol.Answer, error) {
+	f.asked = append(f.asked, c)
+	return answerOf(http.StatusCreated, order()), f.note(r)
+}
+
+func (f *fakeHub) actOnOrder(_ context.Context, c protocol.Call, id protocol.OrderID, action string, a pickup.HubAction) (protocol.Answer, error) {
+	f.asked = append(f.asked, c, id, action)
+	return answerOf(http.StatusOK, order()), f.note(a)
+}
+
+func answerOf(status int, document any) protocol.Answer {
+	body, err := json.Marshal(document)
+	if err != nil {
+		panic(err)
+	}
+	return protocol.Answer{Status: status, Body: body}
 }
 
 func receipt() sale.Document {
@@ -123,7 +162,9 @@ func (f *fakeHub) deps() Deps {
 			f.asked = append(f.asked, q)
 			return f.list(each)
 		},
-		Sale: func(_ context.Context, no protocol.ReceiptNo) (any, error) { return receipt(), f.note(no) },
+		Sale:       func(_ context.Context, no protocol.ReceiptNo) (any, error) { return receipt(), f.note(no) },
+		PlaceOrder: f.placeOrder, ActOnOrder: f.actOnOrder,
+		Order: func(_ context.Context, id protocol.OrderID) (any, error) { return order(), f.note(id) },
 		Stores: func(_ context.Context, p Page) (any, error) {
 			return doc{"items": []doc{storeRow}, "next": nil}, f.note(p)
 		},

@@ -64,7 +64,7 @@ func (h *Hub) checkpoint(ctx context.Context, t protocol.Topic, m *protocol.Chec
 // closeGap logs what the lost events had added to the levels and lets the stream
 // go on behind them.
 func (h *Hub) closeGap(ctx context.Context, s *session, m *protocol.Checkpoint, sums []protocol.Move) error {
-	_, err := h.actAll(ctx, s.origin.Store, func(tx ledger.Tx) ([]*protocol.Event, error) {
+	_, err := h.actAll(ctx, s.origin.Store, func(tx ledger.Tx, _ protocol.Origin) ([]*protocol.Event, error) {
 		accepted, err := GapsAccepted(tx)
 		if err != nil || !accepted {
 			return nil, err

@@ -118,7 +118,15 @@ func New(ctx context.Context, o Options) (*Hub, error) {
 	if err := errors.Join(h.loadTwins(ctx), h.loadDigests(ctx)); err != nil {
 		return nil, err
 	}
-	return h, h.loadAgents(ctx)
+	if err := h.loadAgents(ctx); err != nil {
+		return nil, err
+	}
+	if err := h.settleAll(ctx); protocol.CodeOf(err) == protocol.DiskFull {
+		h.log.Error("the hub's disk is full; goods of orders are not yet released", "error", err)
+	} else if err != nil {
+		return nil, err
+	}
+	return h, nil
 }
 
 func counter(r ledger.Reader, name string) (uint64, error) {
@@ -148,7 +156,7 @@ func (h *Hub) view(ctx context.Context, fn func(ledger.Reader) error) error {
 // which build reads. build may run again; nil means that there is nothing to
 // do. What the event changed is announced after the commit.
 func (h *Hub) act(ctx context.Context, store protocol.StoreID, build func(tx ledger.Tx) (*protocol.Event, error)) (ledger.Result, error) {
-	return h.actAll(ctx, store, func(tx ledger.Tx) ([]*protocol.Event, error) {
+	return h.actAll(ctx, store, func(tx ledger.Tx, _ protocol.Origin) ([]*protocol.Event, error) {
 		ev, err := build(tx)
 		if err != nil || ev == nil {
 			return nil, err
@@ -157,9 +165,15 @@ func (h *Hub) act(ctx context.Context, store protocol.StoreID, build func(tx led
 	})
 }
 
-// actAll is act for several events that belong together. Its result is that of
-// the last.
-func (h *Hub) actAll(ctx context.Context, store protocol.StoreID, build func(tx ledger.Tx) ([]*protocol.Event, error)) (ledger.Result, error) {
+// actAll is act for several events that belong together, whose stream build is
+// told. Its result is that of the last.
+func (h *Hub) actAll(ctx context.Context, store protocol.StoreID, build func(ledger.Tx, protocol.Origin) ([]*protocol.Event, error)) (ledger.Result, error) {
+	return h.actAfter(ctx, store, build, func(ledger.Tx, []*protocol.Event) error { return nil })
+}
+
+// actAfter is actAll, and calls after in the same transaction when the events
+// are logged.
+func (h *Hub) actAfter(ctx context.Context, store protocol.StoreID, build func(ledger.Tx, protocol.Origin) ([]*protocol.Event, error), after func(ledger.Tx, []*protocol.Event) error) (ledger.Result, error) {
 	inc, err := h.ownStream(ctx, store)
 	if err != nil {
 		return ledger.Result{}, err
@@ -169,7 +183,7 @@ func (h *Hub) actAll(ctx context.Context, store protocol.StoreID, build func(tx 
 	var grown map[protocol.FeedID]ledger.Growth
 	err = h.driver.Update(ctx, func(tx ledger.Tx) error {
 		res, grown = ledger.Result{}, map[protocol.FeedID]ledger.Growth{}
-		events, err := build(tx)
+		events, err := build(tx, origin)
 		if err != nil {
 			return err
 		}
@@ -178,7 +192,7 @@ func (h *Hub) actAll(ctx context.Context, store protocol.StoreID, build func(tx 
 				return err
 			}
 		}
-		return nil
+		return after(tx, events)
 	})
 	if err != nil {
 		return res, err

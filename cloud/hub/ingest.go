@@ -156,7 +156,10 @@ func (h *Hub) committed(ctx context.Context, ready []*incoming) error {
 		}
 		h.answer(in, lastOf(ready[i:], in))
 	}
-	return h.announce(ctx, grown)
+	if err := h.announce(ctx, grown); err != nil {
+		return err
+	}
+	return h.settleTouched(ctx, ready)
 }
 
 // lastOf tells whether no later batch of the same session follows: one

@@ -190,7 +190,7 @@ func (f *fold) keys(keys []Key, a *act) ([]Key, error) {
 	if l := ev.StockLoad; l != nil {
 		keys = append(keys, loadKey(f.origin.Store, l.ID))
 	}
-	if part := partOf(ev); part.Part > 0 {
+	if part := PartOf(ev); part.Part > 0 {
 		keys = append(keys, partKey(f.origin.Store, part), orderKey(part.Order))
 	}
 	for _, row := range a.feedRows {
@@ -304,7 +304,7 @@ func (f *fold) apply(a *act) error {
 		level.Add(m.State, m.Delta)
 		f.sums.add(m)
 	}
-	if part := partOf(a.event); part.Part > 0 {
+	if part := PartOf(a.event); part.Part > 0 {
 		if err := f.part(a, part); err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -12,8 +11,8 @@ import (
 	"counterpart/protocol/pickup"
 )
 
-// partOf is the part of an order that an event is about, or none.
-func partOf(ev *protocol.Event) protocol.PartID {
+// PartOf is the part of an order that an event is about, or none.
+func PartOf(ev *protocol.Event) protocol.PartID {
 	switch {
 	case ev.Order != nil:
 		return ev.Order.PartID
@@ -40,7 +39,7 @@ func (f *fold) part(a *act, id protocol.PartID) error {
 	part.Add(a.id, a.event, a.record.Body, receipt)
 	broken := part.Broken()
 	for _, kind := range pickup.BrokenKinds {
-		f.set.raise(f.origin.Store, kind, fmt.Sprint(id.Order, "/", id.Part), broken[kind])
+		f.set.raise(f.origin.Store, kind, id.String(), broken[kind])
 	}
 	if a.event.Order == nil {
 		return nil
@@ -50,6 +49,18 @@ func (f *fold) part(a *act, id protocol.PartID) error {
 		order.add(PartPlace{Store: f.origin.Store, Part: id.Part})
 	}
 	return err
+}
+
+// PartExceptions are the ids of the exceptions that a part shows now.
+func PartExceptions(id protocol.PartID, part *pickup.Part) (ids []string) {
+	broken := part.Broken()
+	for _, kind := range pickup.BrokenKinds {
+		if len(broken[kind]) > 0 {
+			e := Exception{Kind: kind, Subject: id.String()}
+			ids = append(ids, e.ID())
+		}
+	}
+	return ids
 }
 
 // PartPlace is where a part of an order is.

@@ -91,7 +91,9 @@ func (p *Part) Broken() map[string][]protocol.EventID {
 			}
 		case act:
 			f := e.event.Fulfilment
-			after[f.After] = append(after[f.After], e.id)
+			if f.Act != protocol.Arrive {
+				after[f.After] = append(after[f.After], e.id)
+			}
 			if f.Act == protocol.HandOver {
 				handed = append(handed, e.id)
 			}

@@ -46,6 +46,9 @@ func (s *State) Plan(ask Ask, free func(protocol.SKU) protocol.Quantity) (*proto
 		PartID: s.Order.PartID, Act: ask.Act, Attempt: s.Attempt, After: s.Last,
 		Staff: ask.Staff, Reason: ask.Reason, Shelf: ask.Shelf, Bay: ask.Bay, Car: ask.Car,
 	}
+	if ask.Act == protocol.Arrive {
+		f.After = protocol.EventID{}
+	}
 	var moves []protocol.Move
 	add := func(line uint32, state protocol.State, delta protocol.Quantity) {
 		if item := s.Order.Lines[line-1].Item.SKU; delta != 0 {

@@ -161,8 +161,9 @@ func (s *State) act(id protocol.EventID, f *protocol.Fulfilment) {
 }
 
 // last finds the act that the next one follows: the one that no other follows,
-// and of several the last in the order of events. It also reads from the chain
-// what holds as of that act.
+// and of several the last in the order of events. Arrivals follow nothing, since
+// shoppers do not wait for each other's clerks. It also reads what the acts say
+// beside the register.
 func (p *Part) last(s *State) {
 	followed := map[protocol.EventID]bool{}
 	for i := range p.entries {
@@ -176,7 +177,7 @@ func (p *Part) last(s *State) {
 			continue
 		}
 		f := e.event.Fulfilment
-		if !followed[e.id] {
+		if !followed[e.id] && f.Act != protocol.Arrive {
 			s.Last = e.id
 		}
 		switch f.Act {

@@ -29,6 +29,7 @@ type Document struct {
 	TotalMinor        protocol.Money     `json:"total_minor"`
 	ChangeMinor       protocol.Money     `json:"change_minor"`
 	PointsEarned      int64              `json:"points_earned"`
+	OrderID           protocol.OrderID   `json:"order_id,omitempty"` // only where the receipt settles an order
 	Fiscal            *DocumentFiscal    `json:"fiscal"`
 	Training          bool               `json:"training"`
 	Voided            bool               `json:"voided"`
@@ -115,7 +116,7 @@ func NewDocument(m Meta, s *protocol.Sale) Document {
 		Taxes:         make([]DocumentTax, 0, len(s.Taxes)),
 		Tenders:       make([]DocumentTender, 0, len(s.Tenders)),
 		RoundingMinor: s.Rounding, TotalMinor: s.Total, ChangeMinor: s.Change, PointsEarned: s.PointsEarned,
-		Training: s.Training, Voided: m.Voided, External: documentExternal(s.External),
+		OrderID: s.Part.Order, Training: s.Training, Voided: m.Voided, External: documentExternal(s.External),
 		Warnings: make([]DocumentWarning, 0, len(s.Warnings)),
 	}
 	if d.External != nil {

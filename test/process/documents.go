@@ -93,8 +93,10 @@ type DocumentLine struct {
 
 // Level is the stock of one item in one store.
 type Level struct {
-	SKU    string            `json:"sku"`
-	OnHand protocol.Quantity `json:"on_hand"`
+	SKU       string            `json:"sku"`
+	OnHand    protocol.Quantity `json:"on_hand"`
+	Committed protocol.Quantity `json:"committed"`
+	Staged    protocol.Quantity `json:"staged"`
 }
 
 // AgentStatus is GET /v1/status of an agent.

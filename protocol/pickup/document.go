@@ -1,0 +1,147 @@
+package pickup
+
+import (
+	"time"
+
+	"counterpart/protocol"
+)
+
+// Document is an order as both programs show it (HTTP.md). At an agent it is the
+// part that the store keeps.
+type Document struct {
+	ID          protocol.OrderID     `json:"id"`
+	Number      string               `json:"number"`
+	Store       protocol.StoreID     `json:"store"`
+	Method      protocol.Method      `json:"method"`
+	HubState    string               `json:"hub_state"`
+	StoreState  *string              `json:"store_state"`
+	Firm        bool                 `json:"firm"`
+	Fulfilments []FulfilmentDocument `json:"fulfilments"`
+	ReceiptNo   *protocol.ReceiptNo  `json:"receipt_no"`
+	Lines       []DocumentLine       `json:"lines"`
+	TotalMinor  protocol.Money       `json:"total_minor"`
+	Currency    string               `json:"currency"`
+	Payment     PaymentDocument      `json:"payment"`
+	Shopper     ShopperDocument      `json:"shopper"`
+	PickupBy    *string              `json:"pickup_by"`
+	PickupCode  *string              `json:"pickup_code"`
+	PickupToken *string              `json:"pickup_token"`
+	Shelf       *string              `json:"shelf"`
+	Arrival     *ArrivalDocument     `json:"arrival"`
+	Exceptions  []string             `json:"exceptions"`
+	AsOf        string               `json:"as_of"`
+}
+
+// FulfilmentDocument is a part of the order.
+type FulfilmentDocument struct {
+	N          uint32           `json:"n"`
+	Store      protocol.StoreID `json:"store"`
+	StoreState *string          `json:"store_state"`
+}
+
+// DocumentLine is one line of the order. Quantities are in the item's unit.
+type DocumentLine struct {
+	Line           int               `json:"line"`
+	SKU            protocol.SKU      `json:"sku"`
+	GTIN           *string           `json:"gtin"`
+	Name           *string           `json:"name"`
+	Qty            protocol.Quantity `json:"qty"`
+	PickedQty      protocol.Quantity `json:"picked_qty"`
+	UnitPriceMinor protocol.Money    `json:"unit_price_minor"`
+	AmountMinor    protocol.Money    `json:"amount_minor"`
+}
+
+// PaymentDocument says whether the order is paid.
+type PaymentDocument struct {
+	Status    string  `json:"status"` // paid or due
+	Reference *string `json:"reference"`
+}
+
+// ShopperDocument is whom the goods are for.
+type ShopperDocument struct {
+	Name  *string `json:"name"`
+	Phone *string `json:"phone"`
+}
+
+// ArrivalDocument is where the shopper waits.
+type ArrivalDocument struct {
+	Bay *string `json:"bay"`
+	Car *string `json:"car"`
+}
+
+// Meta is what an order's document says beside its parts.
+type Meta struct {
+	// Item finds what the catalogue knows of a SKU, nil for nothing.
+	Item func(protocol.SKU) *protocol.Item
+	// PickupCode is given to the shopper's side by the hub alone.
+	PickupCode string
+	Exceptions []string
+	Zone       *time.Location
+	AsOf       string // RFC 3339
+}
+
+// Placement is a part with its store.
+type Placement struct {
+	Store protocol.StoreID
+	State State
+}
+
+// NewDocument shows an order by its parts, of which there is at least one and
+// each has an order. What is said of the whole order is said of the part that
+// came last.
+func NewDocument(m Meta, parts []Placement) Document {
+	last := &parts[len(parts)-1]
+	s, o := &last.State, last.State.Order
+	d := Document{
+		ID: o.Order, Number: o.Number, Store: last.Store, Method: o.Method, HubState: s.Hub.String(), StoreState: s.shown(), Firm: s.Firm(),
+		Currency: o.Currency, Payment: PaymentDocument{Status: "due", Reference: orNull(o.PaymentReference)},
+		Shopper:    ShopperDocument{Name: orNull(o.Shopper.Name), Phone: orNull(o.Shopper.Phone)},
+		PickupCode: orNull(m.PickupCode), Shelf: orNull(s.Shelf), Exceptions: m.Exceptions, AsOf: m.AsOf,
+	}
+	if d.Exceptions == nil {
+		d.Exceptions = []string{}
+	}
+	if s.Paid {
+		d.Payment.Status = "paid"
+	}
+	if s.Receipt != "" {
+		d.ReceiptNo = &s.Receipt
+	}
+	if s.Arrived {
+		d.Arrival = &ArrivalDocument{Bay: orNull(s.Bay), Car: orNull(s.Car)}
+	}
+	if o.PickupByMs != 0 {
+		d.PickupBy = orNull(time.UnixMilli(o.PickupByMs).In(m.Zone).Format(time.RFC3339))
+	}
+	for i := range parts {
+		p := &parts[i]
+		d.Fulfilments = append(d.Fulfilments, FulfilmentDocument{N: p.State.Order.Part, Store: p.Store, StoreState: p.State.shown()})
+	}
+	for i, l := range o.Lines {
+		line := DocumentLine{
+			Line: i + 1, SKU: l.Item.SKU, GTIN: orNull(l.Item.GTIN), Name: orNull(l.Item.Name), Qty: l.Quantity,
+			PickedQty: s.Staged[i] + s.Handed[i], UnitPriceMinor: l.UnitPrice, AmountMinor: l.Amount,
+		}
+		if item := m.Item(l.Item.SKU); item != nil {
+			line.GTIN, line.Name = orNull(item.GTIN), orNull(item.Name)
+		}
+		d.TotalMinor += l.Amount
+		d.Lines = append(d.Lines, line)
+	}
+	return d
+}
+
+// shown is the store's state, null while the store has said nothing.
+func (s *State) shown() *string {
+	if !s.Known {
+		return nil
+	}
+	return orNull(s.Store.String())
+}
+
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
