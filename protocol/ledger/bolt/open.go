@@ -73,7 +73,7 @@ func Open(path string, o Options) (*DB, error) {
 	}
 	db := &DB{
 		path: path, o: o, handle: h, log: o.Log,
-		queue: make(chan *call, groupMax), quit: make(chan struct{}), stopped: make(chan struct{}),
+		queue: make(chan *call, groupMax), wake: make(chan struct{}, 1), quit: make(chan struct{}), stopped: make(chan struct{}),
 		failed: make(chan struct{}), sound: sound,
 	}
 	db.committer.session.path = path
@@ -92,7 +92,7 @@ func Open(path string, o Options) (*DB, error) {
 		_ = h.close(false)
 		return nil, unopened(path, err)
 	}
-	go db.commitLoop()
+	go db.commitLoop(false)
 	return db, nil
 }
 
