@@ -132,7 +132,7 @@ func (db *DB) commitAlone(c *call) bool {
 	if db.inflight.Load() > 1 || !m.turn.TryLock() {
 		return false
 	}
-	if m.half || len(m.group) > 0 || m.active > 1 && time.Since(m.lastEnd) <= activeFor*db.o.GroupWait {
+	if m.half || len(m.group) > 0 || m.shared(db.o.GroupWait) {
 		m.turn.Unlock()
 		return false
 	}
@@ -159,6 +159,22 @@ func (db *DB) commitAlone(c *call) bool {
 	}
 	db.release(n)
 	return true
+}
+
+// shared tells whether others wrote too a moment ago.
+func (m *committer) shared(groupWait time.Duration) bool {
+	return m.active > 1 && time.Since(m.lastEnd) <= activeFor*groupWait
+}
+
+// Idle tells whether an Update that came now would be alone, so that a caller
+// holds nobody up who does all of its work in there.
+func (db *DB) Idle() bool {
+	m := &db.committer
+	if db.inflight.Load() > 0 || !m.turn.TryLock() {
+		return false
+	}
+	defer m.turn.Unlock()
+	return !m.shared(db.o.GroupWait)
 }
 
 // commitLoop writes what commitAlone does not. It is started again, with the
