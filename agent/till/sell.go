@@ -140,7 +140,7 @@ func (a *act) reported(x *sale.External, kind protocol.SaleType) (outcome, bool,
 		if err != nil {
 			return outcome{}, false, err
 		}
-		return outcome{http.StatusOK, doc}, true, nil
+		return outcome{http.StatusOK, &doc}, true, nil
 	}
 	return outcome{}, false, protocol.Refuse(protocol.Conflict, "The id "+x.ID+" of "+x.Source+
 		" was recorded before, and its document is no longer on this machine. What was recorded then stands; nothing was recorded now. Look it up at head office.")
@@ -245,10 +245,11 @@ func (a *act) logSale(s *protocol.Sale, moves []protocol.Move, lines []sale.Reso
 	if err := a.log(&protocol.Event{Kind: protocol.KindSale, Moves: moves, Sale: s}); err != nil {
 		return outcome{}, err
 	}
-	return outcome{http.StatusCreated, sale.NewDocument(sale.Meta{
+	doc := sale.NewDocument(sale.Meta{
 		EventID: a.logged, Inc: a.logged.Inc, Seq: a.logged.Seq, Store: a.origin().Store, Agent: a.origin().Agent,
 		At: a.shop.display(a.now), Item: itemsOf(lines),
-	}, s)}, nil
+	}, s)
+	return outcome{http.StatusCreated, &doc}, nil
 }
 
 // itemsOf names the items of resolved lines.

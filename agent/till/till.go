@@ -21,6 +21,7 @@ import (
 	"counterpart/protocol"
 	"counterpart/protocol/gtin"
 	"counterpart/protocol/ledger"
+	"counterpart/protocol/sale"
 )
 
 // Options say whose tills these are and what they work with.
@@ -232,8 +233,20 @@ func (d *desk) prepare(ctx context.Context, fn func(*desk)) error {
 }
 
 func answerJSON(out outcome) (*protocol.Answer, error) {
-	body, err := json.Marshal(out.document)
+	body, err := documentJSON(out.document)
 	return &protocol.Answer{Status: out.status, Body: body}, err
+}
+
+// documentRoomBytes is enough for the document of most sales.
+const documentRoomBytes = 1536
+
+// documentJSON writes a document. That of a sale knows how to write itself,
+// which takes a fifth of the time.
+func documentJSON(document any) ([]byte, error) {
+	if d, ok := document.(*sale.Document); ok {
+		return d.AppendJSON(make([]byte, 0, documentRoomBytes)), nil
+	}
+	return json.Marshal(document)
 }
 
 // log appends an event of this machine and folds it.
