@@ -34,9 +34,17 @@ type Agent struct {
 	changes *changes
 	fed     chan struct{} // rows or events came down
 	disk    *disk
+	idle    []byte // idleHeapBytes of them
 }
 
-const shutdownTimeout = 3 * time.Second
+const (
+	shutdownTimeout = 3 * time.Second
+	// idleHeapBytes are allocated and never touched, so that they take no
+	// memory, but the collector counts them when it decides how far the heap may
+	// grow before it works again. Without them it ran every twenty sales, and the
+	// sale that it ran in took twice as long.
+	idleHeapBytes = 8 << 20
+)
 
 // New opens the agent's database. Nothing listens or dials yet.
 func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Agent, error) {
@@ -48,7 +56,7 @@ func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Agen
 	if err != nil {
 		return nil, err
 	}
-	a := &Agent{cfg: cfg, build: build, log: log, db: db, boot: bootID(), started: time.Now(), changes: newChanges(), fed: make(chan struct{}, 1)}
+	a := &Agent{cfg: cfg, build: build, log: log, db: db, boot: bootID(), started: time.Now(), changes: newChanges(), fed: make(chan struct{}, 1), idle: make([]byte, idleHeapBytes)}
 	a.disk = newDisk(cfg.Data, db, a.changes.Notify, log)
 	id, err := a.start(ctx)
 	if protocol.CodeOf(err) == protocol.DiskFull {

@@ -50,19 +50,23 @@ func (v resolver) resolve(codes []string) ([]found, error) {
 	if err != nil {
 		return nil, err
 	}
-	var missing []int // lines whose item is known by SKU only so far
+	others := make([]int, 0, len(codes)) // lines whose code is no SKU
 	for i, code := range codes {
 		switch {
 		case code == "":
 		case items[i] != nil:
 			all[i].Item = items[i]
 		default:
-			if all[i], err = v.byCode(code); err != nil {
-				return nil, err
-			}
-			if all[i].Item == nil && all[i].SKU != "" && all[i].known() {
-				missing = append(missing, i)
-			}
+			others = append(others, i)
+		}
+	}
+	if err := v.byCode(all, codes, others); err != nil {
+		return nil, err
+	}
+	missing := others[:0] // lines whose item is known by SKU only so far
+	for _, i := range others {
+		if all[i].Item == nil && all[i].SKU != "" && all[i].known() {
+			missing = append(missing, i)
 		}
 	}
 	if err := v.readMissing(all, missing); err != nil {
@@ -107,36 +111,67 @@ func (f *found) weigh() {
 	}
 }
 
-// byCode looks a code up that is no SKU. An item that was found is named by
-// its SKU and multiplier, and not read yet.
-func (v resolver) byCode(code string) (found, error) {
-	text := strings.TrimSpace(code)
-	owners, err := ledger.ReadCode(v.r, text)
+// byCode looks up the codes of some lines that are no SKU, all of them at once.
+// An item that was found is named by its SKU and multiplier, and not read yet.
+func (v resolver) byCode(all []found, codes []string, lines []int) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	texts := make([]string, len(lines))
+	for n, i := range lines {
+		texts[n] = strings.TrimSpace(codes[i])
+	}
+	owners, err := ledger.ReadCodes(v.r, texts)
 	if err != nil {
-		return found{}, err
+		return err
 	}
-	if len(owners) > 0 {
-		return v.owned(code, owners), nil
-	}
-	candidates, scanErr := gtin.Scan(text)
-	for _, c := range candidates {
-		if string(c.GTIN) == text {
+	scans := make([]scanned, len(lines))
+	var forms []string // the other forms of all codes that are not known as they stand
+	for n, text := range texts {
+		if len(owners[n]) > 0 {
 			continue
 		}
-		more, err := ledger.ReadCode(v.r, string(c.GTIN))
-		if err != nil {
-			return found{}, err
+		scans[n].candidates, scans[n].err = gtin.Scan(text)
+		for _, c := range scans[n].candidates {
+			if string(c.GTIN) != text {
+				forms = append(forms, string(c.GTIN))
+				scans[n].forms++
+			}
 		}
-		owners = append(owners, more...)
 	}
-	if len(owners) > 0 {
-		return v.owned(code, owners), nil
+	others, err := ledger.ReadCodes(v.r, forms)
+	if err != nil {
+		return err
 	}
-	weighed, ok, err := v.weighed(code, text, candidates)
+	for n, i := range lines {
+		for _, more := range others[:scans[n].forms] {
+			owners[n] = append(owners[n], more...)
+		}
+		others = others[scans[n].forms:]
+		if len(owners[n]) > 0 {
+			all[i] = v.owned(codes[i], owners[n])
+		} else if all[i], err = v.notOwned(codes[i], texts[n], scans[n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scanned is what a code can be as a barcode.
+type scanned struct {
+	candidates []gtin.Candidate
+	err        error
+	forms      int // how many of them are other than the code as it stands
+}
+
+// notOwned is a code that no item carries: one with a weight or price in it, or
+// one that nobody knows.
+func (v resolver) notOwned(code, text string, s scanned) (found, error) {
+	weighed, ok, err := v.weighed(code, text, s.candidates)
 	if err != nil || ok {
 		return weighed, err
 	}
-	return v.unknown(code, text, candidates, scanErr), nil
+	return v.unknown(code, text, s.candidates, s.err), nil
 }
 
 // owned is the item behind a code, or a refusal where two items have it.

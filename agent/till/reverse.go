@@ -43,10 +43,7 @@ func (a *act) takeBack(r sale.ReturnRequest) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	terms, err := a.terms(protocol.TillID(r.Till), training, moment, lines)
-	if err != nil {
-		return outcome{}, err
-	}
+	terms := a.terms(protocol.TillID(r.Till), training, moment, lines)
 	if terms.Number, err = a.nextNumber(terms.Till, terms.Series); err != nil {
 		return outcome{}, err
 	}
@@ -80,10 +77,7 @@ func (a *act) void(no protocol.ReceiptNo, r sale.VoidRequest) (outcome, error) {
 		return outcome{}, protocol.Refuse(protocol.Conflict, "Receipt "+string(no)+" was made on the machine "+string(o.agent)+
 			" and can be voided only there. Nothing was voided. Void it there, or return the goods.").With("receipt_no", string(no))
 	}
-	terms, err := a.terms(o.Sale.Till, o.Sale.Training, a.now, nil)
-	if err != nil {
-		return outcome{}, err
-	}
+	terms := a.terms(o.Sale.Till, o.Sale.Training, a.now, nil)
 	if terms.Number, err = a.nextNumber(terms.Till, terms.Series); err != nil {
 		return outcome{}, err
 	}

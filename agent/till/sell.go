@@ -32,6 +32,9 @@ func (t *Till) Sell(ctx context.Context, c protocol.Call, r sale.Request) (proto
 		}
 		s := p.sale
 		s.Warnings = slices.Clip(s.Warnings)
+		if err := a.begin(p.moves); err != nil {
+			return outcome{}, err
+		}
 		var err error
 		if s.Number, err = a.nextNumber(s.Till, s.Series); err != nil {
 			return outcome{}, err
@@ -63,11 +66,7 @@ func (d *desk) prepareSale(r sale.Request) (preparedSale, error) {
 	if err != nil {
 		return preparedSale{}, err
 	}
-	terms, err := d.terms(protocol.TillID(r.Till), r.Training, moment, lines)
-	if err != nil {
-		return preparedSale{}, err
-	}
-	s, moves, err := sale.Build(terms, r, lines)
+	s, moves, err := sale.Build(d.terms(protocol.TillID(r.Till), r.Training, moment, lines), r, lines)
 	if err != nil {
 		return preparedSale{}, err
 	}
@@ -77,8 +76,26 @@ func (d *desk) prepareSale(r sale.Request) (preparedSale, error) {
 // nextNumber is the next receipt number of a till and series. It is used when
 // the receipt is in the log, so a refusal leaves no gap.
 func (a *act) nextNumber(till protocol.TillID, series string) (uint64, error) {
-	stream, err := ledger.ReadStream(a.tx, a.origin())
-	return stream.LastReceipt(till, series) + 1, err
+	if err := a.begin(nil); err != nil {
+		return 0, err
+	}
+	stream, err := a.entry.Stream()
+	if err != nil {
+		return 0, err
+	}
+	return stream.LastReceipt(till, series) + 1, nil
+}
+
+// begin readies the log for the act's event, once.
+func (a *act) begin(moves []protocol.Move) (err error) {
+	if a.entry == nil {
+		skus := make([]protocol.SKU, len(moves))
+		for i := range moves {
+			skus[i] = moves[i].SKU
+		}
+		a.entry, err = ledger.Begin(a.tx, a.origin(), skus)
+	}
+	return err
 }
 
 // moment is the time whose prices, rates and business date apply: now, or
@@ -123,7 +140,7 @@ func (a *act) reported(x *sale.External, kind protocol.SaleType) (outcome, bool,
 		if err != nil {
 			return outcome{}, false, err
 		}
-		return outcome{http.StatusOK, doc}, true, nil
+		return outcome{http.StatusOK, &doc}, true, nil
 	}
 	return outcome{}, false, protocol.Refuse(protocol.Conflict, "The id "+x.ID+" of "+x.Source+
 		" was recorded before, and its document is no longer on this machine. What was recorded then stands; nothing was recorded now. Look it up at head office.")
@@ -177,7 +194,7 @@ func (d *desk) resolveForSale(codes []string, priced []bool, external bool, at t
 // terms are the store's terms for a receipt at a time, but for its number. A zone's taxes are all
 // inclusive or all exclusive; should they differ, the first tax on the receipt
 // decides for all of it.
-func (d *desk) terms(till protocol.TillID, training bool, at time.Time, lines []sale.Resolved) (sale.Terms, error) {
+func (d *desk) terms(till protocol.TillID, training bool, at time.Time, lines []sale.Resolved) sale.Terms {
 	if till == "" {
 		till = tillDefault
 	}
@@ -185,10 +202,7 @@ func (d *desk) terms(till protocol.TillID, training bool, at time.Time, lines []
 	if training {
 		series = "T" + series
 	}
-	lists, err := ledger.Taxes(d.r, d.shop.zone)
-	if err != nil {
-		return sale.Terms{}, err
-	}
+	lists := d.shop.taxes
 	find := func(code string) *protocol.TaxList {
 		for _, l := range lists {
 			if l.Code == code {
@@ -219,7 +233,7 @@ func (d *desk) terms(till protocol.TillID, training bool, at time.Time, lines []
 			break
 		}
 	}
-	return t, nil
+	return t
 }
 
 // logSale logs a receipt, with the warnings that the book gives, and answers
@@ -231,10 +245,11 @@ func (a *act) logSale(s *protocol.Sale, moves []protocol.Move, lines []sale.Reso
 	if err := a.log(&protocol.Event{Kind: protocol.KindSale, Moves: moves, Sale: s}); err != nil {
 		return outcome{}, err
 	}
-	return outcome{http.StatusCreated, sale.NewDocument(sale.Meta{
+	doc := sale.NewDocument(sale.Meta{
 		EventID: a.logged, Inc: a.logged.Inc, Seq: a.logged.Seq, Store: a.origin().Store, Agent: a.origin().Agent,
 		At: a.shop.display(a.now), Item: itemsOf(lines),
-	}, s)}, nil
+	}, s)
+	return outcome{http.StatusCreated, &doc}, nil
 }
 
 // itemsOf names the items of resolved lines.
@@ -253,26 +268,22 @@ func itemsOf(lines []sale.Resolved) func(protocol.SKU) (name, gtin string, ok bo
 // zero, or further below. They are part of the event, so that the document is
 // the same later.
 func (a *act) warnBelowZero(s *protocol.Sale, moves []protocol.Move) error {
-	var skus []protocol.SKU
-	var deltas []protocol.Quantity
-	for _, m := range moves {
-		if m.State == protocol.OnHand && m.Delta < 0 {
-			skus, deltas = append(skus, m.SKU), append(deltas, m.Delta)
-		}
-	}
-	if len(skus) == 0 {
-		return nil
-	}
-	levels, err := ledger.ReadLevels(a.tx, a.origin().Store, skus)
-	if err != nil {
-		return err
-	}
-	for i, l := range s.Lines {
-		n := slices.Index(skus, l.Item.SKU)
-		if n < 0 || l.Unstocked || l.Quantity <= 0 {
+	for i := range s.Lines {
+		l := &s.Lines[i]
+		if l.Unstocked || l.Quantity <= 0 {
 			continue
 		}
-		if after := levels[n].OnHand() + deltas[n]; after < 0 {
+		n := slices.IndexFunc(moves, func(m protocol.Move) bool {
+			return m.SKU == l.Item.SKU && m.State == protocol.OnHand && m.Delta < 0
+		})
+		if n < 0 {
+			continue
+		}
+		level, err := a.entry.Level(l.Item.SKU)
+		if err != nil {
+			return err
+		}
+		if after := level.OnHand() + moves[n].Delta; after < 0 {
 			s.Warnings = append(s.Warnings, protocol.Warning{Code: warnBelowZero, Line: uint32(i + 1), Message: stock.BelowZero(after)})
 		}
 	}

@@ -271,6 +271,45 @@ func TestDatedPrices(t *testing.T) {
 	}
 }
 
+// TestTermsFollowTheFeed changes taxes, cash rounding and zone between two sales
+// each: no sale uses what was read for the one before.
+func TestTermsFollowTheFeed(t *testing.T) {
+	eachDriver(t, func(t *testing.T, s *shopTest) {
+		tax := func(zone protocol.ZoneID, code string, rate protocol.RatePPM) *protocol.Catalog {
+			return &protocol.Catalog{Taxes: []protocol.TaxList{{Zone: zone, Code: code, PricesIncludeTax: true, Rates: []protocol.TaxRate{{Rate: rate, From: "2020-01-01"}}}}}
+		}
+		store := catalog()
+		store.Items, store.Taxes = nil, nil
+		store.Stores[0].CashRounding = 100
+		moved := catalog()
+		moved.Items = nil
+		moved.Stores[0].PriceZone, moved.Taxes = "near", tax("near", "STD", 300000).Taxes
+		for _, step := range []struct {
+			what  string
+			feed  *protocol.Catalog
+			tail  protocol.ZoneID
+			rate  protocol.RatePPM
+			total protocol.Money
+		}{
+			{"as it was", &protocol.Catalog{}, "", 200000, 250},
+			{"a new rate", tax("default", "STD", 100000), "", 100000, 250},
+			{"a new tax code", tax("default", "AAA", 100000), "", 100000, 250},
+			{"cash rounding", store, "", 100000, 300},
+			{"a zone that is not here yet", moved, "", 300000, 250},
+			{"a zone", &protocol.Catalog{}, "near", 300000, 250},
+		} {
+			s.hubLogs(chainOrigin, &protocol.Event{Kind: protocol.KindCatalog, Catalog: step.feed})
+			if step.tail != "" {
+				s.tails(protocol.PriceFeed(step.tail))
+			}
+			doc := s.sell(`{"lines":[{"code":"PEN-01","qty":1}],"tenders":[{"type":"cash","amount_minor":1000}]}`)
+			if doc.Taxes[0].RatePPM != step.rate || doc.TotalMinor != step.total {
+				t.Errorf("%s: rate %d, total %d", step.what, doc.Taxes[0].RatePPM, doc.TotalMinor)
+			}
+		}
+	})
+}
+
 // TestExclusiveTax checks a zone whose prices leave tax out.
 func TestExclusiveTax(t *testing.T) {
 	s := memory(t)

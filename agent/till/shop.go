@@ -20,11 +20,13 @@ const dayEndsAfter = 4 * time.Hour
 // timeFormat is RFC 3339 with a numeric offset always.
 const timeFormat = "2006-01-02T15:04:05-07:00"
 
-// shop is the store as its record has it now.
+// shop is the store as its record has it now. Many requests share it, so
+// nothing in it is changed.
 type shop struct {
 	record *protocol.StoreRecord // never nil; empty where nothing came yet
 	loc    *time.Location
 	zone   protocol.ZoneID
+	taxes  []*protocol.TaxList // of the zone
 }
 
 func zoneOf(record *protocol.StoreRecord) protocol.ZoneID {
@@ -34,7 +36,30 @@ func zoneOf(record *protocol.StoreRecord) protocol.ZoneID {
 	return record.PriceZone
 }
 
+// knownShop is a shop and the rows that it was made of.
+type knownShop struct {
+	shop *shop
+	rows *reading
+}
+
+// readShop reads the store's terms, or finds that those read last still hold.
 func (t *Till) readShop(r ledger.Reader) (*shop, error) {
+	if known := t.known.Load(); known != nil {
+		if same, err := known.rows.same(r); err != nil || same {
+			return known.shop, err
+		}
+	}
+	rows := &reading{Reader: r}
+	s, err := t.makeShop(ledger.Live(rows))
+	if err != nil {
+		return nil, err
+	}
+	rows.Reader = nil // it ends with the transaction
+	t.known.Store(&knownShop{s, rows})
+	return s, nil
+}
+
+func (t *Till) makeShop(r ledger.Reader) (*shop, error) {
 	record, err := ledger.ReadStore(r, t.origin().Store)
 	if err != nil {
 		return nil, err
@@ -46,7 +71,8 @@ func (t *Till) readShop(r ledger.Reader) (*shop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &shop{record: record, loc: t.zones.location(record.Timezone, t.o.Log), zone: zone}, nil
+	taxes, err := ledger.Taxes(r, zone)
+	return &shop{record: record, loc: t.zones.location(record.Timezone, t.o.Log), zone: zone, taxes: taxes}, err
 }
 
 // noteZone is the price zone that this machine last had whole.

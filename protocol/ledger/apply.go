@@ -135,36 +135,3 @@ func verifyOverlap(tx Tx, b Batch, cursor protocol.Seq, head protocol.Hash) ([]p
 	}
 	return b.Records[known:], nil
 }
-
-// Log appends one event of this machine to its own stream and folds it. The
-// event is in the log when the transaction of tx has committed, and not
-// before.
-func Log(tx Tx, o protocol.Origin, clock protocol.Clock, ev *protocol.Event) (Result, error) {
-	body, err := protocol.EncodeEvent(ev)
-	switch {
-	case errors.Is(err, protocol.ErrEventTooLarge):
-		return Result{}, &protocol.Error{Code: protocol.TooLarge, Err: err, Message: "This is too large to be recorded as one event (more than 1 MiB). Nothing was recorded. Split it up and send the parts."}
-	case err != nil:
-		return Result{}, &protocol.Error{Code: protocol.OutOfRangeCode, Err: err, Message: "A value of this is beyond what can be recorded. Nothing was recorded. Look for an amount or a text that cannot be right."}
-	}
-	set := newSet(tx)
-	if err := set.load([]Key{streamKey(o)}); err != nil {
-		return Result{}, err
-	}
-	stream, err := get(set, streamKey(o), decodeStream)
-	if err != nil {
-		return Result{}, err
-	}
-	head := stream.Hash
-	if stream.Seq == 0 {
-		head = o.Genesis()
-	}
-	res, err := applyFresh(set, o, stream.Seq+1, head, []protocol.Record{{Clock: clock, Body: body}}, []*protocol.Event{ev})
-	if err != nil {
-		return res, err
-	}
-	if res.Dead > 0 {
-		return res, fmt.Errorf("own event of kind %s cannot be folded", ev.Kind)
-	}
-	return res, nil
-}

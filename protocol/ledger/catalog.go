@@ -49,19 +49,39 @@ func readReferences[T any](r Reader, keys []Key, decode func([]byte) (*T, error)
 
 // ReadCode lists the items that carry a code, exactly as it is stored.
 func ReadCode(r Reader, code string) ([]CodeOwner, error) {
+	owners, err := ReadCodes(r, []string{code})
+	if err != nil {
+		return nil, err
+	}
+	return owners[0], nil
+}
+
+// ReadCodes lists, for each of several codes, the items that carry it.
+func ReadCodes(r Reader, codes []string) ([][]CodeOwner, error) {
 	gen, err := liveOf(r, protocol.FeedCatalog)
 	if err != nil {
 		return nil, err
 	}
-	values, err := r.Load([]Key{codeKey(gen, code)})
+	keys := make([]Key, len(codes))
+	for i, code := range codes {
+		keys[i] = codeKey(gen, code)
+	}
+	values, err := r.Load(keys)
 	if err != nil {
 		return nil, err
 	}
-	owners, err := decodeCodeOwners(values[0])
-	if err != nil {
-		return nil, err
+	list := make([][]CodeOwner, len(codes))
+	for i, v := range values {
+		if v == nil {
+			continue
+		}
+		owners, err := decodeCodeOwners(v)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = *owners
 	}
-	return *owners, nil
+	return list, nil
 }
 
 // ReadPrices reads the prices of items in a zone, nil where there is none.

@@ -99,6 +99,7 @@ type DB struct {
 	calls  sync.WaitGroup
 
 	queue    chan *call
+	wake     chan struct{}
 	quit     chan struct{}
 	stopped  chan struct{}
 	inflight atomic.Int64
@@ -113,7 +114,7 @@ type DB struct {
 	settled  settled
 
 	backups   sync.Mutex
-	committer committer // belongs to the goroutine that runs commitLoop
+	committer committer
 }
 
 var _ ledger.Driver = (*DB)(nil)

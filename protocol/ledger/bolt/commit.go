@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,7 +32,7 @@ type call struct {
 	fn    func(ledger.Tx) error
 	tx    tx
 	state atomic.Int32
-	done  chan struct{}
+	done  chan struct{} // nil while only the caller's own goroutine knows the call
 
 	// The answer. It counts when done is closed.
 	err    error
@@ -42,11 +43,17 @@ type call struct {
 	decided bool
 }
 
-// committer is the state of the one goroutine that writes.
+// committer is the state of the one goroutine that writes: whichever holds turn.
 type committer struct {
+	turn sync.Mutex
+
 	group   []*call
 	running *call
 	session session
+	wrote   bool // a call of the open transaction wrote
+	ran     int  // how many calls of the group ran in it
+	lone    bool // the caller of the group's only call runs it
+	half    bool // the transaction is left open for commitLoop
 	solo    bool // each call of the group gets its own transaction
 	wedged  bool // bbolt stopped half-way and holds its locks
 
@@ -65,19 +72,11 @@ func (db *DB) Update(ctx context.Context, fn func(ledger.Tx) error) error {
 	defer db.calls.Done()
 	db.inflight.Add(1)
 	defer db.inflight.Add(-1)
-	c := &call{fn: fn, done: make(chan struct{})}
-	select {
-	case db.queue <- c:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	select {
-	case <-c.done:
-	case <-ctx.Done():
-		if c.state.CompareAndSwap(callWaiting, callDropped) {
-			return ctx.Err()
+	c := &call{fn: fn}
+	if !db.commitAlone(c) {
+		if err := db.enqueue(ctx, c); err != nil {
+			return err
 		}
-		<-c.done
 	}
 	switch {
 	case c.exited:
@@ -88,32 +87,134 @@ func (db *DB) Update(ctx context.Context, fn func(ledger.Tx) error) error {
 	return c.err
 }
 
-// commitLoop is the only writer of the file. It is started again when a
-// function ends it by runtime.Goexit, as a failed test does.
-func (db *DB) commitLoop() {
+// enqueue gives the call to commitLoop and waits for its answer. It fails only
+// where the call will never run. A call that has run already only waits.
+func (db *DB) enqueue(ctx context.Context, c *call) error {
+	if c.done == nil {
+		c.done = make(chan struct{})
+		select {
+		case db.queue <- c:
+			db.wakeCommitLoop()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		if c.state.CompareAndSwap(callWaiting, callDropped) {
+			return ctx.Err()
+		}
+		<-c.done
+	}
+	return nil
+}
+
+// wakeCommitLoop tells it that there is something for it to do. One word is
+// enough for many calls.
+func (db *DB) wakeCommitLoop() {
+	select {
+	case db.wake <- struct{}{}:
+	default:
+	}
+}
+
+// commitAlone runs the call and commits it in the caller's own goroutine, which
+// saves two changes of goroutine, each with a core that has to wake up. It does
+// so only while nobody else writes and lately nobody did. It reports false when
+// commitLoop has to answer the call.
+//
+// Only the caller's own function runs here, because one that ends its goroutine
+// must not end another caller's. Where others came while it ran, the
+// transaction is left to commitLoop, which takes them along.
+func (db *DB) commitAlone(c *call) bool {
+	m := &db.committer
+	if db.inflight.Load() > 1 || !m.turn.TryLock() {
+		return false
+	}
+	if m.half || len(m.group) > 0 || m.shared(db.o.GroupWait) {
+		m.turn.Unlock()
+		return false
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	m.lone, m.group = true, append(m.group, c)
 	finished := false
 	defer func() {
 		if !finished {
 			db.afterExit()
-			go db.commitLoop()
+			db.release(1)
+		}
+		m.lone, m.solo = false, false
+		m.turn.Unlock()
+	}()
+	n := db.attempt()
+	for n == 0 && !m.half {
+		n = db.attempt()
+	}
+	finished = true
+	if m.half {
+		c.done = make(chan struct{})
+		db.wakeCommitLoop()
+		return false
+	}
+	db.release(n)
+	return true
+}
+
+// shared tells whether others wrote too a moment ago.
+func (m *committer) shared(groupWait time.Duration) bool {
+	return m.active > 1 && time.Since(m.lastEnd) <= activeFor*groupWait
+}
+
+// Idle tells whether an Update that came now would be alone, so that a caller
+// holds nobody up who does all of its work in there.
+func (db *DB) Idle() bool {
+	m := &db.committer
+	if db.inflight.Load() > 0 || !m.turn.TryLock() {
+		return false
+	}
+	defer m.turn.Unlock()
+	return !m.shared(db.o.GroupWait)
+}
+
+// commitLoop writes what commitAlone does not. It is started again, with the
+// turn that it had, when a function ends it by runtime.Goexit, as a failed test
+// does.
+func (db *DB) commitLoop(hasTurn bool) {
+	finished := false
+	defer func() {
+		if !finished {
+			db.afterExit()
+			go db.commitLoop(true)
 		}
 	}()
 	debug.SetPanicOnFault(true)
 	m := &db.committer
 	for {
-		db.settle()
-		select {
-		case c := <-db.queue:
-			m.group = append(m.group, c)
-			// To run the first call at once, while others are on their way, was
-			// tried: it takes the CPU from them and makes smaller groups.
-			for db.gather() {
+		if !hasTurn {
+			select {
+			case <-db.wake:
+			case <-db.quit:
+				finished = true
+				close(db.stopped)
+				return
 			}
-		case <-db.quit:
-			finished = true
-			close(db.stopped)
-			return
+			m.turn.Lock()
+			if m.half {
+				m.half = false
+				db.release(db.resume())
+			} else {
+				// To run the first call at once, while others are on their way,
+				// was tried: it takes the CPU from them and makes smaller groups.
+				for db.gather() {
+				}
+			}
 		}
+		db.settle()
+		if hasTurn = false; len(db.queue) > 0 {
+			db.wakeCommitLoop()
+		}
+		m.turn.Unlock()
 	}
 }
 
@@ -131,7 +232,7 @@ func (db *DB) gather() bool {
 		return true
 	default:
 	}
-	if db.o.NoWait || int64(len(m.group)) >= m.active {
+	if db.o.NoWait || len(m.group) == 0 || int64(len(m.group)) >= m.active {
 		return false
 	}
 	now := time.Now()
@@ -173,7 +274,9 @@ func (db *DB) release(n int) {
 	m.active, m.lastEnd, m.waitEnd = db.inflight.Load(), time.Now(), time.Time{}
 	for _, c := range m.group[:n] {
 		db.answered.Add(1)
-		close(c.done)
+		if c.done != nil {
+			close(c.done)
+		}
 	}
 	rest := copy(m.group, m.group[n:])
 	clear(m.group[rest:])
@@ -182,9 +285,9 @@ func (db *DB) release(n int) {
 
 // attempt runs the group in one transaction and returns how many of its calls
 // have their final answers. There are none when a call failed after it had
-// written, or when the group did not fit on the disk as a whole. Calls that come
-// while others run are taken along.
-func (db *DB) attempt() (n int) {
+// written, when the group did not fit on the disk as a whole, or when the
+// transaction is left half done for commitLoop.
+func (db *DB) attempt() int {
 	m := &db.committer
 	select {
 	case <-db.failed:
@@ -197,10 +300,24 @@ func (db *DB) attempt() (n int) {
 		return answer(m.group, db.failure)
 	}
 	m.session.begin(btx)
-	wrote := false
+	m.ran, m.wrote = 0, false
+	return db.resume()
+}
+
+// resume goes on with the transaction that attempt has begun. Calls that come
+// while others run are taken along.
+func (db *DB) resume() int {
+	m := &db.committer
+	btx, n := m.session.tx, m.ran
 	for n == 0 || !m.solo {
-		if n == len(m.group) && !db.gather() {
-			break
+		if n == len(m.group) {
+			if m.lone && len(db.queue) > 0 {
+				m.half, m.ran = true, n
+				return 0
+			}
+			if m.lone || !db.gather() {
+				break
+			}
 		}
 		c := m.group[n]
 		n++
@@ -214,14 +331,14 @@ func (db *DB) attempt() (n int) {
 			db.rollback(btx)
 			return 0
 		}
-		wrote = wrote || c.tx.wrote
+		m.wrote = m.wrote || c.tx.wrote
 	}
 	batch := m.group[:n]
-	if !wrote {
+	if !m.wrote {
 		db.rollback(btx)
 		return n
 	}
-	err = db.commit(btx)
+	err := db.commit(btx)
 	switch {
 	case err == nil:
 		db.commits.Add(1)

@@ -133,6 +133,42 @@ func TestGroupTakesLateCalls(t *testing.T) {
 	}
 }
 
+// TestLoneCallEndsItsGoroutine ends a goroutine within a call that nobody else
+// waits behind, and one within a call that was taken along by another. Neither
+// leaves anything, and neither takes another caller with it.
+func TestLoneCallEndsItsGoroutine(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "store.db"), agent)
+	leave := func(tx ledger.Tx) error {
+		_ = tx.Write([]ledger.Row{{Key: key(666), Value: []byte{1}}})
+		runtime.Goexit()
+		return nil
+	}
+	together(1, func(int) { _ = db.Update(t.Context(), leave) })
+	if err := put(t.Context(), db, ledger.Row{Key: key(1), Value: []byte{1}}); err != nil {
+		t.Errorf("Update = %v", err)
+	}
+	inside, proceed, queued := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	first := errExited
+	entered := sync.OnceFunc(func() { close(inside) })
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		first = db.Update(t.Context(), func(tx ledger.Tx) error {
+			entered()
+			<-proceed
+			return tx.Write([]ledger.Row{{Key: key(2), Value: []byte{2}}})
+		})
+	})
+	<-inside
+	wg.Go(func() { _ = db.Update(&arrival{Context: t.Context(), arrived: queued}, leave) })
+	<-queued
+	close(proceed)
+	wg.Wait()
+	if first != nil {
+		t.Errorf("Update = %v", first)
+	}
+	expectRows(t, db, 2)
+}
+
 // arrival is a context that tells when Update has put its call into the queue:
 // the second time it asks for Done.
 type arrival struct {

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -67,13 +68,13 @@ func Open(path string, o Options) (*DB, error) {
 	if sound && o.Room != nil && mostlyFree(&state) {
 		compact(path, o, &state)
 	}
-	h, err := openHandle(path, bbolt.Options{Timeout: o.LockTimeout, MaxSize: clampInt(o.SizeMax), InitialMmapSize: mapSize(o)})
+	h, err := openHandle(path, bbolt.Options{Timeout: o.LockTimeout, MaxSize: clampInt(o.SizeMax), InitialMmapSize: mapSize(o), FreelistType: freelistType(o)})
 	if err != nil {
 		return nil, err
 	}
 	db := &DB{
 		path: path, o: o, handle: h, log: o.Log,
-		queue: make(chan *call, groupMax), quit: make(chan struct{}), stopped: make(chan struct{}),
+		queue: make(chan *call, groupMax), wake: make(chan struct{}, 1), quit: make(chan struct{}), stopped: make(chan struct{}),
 		failed: make(chan struct{}), sound: sound,
 	}
 	db.committer.session.path = path
@@ -92,7 +93,7 @@ func Open(path string, o Options) (*DB, error) {
 		_ = h.close(false)
 		return nil, unopened(path, err)
 	}
-	go db.commitLoop()
+	go db.commitLoop(false)
 	return db, nil
 }
 
@@ -123,6 +124,17 @@ func mapSize(o Options) int {
 	return clampInt(reserve)
 }
 
+// freelistType is how free pages are found. The array gives out the lowest ones
+// first, so that the dozen pages of a sale mostly lie side by side and reach
+// the disk in few writes. It is slow only where long runs of pages are wanted
+// from many that are free, as the hub's large transactions do.
+func freelistType(o Options) bbolt.FreelistType {
+	if o.Kind == "agent" {
+		return bbolt.FreelistArrayType
+	}
+	return bbolt.FreelistMapType
+}
+
 func clampInt(n int64) int { return int(min(n, math.MaxInt)) }
 
 // openHandle opens the file with bbolt. A panic inside bbolt becomes an error
@@ -141,7 +153,7 @@ func openHandle(path string, options bbolt.Options) (h handle, err error) {
 			h = handle{}
 		}
 	}()
-	options.FreelistType = bbolt.FreelistMapType
+	options.FreelistType = cmp.Or(options.FreelistType, bbolt.FreelistMapType)
 	options.PageSize = pageSize
 	options.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
 		// Never O_CREATE: a new file comes from create alone.

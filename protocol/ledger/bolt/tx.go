@@ -1,7 +1,6 @@
 package bolt
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -31,6 +30,7 @@ type session struct {
 	tx      *bbolt.Tx
 	buckets [ledger.TableCount]*bbolt.Bucket
 	cursors [ledger.TableCount]*bbolt.Cursor
+	last    gap
 	key     []byte
 	order   []int32 // of the rows of one Write
 	writes  uint64
@@ -38,9 +38,26 @@ type session struct {
 	deletes int
 }
 
+// gap is what the last look-up has shown: there is no row from the key that was
+// looked for up to the one that was found, nil for the end of the table. It
+// holds until the next write.
+type gap struct {
+	table  ledger.Table
+	known  bool
+	from   []byte
+	to     []byte // in the file's pages, or nil
+	value  []byte
+	writes uint64
+}
+
+// holds tells whether the gap says all about a key.
+func (g *gap) holds(k ledger.Key, writes uint64) bool {
+	return g.known && g.table == k.Table && g.writes == writes && k.ID >= string(g.from) && (g.to == nil || k.ID <= string(g.to))
+}
+
 // begin turns s to a new transaction and keeps its buffers.
 func (s *session) begin(btx *bbolt.Tx) {
-	*s = session{path: s.path, tx: btx, key: s.key[:0], order: s.order[:0]}
+	*s = session{path: s.path, tx: btx, key: s.key[:0], order: s.order[:0], last: gap{from: s.last.from[:0]}}
 }
 
 func (s *session) bucket(t ledger.Table) (*bbolt.Bucket, error) {
@@ -70,12 +87,18 @@ func (s *session) find(k ledger.Key) ([]byte, error) {
 	if k.ID == "" {
 		return nil, nil
 	}
-	s.key = append(s.key[:0], k.ID...)
-	found, value := s.cursors[k.Table].Seek(s.key)
-	if !bytes.Equal(found, s.key) {
+	// Codes that are no SKU, and items without a price of their own, lie in one
+	// gap between rows. One look-up answers for all of them.
+	if g := &s.last; !g.holds(k, s.writes) {
+		g.known = false
+		g.from = append(g.from[:0], k.ID...)
+		g.to, g.value = s.cursors[k.Table].Seek(g.from)
+		g.table, g.writes, g.known = k.Table, s.writes, true
+	}
+	if s.last.to == nil || string(s.last.to) != k.ID {
 		return nil, nil
 	}
-	return present(value), nil
+	return present(s.last.value), nil
 }
 
 // present keeps an empty value apart from no value.
@@ -111,13 +134,24 @@ func (t *tx) Load(keys []ledger.Key) (values [][]byte, err error) {
 	}
 	defer t.guard(&err)
 	values = make([][]byte, len(keys))
-	for i := range keys {
+	if len(keys) > sortedFew {
+		for i := range keys {
+			if values[i], err = t.s.find(keys[i]); err != nil {
+				return nil, err
+			}
+		}
+		return values, nil
+	}
+	for _, i := range t.s.sorted(len(keys), func(i int32) ledger.Key { return keys[i] }) {
 		if values[i], err = t.s.find(keys[i]); err != nil {
 			return nil, err
 		}
 	}
 	return values, nil
 }
+
+// sortedFew is up to how many keys are looked up in their order.
+const sortedFew = 32
 
 func (t *tx) Scan(table ledger.Table, from, to string, fn func(id string, value []byte) (bool, error)) error {
 	if t.s == nil {
@@ -185,7 +219,7 @@ func (t *tx) Write(rows []ledger.Row) (err error) {
 			return err
 		}
 	}
-	for _, i := range t.s.sorted(rows) {
+	for _, i := range t.s.sorted(len(rows), func(i int32) ledger.Key { return rows[i].Key }) {
 		if err := t.put(&rows[i]); err != nil {
 			return err
 		}
@@ -193,18 +227,18 @@ func (t *tx) Write(rows []ledger.Row) (err error) {
 	return nil
 }
 
-// sorted is the order in which rows are written. Indexes are sorted, because
-// rows are large to move.
-func (s *session) sorted(rows []ledger.Row) []int32 {
+// sorted is the order of n keys, that of equal ones as they came. Indexes are
+// sorted, because rows are large to move.
+func (s *session) sorted(n int, key func(i int32) ledger.Key) []int32 {
 	s.order = s.order[:0]
 	sorted := true
-	for i := range rows {
-		s.order = append(s.order, int32(i))
-		sorted = sorted && (i == 0 || compareKeys(rows[i-1].Key, rows[i].Key) <= 0)
+	for i := range int32(n) {
+		s.order = append(s.order, i)
+		sorted = sorted && (i == 0 || compareKeys(key(i-1), key(i)) <= 0)
 	}
 	if !sorted {
 		slices.SortFunc(s.order, func(a, b int32) int {
-			if c := compareKeys(rows[a].Key, rows[b].Key); c != 0 {
+			if c := compareKeys(key(a), key(b)); c != 0 {
 				return c
 			}
 			return int(a - b)
