@@ -125,12 +125,11 @@ func (a *act) sellOrder(state *pickup.State, f *protocol.Fulfilment, moves []pro
 	if err != nil {
 		return err
 	}
-	terms, err := a.terms(protocol.TillID(request.Till), false, a.now, lines)
+	s, _, err := sale.Build(a.terms(protocol.TillID(request.Till), false, a.now, lines), request, lines)
 	if err != nil {
 		return err
 	}
-	s, _, err := sale.Build(terms, request, lines)
-	if err != nil {
+	if err := a.begin(moves); err != nil {
 		return err
 	}
 	s.Part = state.Order.PartID
