@@ -47,6 +47,9 @@ func encodeOrder(c *check, o *Order, items *itemTable) *wire.Order {
 	if o.CodeSum != (Hash{}) {
 		w.CodeSum = o.CodeSum[:]
 	}
+	if o.TokenKey != [32]byte{} {
+		w.TokenKey = o.TokenKey[:]
+	}
 	for i := range o.Lines {
 		w.LineQuantities[i] = int64(o.Lines[i].Quantity)
 	}
@@ -69,7 +72,7 @@ func decodeOrder(c *check, w *wire.Order, items []ItemRef) *Order {
 		PartID: PartID{OrderID(w.Id), w.Part}, InsteadOf: w.InsteadOf, Number: w.Number, Method: Method(w.Method), Currency: w.Currency,
 		Paid: w.Paid, PaymentReference: w.PaymentReference, Substitutes: w.Substitutes,
 		Shopper: Shopper{Name: w.ShopperName, Phone: w.ShopperPhone}, PickupByMs: w.PickupByMs,
-		CodeSum: Hash(fixed(c, "code_sum", w.CodeSum, len(Hash{}))), Lines: list[OrderLine](n),
+		CodeSum: Hash(fixed(c, "code_sum", w.CodeSum, len(Hash{}))), TokenKey: [32]byte(fixed(c, "token_key", w.TokenKey, 32)), Lines: list[OrderLine](n),
 	}
 	for i := range o.Lines {
 		o.Lines[i] = OrderLine{

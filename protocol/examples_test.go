@@ -103,7 +103,7 @@ func exampleOrder() *protocol.Event {
 		Kind: protocol.KindOrder, Boot: 9, Moves: []protocol.Move{{SKU: "PEN-01", State: protocol.Committed, Delta: 2000}},
 		Order: &protocol.Order{
 			PartID: samplePart, InsteadOf: 2, Number: "7K3M-9Q", Method: protocol.Curbside, Currency: "GBP", Paid: true, PaymentReference: "pi_1", Substitutes: true,
-			Shopper: protocol.Shopper{Name: "Ayla", Phone: "+994501234567"}, PickupByMs: 1_795_252_932_000, CodeSum: sampleOrigin.Genesis(),
+			Shopper: protocol.Shopper{Name: "Ayla", Phone: "+994501234567"}, PickupByMs: 1_795_252_932_000, CodeSum: sampleOrigin.Genesis(), TokenKey: sampleOrigin.Genesis(),
 			Lines: []protocol.OrderLine{{Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: 2000, UnitPrice: 250, Amount: 500}},
 		},
 	}

@@ -294,7 +294,7 @@ var genOrder = rapid.Custom(func(t *rapid.T) *protocol.Order {
 		PartID: genPart.Draw(t, "part"), InsteadOf: rapid.Uint32().Draw(t, "instead"), Number: name(t, "number"),
 		Method: word(t, "method", protocol.InStore, protocol.Curbside), Currency: genCoin.Draw(t, "currency"),
 		Paid: rapid.Bool().Draw(t, "paid"), PaymentReference: text(t, "payment"), Substitutes: rapid.Bool().Draw(t, "substitutes"),
-		Shopper: protocol.Shopper{Name: text(t, "name"), Phone: text(t, "phone")}, PickupByMs: rapid.Int64().Draw(t, "by"), CodeSum: genHash.Draw(t, "code"),
+		Shopper: protocol.Shopper{Name: text(t, "name"), Phone: text(t, "phone")}, PickupByMs: rapid.Int64().Draw(t, "by"), CodeSum: genHash.Draw(t, "code"), TokenKey: genHash.Draw(t, "key"),
 		Lines: few(t, "lines", rapid.Custom(func(t *rapid.T) protocol.OrderLine {
 			return protocol.OrderLine{
 				Item: genItemRef.Draw(t, "item"), Quantity: protocol.Quantity(genCount.Draw(t, "qty")), UnitPrice: money(t, "price"), Amount: money(t, "amount"),

@@ -49,7 +49,9 @@ type Order struct {
 	PickupByMs       int64 // Unix milliseconds, for display; 0 for none
 	// CodeSum is the keyed hash of the typed pickup code, which no store knows.
 	CodeSum Hash
-	Lines   []OrderLine
+	// TokenKey is the Ed25519 key that verifies the shopper's pickup token.
+	TokenKey [32]byte
+	Lines    []OrderLine
 }
 
 // Shopper is whom the goods are for.

@@ -84,7 +84,7 @@ func (a *act) fulfil(state *pickup.State, ask pickup.Ask, r pickup.Request) erro
 		return err
 	}
 	if ask.Act == protocol.HandOver {
-		if err := state.Confirms(&r); err != nil {
+		if err := state.Confirms(a.origin().Store, &r); err != nil {
 			return err
 		}
 		if !state.Paid {

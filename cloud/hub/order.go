@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
@@ -75,6 +76,7 @@ func (h *Hub) placeAt(ctx context.Context, c protocol.Call, r *pickup.PlaceReque
 		order.PartID = protocol.PartID{Order: protocol.NewOrderID(protocol.EventID{Inc: origin.Inc, Seq: stream.Seq + 1}), Part: 1}
 		order.Number = orderNumber(order.Order)
 		order.CodeSum = pickup.CodeSum(order.PartID, h.pickupCode(order.Order))
+		order.TokenKey = [ed25519.PublicKeySize]byte(h.tokenKey(order.PartID).Public().(ed25519.PublicKey))
 		ev := &protocol.Event{Kind: protocol.KindOrder, Order: order}
 		for _, l := range order.Lines {
 			ev.Moves = addMove(ev.Moves, protocol.Move{SKU: l.Item.SKU, State: protocol.Committed, Delta: l.Quantity})
@@ -203,6 +205,14 @@ func (h *Hub) pickupCode(id protocol.OrderID) string {
 	return pickup.NewCode([8]byte(mac.Sum(nil)[:8]))
 }
 
+// tokenKey signs the pickup token of a part. Each part has a key of its own,
+// which follows from the hub's secret; its other half goes with the order.
+func (h *Hub) tokenKey(part protocol.PartID) ed25519.PrivateKey {
+	mac := hmac.New(sha256.New, h.secret)
+	mac.Write([]byte("pickup token\n" + part.String()))
+	return ed25519.NewKeyFromSeed(mac.Sum(nil))
+}
+
 // Order shows an order.
 func (h *Hub) Order(ctx context.Context, id protocol.OrderID) (doc pickup.Document, err error) {
 	err = h.view(ctx, func(r ledger.Reader) error {
@@ -260,8 +270,10 @@ func (h *Hub) orderDocument(r ledger.Reader, id protocol.OrderID) (pickup.Docume
 			}
 		}
 	}
+	last := list[len(list)-1]
 	return pickup.NewDocument(pickup.Meta{
-		Item: func(sku protocol.SKU) *protocol.Item { return items[sku] }, PickupCode: h.pickupCode(id),
+		PickupToken: pickup.NewToken(h.tokenKey(last.State.Order.PartID), last.Store, last.State.Order.PartID),
+		Item:        func(sku protocol.SKU) *protocol.Item { return items[sku] }, PickupCode: h.pickupCode(id),
 		Exceptions: exceptions, Zone: zone, AsOf: h.now().In(zone).Format(offsetLayout),
 	}, list), nil
 }

@@ -28,7 +28,7 @@ func NewCode(random [8]byte) string {
 // read it out. The name of the part is in it, so that a code is good for no
 // other.
 func CodeSum(part protocol.PartID, code string) protocol.Hash {
-	mac := hmac.New(sha256.New, []byte("counterpart/pickup-code/1\n"+string(part.Order)))
+	mac := hmac.New(sha256.New, []byte("counterpart-pickup-code/1\n"+string(part.Order)))
 	mac.Write([]byte(plainCode(code)))
 	return protocol.Hash(mac.Sum(nil))
 }
@@ -48,10 +48,20 @@ func plainCode(code string) string {
 	}, strings.ToUpper(code))
 }
 
-// Confirms tells whether a shopper proved that the goods are theirs: by the
-// code, or, as staff confirm, by the last digits of the phone number.
-func (s *State) Confirms(r *Request) error {
+// Confirms tells whether a shopper proved to a store that the goods are theirs:
+// by the token or the code, or, as staff confirm, by the last digits of the
+// phone number.
+func (s *State) Confirms(store protocol.StoreID, r *Request) error {
 	switch {
+	case IsToken(r.PickupCode):
+		token, err := ParseToken(r.PickupCode)
+		if err == nil && token.Store != store {
+			return protocol.Refuse(protocol.Conflict, "That code is for store "+string(token.Store)+". Nothing was handed over. Send the shopper there.").
+				With("store", token.Store).With("hub_state", s.Hub.String()).With("store_state", s.Store.String())
+		}
+		if err == nil && token.fits(s.Order, store) {
+			return nil
+		}
 	case r.PickupCode != "" && len(r.PickupCode) <= codeBytesMax:
 		sum := CodeSum(s.Order.PartID, r.PickupCode)
 		if s.Order.CodeSum != (protocol.Hash{}) && hmac.Equal(sum[:], s.Order.CodeSum[:]) {

@@ -73,11 +73,11 @@ type ArrivalDocument struct {
 type Meta struct {
 	// Item finds what the catalogue knows of a SKU, nil for nothing.
 	Item func(protocol.SKU) *protocol.Item
-	// PickupCode is given to the shopper's side by the hub alone.
-	PickupCode string
-	Exceptions []string
-	Zone       *time.Location
-	AsOf       string // RFC 3339
+	// The code and the token are given to the shopper's side by the hub alone.
+	PickupCode, PickupToken string
+	Exceptions              []string
+	Zone                    *time.Location
+	AsOf                    string // RFC 3339
 }
 
 // Placement is a part with its store.
@@ -96,7 +96,7 @@ func NewDocument(m Meta, parts []Placement) Document {
 		ID: o.Order, Number: o.Number, Store: last.Store, Method: o.Method, HubState: s.Hub.String(), StoreState: s.shown(), Firm: s.Firm(),
 		Currency: o.Currency, Payment: PaymentDocument{Status: "due", Reference: orNull(o.PaymentReference)},
 		Shopper:    ShopperDocument{Name: orNull(o.Shopper.Name), Phone: orNull(o.Shopper.Phone)},
-		PickupCode: orNull(m.PickupCode), Shelf: orNull(s.Shelf), Exceptions: m.Exceptions, AsOf: m.AsOf,
+		PickupCode: orNull(m.PickupCode), PickupToken: orNull(m.PickupToken), Shelf: orNull(s.Shelf), Exceptions: m.Exceptions, AsOf: m.AsOf,
 	}
 	if d.Exceptions == nil {
 		d.Exceptions = []string{}

@@ -104,7 +104,7 @@ func (r *Request) Validate(action string, cardNumber func(string) bool) (Ask, er
 	if r.Till != "" && !protocol.ValidTill(r.Till) {
 		return ask, protocol.OutOfRange("till", "", "not 1 to 16 letters, digits and _")
 	}
-	for name, text := range map[string]string{"reason": r.Reason, "shelf": r.Shelf, "bay": r.Bay, "car": r.Car, "pickup_code": r.PickupCode} {
+	for name, text := range map[string]string{"reason": r.Reason, "shelf": r.Shelf, "bay": r.Bay, "car": r.Car, "pickup_code": r.typedCode()} {
 		if err := checkText(name, text, textBytesMax, cardNumber); err != nil {
 			return ask, err
 		}
@@ -122,6 +122,15 @@ func (r *Request) Validate(action string, cardNumber func(string) bool) (Ask, er
 		ask.Lines = append(ask.Lines, protocol.PartLine{Line: l.Line, Quantity: *l.Qty})
 	}
 	return ask, nil
+}
+
+// typedCode is the code where it is no token, whose letters may look like
+// anything.
+func (r *Request) typedCode() string {
+	if IsToken(r.PickupCode) {
+		return ""
+	}
+	return r.PickupCode
 }
 
 // checkText refuses what is too long, and card numbers, which are not ours to

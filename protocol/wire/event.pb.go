@@ -963,6 +963,7 @@ type Order struct {
 	LineItems      []int32 `protobuf:"zigzag32,15,rep,packed,name=line_items,json=lineItems,proto3" json:"line_items,omitempty"`                // index into item_skus, less the line's own index
 	LinePrices     []int64 `protobuf:"zigzag64,16,rep,packed,name=line_prices,json=linePrices,proto3" json:"line_prices,omitempty"`             // unit price, minor units
 	LineAmounts    []int64 `protobuf:"zigzag64,17,rep,packed,name=line_amounts,json=lineAmounts,proto3" json:"line_amounts,omitempty"`          // final, minor units
+	TokenKey       []byte  `protobuf:"bytes,18,opt,name=token_key,json=tokenKey,proto3" json:"token_key,omitempty"`                             // 32 bytes: the Ed25519 key that verifies the pickup token
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1112,6 +1113,13 @@ func (x *Order) GetLinePrices() []int64 {
 func (x *Order) GetLineAmounts() []int64 {
 	if x != nil {
 		return x.LineAmounts
+	}
+	return nil
+}
+
+func (x *Order) GetTokenKey() []byte {
+	if x != nil {
+		return x.TokenKey
 	}
 	return nil
 }
@@ -2596,7 +2604,7 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\tOwnDigest\x12\x12\n" +
 	"\x04fold\x18\x01 \x01(\rR\x04fold\x123\n" +
 	"\astreams\x18\x02 \x03(\v2\x19.counterpart.v1.StreamPosR\astreams\x12\x12\n" +
-	"\x04sums\x18\x03 \x01(\fR\x04sums\"\x8a\x04\n" +
+	"\x04sums\x18\x03 \x01(\fR\x04sums\"\xa7\x04\n" +
 	"\x05Order\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04part\x18\x02 \x01(\rR\x04part\x12\x1d\n" +
@@ -2619,7 +2627,8 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"line_items\x18\x0f \x03(\x11R\tlineItems\x12\x1f\n" +
 	"\vline_prices\x18\x10 \x03(\x12R\n" +
 	"linePrices\x12!\n" +
-	"\fline_amounts\x18\x11 \x03(\x12R\vlineAmounts\"\xda\x01\n" +
+	"\fline_amounts\x18\x11 \x03(\x12R\vlineAmounts\x12\x1b\n" +
+	"\ttoken_key\x18\x12 \x01(\fR\btokenKey\"\xda\x01\n" +
 	"\vOrderChange\x12\x14\n" +
 	"\x05order\x18\x01 \x01(\tR\x05order\x12\x12\n" +
 	"\x04part\x18\x02 \x01(\rR\x04part\x12\x16\n" +

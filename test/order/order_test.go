@@ -65,6 +65,7 @@ type order struct {
 	ReceiptNo  string `json:"receipt_no"`
 	TotalMinor int64  `json:"total_minor"`
 	PickupCode string `json:"pickup_code"`
+	Token      string `json:"pickup_token"`
 	Lines      []struct {
 		SKU       string  `json:"sku"`
 		Qty       float64 `json:"qty"`
@@ -253,8 +254,9 @@ func TestOrderOfADarkStore(t *testing.T) {
 		c.act(o.ID, "ready", map[string]any{"staff": "s7", "shelf": "B4"})
 		c.refused(c.try(c.agent.Client, "/v1/orders/"+o.ID+"/hand-over", map[string]any{"staff": "s7", "pickup_code": "0000-0000"}, nil), "forbidden")
 	}
-	c.act(paid.ID, "hand-over", map[string]any{"staff": "s7", "pickup_code": strings.ToLower(paid.PickupCode)})
-	c.refused(c.try(c.agent.Client, "/v1/orders/"+due.ID+"/hand-over", map[string]any{"staff": "s7", "pickup_code": due.PickupCode}, nil), "tender_short")
+	c.refused(c.try(c.agent.Client, "/v1/orders/"+paid.ID+"/hand-over", map[string]any{"staff": "s7", "pickup_code": due.Token}, nil), "forbidden")
+	c.act(paid.ID, "hand-over", map[string]any{"staff": "s7", "pickup_code": paid.Token})
+	c.refused(c.try(c.agent.Client, "/v1/orders/"+due.ID+"/hand-over", map[string]any{"staff": "s7", "pickup_code": strings.ToLower(due.PickupCode)}, nil), "tender_short")
 	done := c.act(due.ID, "hand-over", map[string]any{
 		"staff": "s7", "check": map[string]any{"phone_digits": "4567"}, "tenders": []map[string]any{{"type": "card", "amount_minor": due.TotalMinor, "ref": "t1"}},
 	})
