@@ -35,12 +35,21 @@ const (
 	snapshotKeep       = 7 * 24 * time.Hour
 )
 
-// newHTTPClient makes the client for single requests to the hub. It follows no
-// proxy of the environment, since hub addresses are configured.
-func newHTTPClient() *http.Client {
+// newTransport carries requests to the hub. It follows no proxy of the
+// environment, since hub addresses are configured.
+func newTransport() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.Proxy = nil
+	t.DialContext = newReacher().DialContext
 	t.ResponseHeaderTimeout = snapshotHeaderMax
+	return t
+}
+
+// newAskClient makes the client that asks for the broker. Each request has a
+// connection of its own: one from before an outage may never answer again.
+func newAskClient() *http.Client {
+	t := newTransport()
+	t.DisableKeepAlives = true
 	return &http.Client{Transport: t, Timeout: connectTimeout}
 }
 
@@ -202,7 +211,7 @@ func (u *Uplink) resume(ctx context.Context, feed protocol.FeedID, path string) 
 
 func (u *Uplink) get(ctx context.Context, feed protocol.FeedID, etag string, from int64) (*http.Response, error) {
 	client := retryablehttp.NewClient()
-	client.Logger, client.RetryMax, client.HTTPClient = nil, snapshotRetriesMax, &http.Client{Transport: u.http.Transport}
+	client.Logger, client.RetryMax, client.HTTPClient = nil, snapshotRetriesMax, &http.Client{Transport: u.fetching}
 	client.RetryWaitMin, client.RetryWaitMax = 200*time.Millisecond, 5*time.Second
 	address, err := url.JoinPath(u.o.HubURL, "v1/snapshots", string(feed))
 	if err != nil {

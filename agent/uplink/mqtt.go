@@ -374,7 +374,7 @@ func openSocket(ctx context.Context, raw string) (net.Conn, *url.URL, error) {
 	if port == "" {
 		port = map[string]string{"mqtt": "1883", "mqtts": "8883"}[u.Scheme]
 	}
-	socket, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	socket, err := newReacher().DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
 		return nil, nil, &DialError{dialCause(ctx, err), err}
 	}

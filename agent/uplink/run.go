@@ -47,8 +47,9 @@ type Uplink struct {
 	appended chan struct{}
 	work     chan any
 	marks    chan Marks
-	swept    chan struct{} // rows are left to be swept
-	http     *http.Client
+	swept    chan struct{}   // rows are left to be swept
+	asking   *http.Client    // for the broker's address
+	fetching *http.Transport // for snapshots
 	link     *Link
 
 	mu     sync.Mutex
@@ -78,7 +79,7 @@ const connectTimeout = 8 * time.Second
 
 // NewUplink reads where an earlier run had come to.
 func NewUplink(ctx context.Context, o Options) (*Uplink, error) {
-	u := &Uplink{o: o, inputs: make(chan any, 64), appended: make(chan struct{}, 1), work: make(chan any, 64), marks: make(chan Marks, 1), swept: make(chan struct{}, 1), http: newHTTPClient()}
+	u := &Uplink{o: o, inputs: make(chan any, 64), appended: make(chan struct{}, 1), work: make(chan any, 64), marks: make(chan Marks, 1), swept: make(chan struct{}, 1), asking: newAskClient(), fetching: newTransport()}
 	c := Config{
 		Origin: o.Origin, Build: o.Build, BootID: o.BootID, Outbox: outbox{o.Driver, o.Origin}, Log: o.Log, Parent: o.Parent, Cause: o.Cause,
 		Rand: rand.New(rand.NewPCG(o.BootID, binary.BigEndian.Uint64(o.Origin.Inc[:]))),
@@ -342,7 +343,7 @@ func (u *Uplink) askBroker(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", &DialError{CauseHubError, err}
 	}
-	resp, err := u.http.Do(req)
+	resp, err := u.asking.Do(req)
 	if err != nil {
 		return "", &DialError{dialCause(ctx, err), err}
 	}

@@ -148,12 +148,16 @@ func (d *drain) ours(ctx context.Context, r *record, name string) (err error) {
 	m.add(r, "drain", d.backlog)
 	r.add("drain agent MiB", m.peak[0])
 	r.add("drain hub MiB", m.peak[1])
-	for name, outage := range map[string]time.Duration{"short": d.outage, "long": d.longOutage} {
-		took, err := d.returned(ctx, line, agent, outage)
+	for _, o := range []struct {
+		name   string
+		mode   proxy.Mode
+		outage time.Duration
+	}{{"short", proxy.Cut, d.outage}, {"long", proxy.Cut, d.longOutage}, {"swallowed", proxy.Swallow, d.longOutage}} {
+		took, err := d.returned(ctx, line, agent, o.mode, o.outage)
 		if err != nil {
-			return fmt.Errorf("%s outage: %w", name, err)
+			return fmt.Errorf("%s outage: %w", o.name, err)
 		}
-		r.add("first after "+name, took.Seconds())
+		r.add("first after "+o.name, took.Seconds())
 	}
 	return nil
 }
@@ -194,10 +198,10 @@ func (d *drain) drained(ctx context.Context, line *shopLine, hub *process.Hub, a
 	return m, err
 }
 
-// returned cuts the line for a while in which one sale is made, and measures
-// how long that one takes to the hub once the line is back.
-func (d *drain) returned(ctx context.Context, line *shopLine, agent *process.Agent, outage time.Duration) (time.Duration, error) {
-	if err := line.set(proxy.Cut); err != nil {
+// returned takes the line away for a while in which one sale is made, and
+// measures how long that one takes to the hub once the line is back.
+func (d *drain) returned(ctx context.Context, line *shopLine, agent *process.Agent, mode proxy.Mode, outage time.Duration) (time.Duration, error) {
+	if err := line.set(mode); err != nil {
 		return 0, err
 	}
 	if err := sellSpecimen(ctx, agent, d.items); err != nil {

@@ -50,6 +50,7 @@ func lines() []line {
 		{part: "w2", name: "first event of the backlog", unit: "s", key: "drain first", floors: []string{"drain floor first"}, valueMax: 1},
 		{part: "w2", name: "first event after a short outage", unit: "s", key: "first after short", valueMax: 1},
 		{part: "w2", name: "first event after a long outage", unit: "s", key: "first after long", valueMax: 1},
+		{part: "w2", name: "first event after a line that swallowed packets", unit: "s", key: "first after swallowed", valueMax: 1},
 		{part: "w3", name: "events of all agents to durable and folded", unit: "/s", key: "herd /s", floors: []string{"herd floor /s"}, ratioMin: 0.7},
 		{part: "w3", name: "CPU of the hub per event", unit: "us", key: "herd cpu", floors: []string{"herd floor cpu"}, valueMax: 12},
 		{part: "w3", name: "most memory, hub with its broker", unit: "MiB", key: "herd hub MiB"},

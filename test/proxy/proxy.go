@@ -1,6 +1,6 @@
 // Package proxy is a TCP proxy that stands in for a shop's line to the
-// internet. It can pass everything on, be cut, hang, lose every second packet,
-// or be slow, and it counts what went through.
+// internet. It can pass everything on, be cut, hang, swallow packets, lose every
+// second one, or be slow, and it counts what went through.
 package proxy
 
 import (
@@ -27,6 +27,12 @@ const (
 	// firewall does that drops packets silently. What stood open stays open.
 	// What was sent meanwhile goes through when the line passes again.
 	Hang
+	// Swallow loses every packet without a word. What is dialled meanwhile is
+	// never answered, and neither is it when the line passes again, unless the
+	// dialler sends its first packet once more: TCP does so after one, three and
+	// seven seconds. What stood open stays open as with Hang. Only where the
+	// system can lose a first packet; Set fails elsewhere.
+	Swallow
 	// Lossy loses every second chunk that arrives, in either direction. TCP
 	// would send a lost packet again; a proxy sees only a stream of bytes, and a
 	// stream with a hole would be corrupt, which no network does. So the
@@ -56,8 +62,10 @@ type Proxy struct {
 	tap      func() io.Writer
 	changed  chan struct{} // closed when mode changes, and then replaced
 	closed   chan struct{}
-	listener net.Listener // nil while cut
-	open     map[*net.TCPConn]struct{}
+	listener net.Listener // nil while cut or swallowing
+	// swallower holds the address while the line swallows.
+	swallower io.Closer
+	open      map[*net.TCPConn]struct{}
 }
 
 // Listen starts a proxy to target on a free port of this machine.
@@ -130,10 +138,34 @@ func (p *Proxy) Set(mode Mode) error {
 	p.mode = mode
 	close(p.changed)
 	p.changed = make(chan struct{})
-	if mode == Cut {
+	swallowed := p.swallower
+	p.swallower = nil
+	if swallowed != nil {
+		if err := swallowed.Close(); err != nil {
+			return err
+		}
+	}
+	switch mode {
+	case Cut:
 		return p.hangUp()
+	case Swallow:
+		return p.swallow()
 	}
 	return p.listen()
+}
+
+// swallow takes the line's address over with a socket that loses whatever is
+// dialled; p is locked.
+func (p *Proxy) swallow() error {
+	var err error
+	if p.listener != nil {
+		err = p.listener.Close()
+		p.listener = nil
+	}
+	if err == nil {
+		p.swallower, err = port.Swallow(p.addr)
+	}
+	return err
 }
 
 // Close cuts the line for good and gives its port back.
@@ -179,6 +211,10 @@ func (p *Proxy) hangUp() error {
 	if p.listener != nil {
 		err = p.listener.Close()
 		p.listener = nil
+	}
+	if p.swallower != nil {
+		err = errors.Join(err, p.swallower.Close())
+		p.swallower = nil
 	}
 	for conn := range p.open {
 		reset(conn)
@@ -304,13 +340,13 @@ func (p *Proxy) deliver(to, from *net.TCPConn, chunk []byte, count *atomic.Int64
 	return true
 }
 
-// gate waits while the line hangs, and tells whether it still exists.
+// gate waits while the line hangs or swallows, and tells whether it still exists.
 func (p *Proxy) gate() bool {
 	for {
 		p.mu.Lock()
 		mode, changed := p.mode, p.changed
 		p.mu.Unlock()
-		if mode != Hang {
+		if mode != Hang && mode != Swallow {
 			return !p.isClosed()
 		}
 		select {
