@@ -16,7 +16,6 @@ import (
 	"counterpart/agent/till"
 	"counterpart/agent/uplink"
 	"counterpart/protocol"
-	"counterpart/protocol/ledger/bolt"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -26,7 +25,7 @@ type Agent struct {
 	cfg     Config
 	build   string
 	log     *slog.Logger
-	db      *bolt.DB
+	db      *database
 	boot    uint64
 	started time.Time
 	till    *till.Till
@@ -56,7 +55,7 @@ func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Agen
 	if err != nil {
 		return nil, err
 	}
-	a := &Agent{cfg: cfg, build: build, log: log, db: db, boot: bootID(), started: time.Now(), changes: newChanges(), fed: make(chan struct{}, 1), idle: make([]byte, idleHeapBytes)}
+	a := &Agent{cfg: cfg, build: build, log: log, db: newDatabase(db), boot: bootID(), started: time.Now(), changes: newChanges(), fed: make(chan struct{}, 1), idle: make([]byte, idleHeapBytes)}
 	a.disk = newDisk(cfg.Data, db, a.changes.Notify, log)
 	id, err := a.start(ctx)
 	if protocol.CodeOf(err) == protocol.DiskFull {
@@ -69,7 +68,7 @@ func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Agen
 		return nil, errors.Join(err, db.Close())
 	}
 	a.till = till.New(till.Options{
-		Driver: selling{db, a.disk}, Origin: a.origin(), Series: id.Series, Forked: id.Cause != "", Boot: id.Boot, Patterns: patterns,
+		Driver: selling{a.db, a.disk}, Origin: a.origin(), Series: id.Series, Forked: id.Cause != "", Boot: id.Boot, Patterns: patterns,
 		Now: a.now, Mono: func() int64 { return time.Since(a.started).Milliseconds() }, Appended: a.appended, Log: log,
 	})
 	return a, nil

@@ -8,11 +8,30 @@ import (
 	"counterpart/protocol/ledger/bolt"
 )
 
+// database is the agent's file with the rows of its store as they are live: all
+// access to rows goes through it.
+type database struct {
+	*bolt.DB
+	rows ledger.Driver
+}
+
+func newDatabase(db *bolt.DB) *database { return &database{db, ledger.Standing(db)} }
+
+// Update is that of ledger.Driver.
+func (d *database) Update(ctx context.Context, fn func(ledger.Tx) error) error {
+	return d.rows.Update(ctx, fn)
+}
+
+// View is that of ledger.Driver.
+func (d *database) View(ctx context.Context, fn func(ledger.Reader) error) error {
+	return d.rows.View(ctx, fn)
+}
+
 // selling is the database as the tills use it: a change for which there is no
 // room takes the reserve. What is refused then was not recorded, and is refused
 // in so many words (I19).
 type selling struct {
-	*bolt.DB
+	*database
 	disk *disk
 }
 
@@ -28,10 +47,10 @@ func (s selling) Update(ctx context.Context, fn func(ledger.Tx) error) error {
 			return now(tx)
 		}
 	}
-	err := s.DB.Update(ctx, fn)
+	err := s.database.Update(ctx, fn)
 	if protocol.CodeOf(err) == protocol.DiskFull {
 		s.disk.noRoom(true)
-		if err = s.DB.Update(ctx, fn); protocol.CodeOf(err) == protocol.DiskFull {
+		if err = s.database.Update(ctx, fn); protocol.CodeOf(err) == protocol.DiskFull {
 			s.disk.noSale(true)
 		}
 	}
@@ -47,13 +66,13 @@ func (s selling) Update(ctx context.Context, fn func(ledger.Tx) error) error {
 // following is the database as the way down uses it, which leaves the reserve
 // to the tills.
 type following struct {
-	*bolt.DB
+	*database
 	disk *disk
 }
 
 // Update is that of ledger.Driver.
 func (f following) Update(ctx context.Context, fn func(ledger.Tx) error) error {
-	err := f.DB.Update(ctx, fn)
+	err := f.database.Update(ctx, fn)
 	if protocol.CodeOf(err) == protocol.DiskFull {
 		f.disk.noRoom(false)
 	}

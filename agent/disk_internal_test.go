@@ -81,7 +81,7 @@ func names(n int) string { return string([]byte{'n', byte(n >> 8), byte(n)}) }
 // both are mended when there is room.
 func TestI19_RefusedSaleTakesTheReserve(t *testing.T) {
 	d, db, now := smallDisk(t)
-	tills, below := selling{db, d}, following{db, d}
+	tills, below := selling{newDatabase(db), d}, following{newDatabase(db), d}
 	if d.look() != stageOK || d.reserve.held() != reserveBytes(now.total) {
 		t.Fatalf("stage %s, a reserve of %d bytes", d.stage(), d.reserve.held())
 	}

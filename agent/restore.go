@@ -98,8 +98,9 @@ func forkFile(ctx context.Context, path string, cause ledger.ForkCause, log *slo
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	rows := ledger.Standing(db)
 	var o protocol.Origin
-	err = db.Update(ctx, func(tx ledger.Tx) error {
+	err = rows.Update(ctx, func(tx ledger.Tx) error {
 		if o, err = ownOrigin(tx); err != nil {
 			return err
 		}
@@ -110,7 +111,7 @@ func forkFile(ctx context.Context, path string, cause ledger.ForkCause, log *slo
 		return err
 	})
 	for done := false; err == nil && !done; {
-		err = db.Update(ctx, func(tx ledger.Tx) (err error) {
+		err = rows.Update(ctx, func(tx ledger.Tx) (err error) {
 			done, err = ledger.ContinueFork(tx, o, protocol.Clock{WallMs: time.Now().UnixMilli()})
 			return err
 		})

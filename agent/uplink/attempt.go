@@ -79,24 +79,29 @@ func (s *step) note(ctx context.Context) (crashed bool, err error) {
 	return crashed, err
 }
 
-// try carries out a piece in one transaction. A panic is an error like another,
-// but for a fault of memory, which is the driver's to judge.
+// try carries out a piece in one transaction. A panic is an error like another.
 func (s *step) try(ctx context.Context, piece *protocol.Delta, noted bool) error {
-	return s.driver.Update(ctx, func(tx ledger.Tx) (err error) {
-		defer func() {
-			r := recover()
-			if _, fault := r.(interface{ Addr() uintptr }); fault {
-				panic(r)
-			}
-			if r != nil {
-				err = fmt.Errorf("panic in the fold: %v", r)
-			}
-		}()
-		if err := s.apply(tx, piece); err != nil || !noted {
+	return s.driver.Update(ctx, func(tx ledger.Tx) error {
+		if err := caught(func() error { return s.apply(tx, piece) }); err != nil || !noted {
 			return err
 		}
 		return ledger.WriteAttempt(tx, piece.Feed, ledger.Attempt{})
 	})
+}
+
+// caught makes an error of a panic in the fold, but for a fault of memory, which
+// is the driver's to judge.
+func caught(fn func() error) (err error) {
+	defer func() {
+		r := recover()
+		if _, fault := r.(interface{ Addr() uintptr }); fault {
+			panic(r)
+		}
+		if r != nil {
+			err = fmt.Errorf("panic in the fold: %v", r)
+		}
+	}()
+	return fn()
 }
 
 // poisonous tells whether an error speaks against what was applied, and not

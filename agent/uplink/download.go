@@ -36,6 +36,9 @@ type feed struct {
 	// resync says that the hub cannot go on from the cursor; it stands until a
 	// Fetch or Reset has succeeded.
 	resync bool
+	// far says that the state of an event feed is to be fetched, since the way
+	// over its events is long. It is tried once in a session.
+	far bool
 }
 
 func (f *feed) behind() bool { return f.resync || f.head > f.cursor.Offset || !f.cursor.Tail }
@@ -129,13 +132,28 @@ func (e *Engine) verdict(v protocol.FeedVerdict) {
 	f.head = v.Head
 	f.askedAt = e.now.Mono
 	f.resync, f.from = v.Verdict == protocol.VerdictResync, v.From
-	if f.resync {
+	f.far = e.far(f)
+	if f.resync || f.far {
 		e.fetch(f)
 	}
 }
 
+// far tells whether the store's event feed is so long from where it would be
+// gone on with that the state it has made is the shorter way.
+func (e *Engine) far(f *feed) bool {
+	if e.cfg.StateBehind == 0 || f.cursor.Feed != protocol.PeerFeed(e.cfg.Origin.Store) {
+		return false
+	}
+	from := f.cursor.Offset
+	if f.resync {
+		from = f.from
+	}
+	return f.head-min(f.head, from) > e.cfg.StateBehind
+}
+
 // fetch begins a feed anew: a state feed with its snapshot, the store's event
-// feed from its start, since events that are known already are skipped.
+// feed with the state that it made where it is far ahead, else from its start,
+// since events that are known already are skipped.
 func (e *Engine) fetch(f *feed) {
 	if f.whole || f.busy > 0 {
 		return
@@ -145,7 +163,7 @@ func (e *Engine) fetch(f *feed) {
 		return
 	}
 	f.whole, f.own, f.waiting, f.askedAt = true, false, nil, e.now.Mono
-	if f.cursor.Feed == protocol.PeerFeed(e.cfg.Origin.Store) {
+	if f.cursor.Feed == protocol.PeerFeed(e.cfg.Origin.Store) && !f.far {
 		e.emit(Reset{Feed: f.cursor.Feed, Epoch: e.epoch, Offset: f.from})
 		return
 	}
@@ -164,7 +182,7 @@ func (e *Engine) ask(f *feed) {
 	if e.phase != phaseOpen || f.whole || e.paused() {
 		return
 	}
-	if f.resync || f.cursor.Offset > 0 && f.cursor.Epoch != e.epoch {
+	if f.resync || f.far || f.cursor.Offset > 0 && f.cursor.Epoch != e.epoch {
 		// A cursor of another epoch means nothing here.
 		e.fetch(f)
 		return
@@ -255,7 +273,7 @@ func (e *Engine) applied(in Applied) {
 	targeted := f.whole
 	f.busy, f.whole = 0, false
 	if targeted {
-		f.resync, f.from = false, 0
+		f.resync, f.from, f.far = false, 0, false
 	}
 	f.cursor, f.failures, f.faults = in.Cursor, 0, 0
 	f.head = max(f.head, f.cursor.Offset)
@@ -269,10 +287,16 @@ func (e *Engine) applied(in Applied) {
 // the third failure lets the next try set aside what is wrong in it. Before
 // that events that are missing are fetched once, from as far back as needed.
 func (e *Engine) applyFailed(f *feed, in Applied) {
-	upto, whole := f.busy, f.whole
-	f.busy, f.whole, f.waiting, f.askedAt = 0, false, nil, e.now.Mono
+	upto, whole, far := f.busy, f.whole, f.far
+	f.busy, f.whole, f.waiting, f.askedAt, f.far = 0, false, nil, e.now.Mono, false
 	var poison *stepError
 	switch {
+	case far && whole:
+		// The events themselves are a way that always leads there.
+		e.cfg.Log.Warn("the store's state cannot be fetched; its events are", "error", in.Err)
+		f.missed = true
+		e.ask(f)
+		return
 	case errors.Is(in.Err, ledger.ErrFeedGap):
 		// After any other error the cursor may be one that was not committed.
 		f.cursor = in.Cursor

@@ -54,8 +54,11 @@ type Config struct {
 	AckedEpoch  uint64
 	// Follow are the feeds with their cursors as stored.
 	Follow []ledger.Cursor
-	Rand   *rand.Rand
-	Log    *slog.Logger
+	// StateBehind is how many events the store's event feed may be ahead before
+	// the state that it made is fetched instead; 0 is never.
+	StateBehind uint64
+	Rand        *rand.Rand
+	Log         *slog.Logger
 }
 
 // State is where the link to the hub stands.

@@ -77,11 +77,16 @@ func (e *ForkError) Error() string { return "the log must go on in a new stream:
 // ConnectTimeout bounds one attempt to reach the hub, name lookup included.
 const connectTimeout = 8 * time.Second
 
+// stateBehind is how many events of its store an agent folds one by one. It
+// folds so many in a second or two, and keeps them; of a state that it fetches
+// it gets no more than the newest events.
+const stateBehind = 20_000
+
 // NewUplink reads where an earlier run had come to.
 func NewUplink(ctx context.Context, o Options) (*Uplink, error) {
 	u := &Uplink{o: o, inputs: make(chan any, 64), appended: make(chan struct{}, 1), work: make(chan any, 64), marks: make(chan Marks, 1), swept: make(chan struct{}, 1), asking: newAskClient(), fetching: newTransport()}
 	c := Config{
-		Origin: o.Origin, Build: o.Build, BootID: o.BootID, Outbox: outbox{o.Driver, o.Origin}, Log: o.Log, Parent: o.Parent, Cause: o.Cause,
+		Origin: o.Origin, Build: o.Build, BootID: o.BootID, Outbox: outbox{o.Driver, o.Origin}, Log: o.Log, Parent: o.Parent, Cause: o.Cause, StateBehind: stateBehind,
 		Rand: rand.New(rand.NewPCG(o.BootID, binary.BigEndian.Uint64(o.Origin.Inc[:]))),
 	}
 	err := o.Driver.View(ctx, func(r ledger.Reader) (err error) {

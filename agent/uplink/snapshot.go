@@ -23,7 +23,8 @@ const (
 	sweepRowsMax = 500
 )
 
-// Snapshot is a state feed as a whole, as the hub's headers describe it.
+// Snapshot is a state feed as a whole, or what an event feed has made of its
+// store, as the hub's headers describe it.
 type Snapshot struct {
 	protocol.FeedPos        // the cursor that it gives
 	Sum              string // SHA-256 of the body, in hex
@@ -39,8 +40,16 @@ func (u *Uplink) fetch(ctx context.Context, job Fetch) Applied {
 	if err != nil {
 		return fail(err)
 	}
-	in := LoadSnapshot(ctx, u.o.Driver, snap, body, job.Tried)
+	load := func() Applied { return LoadSnapshot(ctx, u.o.Driver, snap, body, job.Tried) }
+	if job.Feed == protocol.PeerFeed(u.o.Origin.Store) {
+		load = func() Applied { return LoadStanding(ctx, u.o.Driver, u.o.Origin, snap, body) }
+	}
+	in := load()
 	if err := body.Close(); err != nil || in.Err != nil {
+		if poisonous(in.Err) && job.Feed == protocol.PeerFeed(u.o.Origin.Store) {
+			// The events are the way now; this body would fail again.
+			err = errors.Join(err, u.dropSnapshot(ctx, job.Feed))
+		}
 		return fail(errors.Join(in.Err, err))
 	}
 	u.wakeSweep()
@@ -92,6 +101,86 @@ func LoadSnapshot(ctx context.Context, d ledger.Driver, snap Snapshot, body io.R
 		return err
 	})
 	return in
+}
+
+// joinMax bounds how many events are folded on top of a loaded state in one
+// transaction, for which a sale may have to wait.
+const joinMax = 100
+
+// errEndsProcess is returned for a state that ended the process while it was
+// being loaded, again and again.
+var errEndsProcess = errors.New("the process ended each time while it was being loaded")
+
+// LoadStanding loads the state of a store beside the live one, folds on top of
+// it what only this machine has, and makes it live in one transaction. A part of
+// it that cannot be read spoils the whole: a state with a row missing would be
+// wrong for good.
+func LoadStanding(ctx context.Context, d ledger.Driver, o protocol.Origin, snap Snapshot, body io.Reader) (in Applied) {
+	in.Feed = snap.Feed
+	in.Err = beginStanding(ctx, d, snap)
+	if in.Err != nil {
+		return in
+	}
+	update := func(fn func(ledger.Tx) error) {
+		if in.Err == nil {
+			in.Err = d.Update(ctx, func(tx ledger.Tx) error { return caught(func() error { return fn(tx) }) })
+		}
+	}
+	in.Err = eachDelta(body, snap.Feed, func(part *protocol.Delta) error {
+		for _, piece := range chunks(part) {
+			update(func(tx ledger.Tx) error { return ledger.LoadStanding(tx, o.Store, piece) })
+		}
+		return in.Err
+	})
+	for more := true; more && in.Err == nil; {
+		update(func(tx ledger.Tx) (err error) {
+			more, err = ledger.JoinStanding(tx, o, joinMax)
+			return err
+		})
+	}
+	for done := false; !done && in.Err == nil; {
+		update(func(tx ledger.Tx) (err error) {
+			if in.Cursor, done, err = ledger.SwapStanding(tx, o, snap.FeedPos, joinMax); err == nil && !done {
+				_, err = ledger.JoinStanding(tx, o, joinMax)
+			}
+			return err
+		})
+	}
+	// A failure is no reason not to try again; only the end of the process is.
+	if err := d.Update(context.WithoutCancel(ctx), func(tx ledger.Tx) error {
+		return ledger.WriteAttempt(tx, snap.Feed, ledger.Attempt{})
+	}); in.Err == nil {
+		in.Err = err
+	}
+	return in
+}
+
+// beginStanding notes that a state is about to be loaded, and refuses one that
+// has ended the process too often.
+func beginStanding(ctx context.Context, d ledger.Driver, snap Snapshot) error {
+	tries := uint64(0)
+	err := d.Update(ctx, func(tx ledger.Tx) error {
+		a, err := ledger.ReadAttempt(tx, snap.Feed)
+		if err != nil {
+			return err
+		}
+		if !a.Shadow || a.Epoch != snap.Epoch || a.After != snap.Offset {
+			a = ledger.Attempt{Shadow: true, Epoch: snap.Epoch, After: snap.Offset}
+		}
+		if tries = a.Tries; tries >= triesMax {
+			return ledger.DropShadow(tx, snap.Feed)
+		}
+		a.Tries++
+		if err := ledger.WriteAttempt(tx, snap.Feed, a); err != nil {
+			return err
+		}
+		_, err = ledger.BeginShadow(tx, snap.FeedPos, snap.Sum)
+		return err
+	})
+	if err == nil && tries >= triesMax {
+		err = errEndsProcess
+	}
+	return err
 }
 
 func loadStep(d ledger.Driver, piece *protocol.Delta, tried Tried) *step {

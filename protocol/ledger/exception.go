@@ -111,13 +111,18 @@ func decodeException(key string, b []byte) (Exception, error) {
 // written whole from the aggregate that broke the rule, so that what stands in
 // the end does not depend on the order in which its events arrived.
 func (s *set) raise(store protocol.StoreID, kind, subject string, events []protocol.EventID) {
+	s.put(exceptionKey(kind, subject), newException(store, events))
+}
+
+// newException is what stands in the row of an exception that events raise.
+func newException(store protocol.StoreID, events []protocol.EventID) *Exception {
 	events = slices.Clone(events)
 	slices.SortFunc(events, compareIDs)
 	events = slices.Compact(events)
 	if len(events) > exceptionReferenceLimit {
 		events = events[:exceptionReferenceLimit]
 	}
-	s.put(exceptionKey(kind, subject), &Exception{Store: store, Events: events})
+	return &Exception{Store: store, Events: events}
 }
 
 // receiptKinds are the exceptions that a receipt can show.

@@ -12,4 +12,8 @@ func inMemory(*testing.T) ledger.Driver { return ledger.NewMemory() }
 func TestI3_I8_FoldInMemory(t *testing.T)    { ledgertest.TestFold(t, inMemory, 10_000/ledgertest.Share) }
 func TestI4_I5_RefusalInMemory(t *testing.T) { ledgertest.TestRefusal(t, inMemory) }
 
+func TestI3_I11_StandingInMemory(t *testing.T) {
+	ledgertest.TestStanding(t, inMemory, 300/ledgertest.Share)
+}
+
 func TestI9_SumsInMemory(t *testing.T) { ledgertest.TestSums(t, inMemory, 500/ledgertest.Share) }

@@ -49,6 +49,11 @@ func Fork(tx Tx, o protocol.Origin, safe protocol.Seq, fresh protocol.Inc, cause
 	if stream.Seq > safe {
 		id.Sealed = append(id.Sealed, Sealed{Inc: o.Inc, Safe: safe, Next: safe + 1})
 	}
+	// A state that is being loaded may have events of the old stream on top that
+	// are about to be cut off.
+	if err := DropShadow(tx, protocol.PeerFeed(o.Store)); err != nil {
+		return nil, err
+	}
 	id.Parent = protocol.StreamPos{Inc: o.Inc, Seq: stream.Seq}
 	id.Inc, id.Series, id.Cause = fresh, forkSeries(fresh), cause
 	return id, writeIdentity(tx, id)

@@ -297,6 +297,15 @@ func hashBefore(r Reader, o protocol.Origin, seq protocol.Seq) (protocol.Hash, e
 	if err != nil || trimmed.Seq == seq-1 {
 		return trimmed.Hash, err
 	}
+	holes, err := holesOf(r, o.Inc)
+	if err != nil {
+		return hash, err
+	}
+	for _, h := range holes {
+		if h.To == seq-1 {
+			return h.Hash, nil
+		}
+	}
 	gaps, err := Gaps(r, o.Store)
 	if err != nil {
 		return hash, err

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -183,6 +184,12 @@ func generationRanges(feed protocol.FeedID, gen uint64) [][2]string {
 	case kind == feedStore:
 		id := storeKey(gen, protocol.StoreID(name)).ID
 		return [][2]string{{id, id + sep}}
+	case kind+"/" == standingPrefix:
+		ranges := make([][2]string, 0, len(standingKinds))
+		for _, k := range slices.Sorted(maps.Keys(standingKinds)) {
+			ranges = append(ranges, all(referencePrefix(k, gen)))
+		}
+		return ranges
 	}
 	return nil
 }

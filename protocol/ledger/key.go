@@ -50,6 +50,16 @@ func eventKey(id protocol.EventID) Key {
 	return Key{Events, string(b[:])}
 }
 
+// eventOf is the inverse of eventKey. It is zero for an ID that eventKey does
+// not make.
+func eventOf(k Key) (id protocol.EventID) {
+	if len(k.ID) == len(id.Inc)+8 {
+		copy(id.Inc[:], k.ID)
+		id.Seq = protocol.Seq(binary.BigEndian.Uint64([]byte(k.ID[len(id.Inc):])))
+	}
+	return id
+}
+
 func feedHeadKey(feed protocol.FeedID) Key { return Key{Feeds, "head" + sep + string(feed)} }
 
 func feedKey(feed protocol.FeedID, offset uint64) Key {

@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"strconv"
+	"strings"
 
 	"counterpart/protocol"
 
@@ -15,6 +16,7 @@ type Shadow struct {
 	Sum              string // of the snapshot's body
 	Upto             uint64 // rows up to here are loaded
 	gen              uint64
+	rows             uint64 // of a store's state: how many there are, once known
 }
 
 func shadowKey(feed protocol.FeedID) Key { return Key{Notes, "shadow" + sep + string(feed)} }
@@ -26,6 +28,7 @@ func (s *Shadow) encode() []byte {
 	f.uint(3, s.Offset)
 	f.text(4, s.Sum)
 	f.uint(5, s.Upto)
+	f.uint(6, s.rows)
 	return f
 }
 
@@ -49,6 +52,8 @@ func ReadShadow(r Reader, feed protocol.FeedID) (Shadow, error) {
 			s.Sum = v.text()
 		case 5:
 			s.Upto = v.num
+		case 6:
+			s.rows = v.num
 		}
 		return nil
 	})
@@ -68,8 +73,8 @@ func BeginShadow(tx Tx, pos protocol.FeedPos, sum string) (Shadow, error) {
 	if err != nil {
 		return s, err
 	}
-	next := gens.of(pos.Feed)
-	err = scanSweeps(tx, pos.Feed, func(sw sweep) bool {
+	next := gens.of(generationFeed(pos.Feed))
+	err = scanSweeps(tx, generationFeed(pos.Feed), func(sw sweep) bool {
 		next = max(next, sw.gen)
 		return true
 	})
@@ -151,7 +156,7 @@ func DropShadow(tx Tx, feed protocol.FeedID) error {
 	if err != nil || s.Sum == "" {
 		return err
 	}
-	rest := sweep{feed, s.gen}
+	rest := sweep{generationFeed(feed), s.gen}
 	return tx.Write([]Row{{Key: shadowKey(feed)}, {Key: rest.key(), Value: rest.encode()}})
 }
 
@@ -202,6 +207,15 @@ func Sweep(tx Tx, rowsMax int) (more bool, err error) {
 	if err := scanSweeps(tx, "", func(first sweep) bool { s = first; return false }); err != nil || s.feed == "" {
 		return false, err
 	}
+	if strings.HasPrefix(string(s.feed), standingPrefix) {
+		// The keys are those of the driver: through Standing generation 0 would
+		// be the live one.
+		below, ok := tx.(*standingTx)
+		if !ok {
+			return false, errNotStanding
+		}
+		tx = below.tx
+	}
 	var rows []Row
 	collect := func(t Table, from, to string) error {
 		if len(rows) >= rowsMax {
@@ -226,6 +240,9 @@ func Sweep(tx Tx, rowsMax int) (more bool, err error) {
 	}
 	return true, tx.Write(rows)
 }
+
+// errNotStanding is returned for access to a store's state past Standing.
+var errNotStanding = errors.New("the generations of a store's rows are swept through Standing alone")
 
 // Unswept tells whether there is anything for Sweep to do.
 func Unswept(r Reader) (some bool, err error) {

@@ -84,10 +84,7 @@ func verifyStream(r Reader, replay Driver, info StreamInfo, aside map[string]str
 	if err := ScanEvents(r, info.Origin.Inc, 1, c.step); err != nil {
 		return err
 	}
-	if g, ok := gaps[c.want]; ok && g.To == info.Seq {
-		rep.Trimmed++
-		c.want, c.prev = g.To+1, g.Hash
-	}
+	c.skip(info.Seq + 1)
 	if c.want != info.Seq+1 && !(c.want == 1 && info.Seq > 0) || c.want > 1 && c.prev != info.Hash {
 		rep.differ("stream %s of %s: the cursor says %d, the events end at %d", info.Origin.Inc, info.Origin.Agent, info.Seq, c.want-1)
 	}
@@ -130,24 +127,34 @@ func (c *streamCheck) step(seq protocol.Seq, h protocol.Hash, rec protocol.Recor
 func (c *streamCheck) follows(seq protocol.Seq, h protocol.Hash, rec protocol.Record) bool {
 	o := c.info.Origin
 	if seq != c.want {
-		g, gap := c.gaps[c.want]
-		switch {
-		case c.want == 1 && !gap:
+		_, gap := c.gaps[c.want]
+		if c.want == 1 && !gap {
 			c.rep.Trimmed++
 			c.want = seq
 			return true
-		case !gap || g.To != seq-1:
+		}
+		if c.skip(seq); c.want != seq {
 			c.rep.differ("stream %s of %s: event %d is missing", o.Inc, o.Agent, c.want)
 			return false
 		}
-		c.rep.Trimmed++
-		c.want, c.prev = seq, g.Hash
 	}
 	if c.prev.Next(rec) != h {
 		c.rep.differ("stream %s of %s: event %d does not continue the chain", o.Inc, o.Agent, seq)
 		return false
 	}
 	return true
+}
+
+// skip goes over gaps and holes up to an event.
+func (c *streamCheck) skip(to protocol.Seq) {
+	for c.want < to {
+		g, ok := c.gaps[c.want]
+		if !ok || g.To >= to {
+			return
+		}
+		c.rep.Trimmed++
+		c.want, c.prev = g.To+1, g.Hash
+	}
 }
 
 // flush replays what was read.
@@ -164,7 +171,7 @@ func (c *streamCheck) flush() error {
 	return err
 }
 
-// gapsOf are the gaps of one stream by the first event that is lost.
+// gapsOf are the gaps and holes of one stream by the first event that is lost.
 func gapsOf(r Reader, o protocol.Origin) (map[protocol.Seq]Gap, error) {
 	list, err := Gaps(r, o.Store)
 	if err != nil {
@@ -176,7 +183,11 @@ func gapsOf(r Reader, o protocol.Origin) (map[protocol.Seq]Gap, error) {
 			gaps[g.From] = g
 		}
 	}
-	return gaps, nil
+	holes, err := holesOf(r, o.Inc)
+	for _, h := range holes {
+		gaps[h.From] = h
+	}
+	return gaps, err
 }
 
 func compareStates(stored, replayed Reader, rep *Report) error {

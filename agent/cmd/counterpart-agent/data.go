@@ -40,7 +40,7 @@ func (c *verifyCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger
 		return err
 	}
 	var rep *ledger.Report
-	if err := db.View(ctx, func(r ledger.Reader) (err error) {
+	if err := ledger.Standing(db).View(ctx, func(r ledger.Reader) (err error) {
 		rep, err = ledger.Verify(r)
 		return err
 	}); err != nil {

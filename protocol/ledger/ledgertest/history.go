@@ -3,6 +3,7 @@ package ledgertest
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
@@ -38,9 +39,16 @@ const store = protocol.StoreID("s1")
 // newHistory makes the history of a seed: four streams with about 10 to 60
 // events together, which refer to each other as real ones do and break rules
 // as real ones might.
-func newHistory(seed uint64) *history {
+func newHistory(seed uint64) *history { return newHistoryOf(seed, store, "a1", "a2", nil) }
+
+// newHistoryOf is newHistory for a store with two agents, of which events may
+// refer to what another one sold.
+func newHistoryOf(seed uint64, store protocol.StoreID, first, second protocol.AgentID, other *history) *history {
 	h := &history{rnd: rand.New(rand.NewPCG(seed, 0x636f756e746572))}
-	for i, agent := range []protocol.AgentID{"a1", "a2", "a1", protocol.HubAgent} {
+	if other != nil {
+		h.sold, h.agents = slices.Clone(other.sold), slices.Clone(other.agents)
+	}
+	for i, agent := range []protocol.AgentID{first, second, first, protocol.HubAgent} {
 		s := &stream{origin: protocol.Origin{Store: store, Agent: agent}}
 		s.origin.Inc[0] = byte(i + 1)
 		for j := 1; j < len(s.origin.Inc); j++ {
