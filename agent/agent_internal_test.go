@@ -29,10 +29,12 @@ func open(t *testing.T) *Agent {
 }
 
 // held counts the agent's own events that are still there, and names the first.
-func held(t *testing.T, a *Agent) (first protocol.Seq, n int) {
+func held(t *testing.T, a *Agent) (first protocol.Seq, n int) { return heldOf(t, a, a.origin().Inc) }
+
+func heldOf(t *testing.T, a *Agent, inc protocol.Inc) (first protocol.Seq, n int) {
 	t.Helper()
 	err := a.db.View(context.Background(), func(r ledger.Reader) error {
-		return ledger.ScanEvents(r, a.origin().Inc, 1, func(seq protocol.Seq, _ protocol.Hash, _ protocol.Record) (bool, error) {
+		return ledger.ScanEvents(r, inc, 1, func(seq protocol.Seq, _ protocol.Hash, _ protocol.Record) (bool, error) {
 			if n == 0 {
 				first = seq
 			}
@@ -71,12 +73,84 @@ func TestI7_TrimsOnlyBelowSafe(t *testing.T) {
 		{"four are safe", 4, now.Add(15 * 24 * time.Hour), 3},
 		{"all are safe", 10, now.Add(15 * 24 * time.Hour), 9},
 	} {
-		if _, err := a.trim(ctx, step.safe, step.at.Add(-keepFor(stageOK))); err != nil {
+		if _, err := a.trim(ctx, a.origin().Inc, step.safe, step.at.Add(-keepFor(stageOK))); err != nil {
 			t.Fatalf("%s: %v", step.name, err)
 		}
 		if first, n := held(t, a); first != step.first || n != int(11-step.first) {
 			t.Errorf("%s: events from %d on are held, %d of them; want from %d on", step.name, first, n, step.first)
 		}
+	}
+}
+
+// TestI7_TrimsOthersOnlyWhereSafe: the events of the store's other streams are
+// deleted as the own are, where the hub holds the same ones safely and this
+// machine has done its part of what follows from them.
+func TestI7_TrimsOthersOnlyWhereSafe(t *testing.T) {
+	a, ctx, now := open(t), context.Background(), time.Now()
+	sibling := protocol.Origin{Store: "s1", Agent: "a2", Inc: protocol.Inc{2}}
+	hub := protocol.Origin{Store: "s1", Agent: protocol.HubAgent, Inc: protocol.Inc{3}}
+	update := func(fn func(ledger.Tx) error) {
+		t.Helper()
+		if err := a.db.Update(ctx, fn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log := func(o protocol.Origin, ev *protocol.Event) {
+		t.Helper()
+		update(func(tx ledger.Tx) error {
+			_, err := ledger.Log(tx, o, protocol.Clock{WallMs: now.UnixMilli()}, ev)
+			return err
+		})
+	}
+	for range 6 {
+		log(sibling, &protocol.Event{Kind: "test", Moves: []protocol.Move{{SKU: "PEN", Delta: 1000}}})
+		log(hub, &protocol.Event{Kind: protocol.KindStockLoad, StockLoad: &protocol.StockLoad{ID: "l", Total: 1, Rows: []protocol.StockRow{{SKU: "PEN", OnHand: 5}}}})
+	}
+	head := func(o protocol.Origin, seq protocol.Seq) (h protocol.StreamHead) {
+		t.Helper()
+		h.Agent, h.Inc, h.Seq = o.Agent, o.Inc, seq
+		err := a.db.View(ctx, func(r ledger.Reader) (err error) {
+			h.Hash, _, err = ledger.HashAt(r, protocol.EventID{Inc: o.Inc, Seq: seq})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	old, young := now.Add(15*24*time.Hour), now.Add(13*24*time.Hour)
+	foreign := head(sibling, 6)
+	foreign.Hash[0]++
+	trim := func(name string, h protocol.StreamHead, at time.Time, o protocol.Origin, want protocol.Seq) {
+		t.Helper()
+		if _, err := a.trimOthers(ctx, []protocol.StreamHead{h}, at.Add(-keepFor(stageOK))); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got, _ := heldOf(t, a, o.Inc); got != want {
+			t.Errorf("%s: the stream begins with %d, want %d", name, got, want)
+		}
+	}
+	trim("its counts are not looked at", head(sibling, 6), old, sibling, 1)
+	if err := a.till.SeeCounts(ctx); err != nil {
+		t.Fatal(err)
+	}
+	trim("safe but young", head(sibling, 6), young, sibling, 1)
+	trim("the hub holds other events", foreign, old, sibling, 1)
+	trim("the hub holds more than is here", protocol.StreamHead{Agent: "a2", Inc: sibling.Inc, Seq: 7}, old, sibling, 1)
+	trim("four are safe", head(sibling, 4), old, sibling, 3)
+	trim("all are safe", head(sibling, 6), old, sibling, 5)
+	trim("a stock load is not applied", head(hub, 6), old, hub, 1)
+	log(sibling, &protocol.Event{Kind: protocol.KindMovement, Movement: &protocol.Movement{Type: protocol.Count, Load: "l", LoadRows: 1}})
+	trim("the stock load is applied", head(hub, 6), old, hub, 5)
+	err := a.db.View(ctx, func(r ledger.Reader) error {
+		rep, err := ledger.Verify(r)
+		if err == nil && !rep.OK() {
+			t.Errorf("verify: %v", rep.Differences)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"counterpart/agent/till"
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
 )
@@ -101,7 +102,11 @@ func (a *Agent) trimSome(ctx context.Context) time.Duration {
 		return lookEvery // Only a hub that was heard since the start can say what it has.
 	}
 	began := time.Now()
-	more, err := a.trim(ctx, up.Safe, began.Add(-keepFor(a.disk.stage())))
+	before := began.Add(-keepFor(a.disk.stage()))
+	more, err := a.trim(ctx, a.origin().Inc, up.Safe, before)
+	if err == nil && !more {
+		more, err = a.trimOthers(ctx, up.OthersSafe, before)
+	}
 	switch {
 	case err != nil:
 		if ctx.Err() == nil {
@@ -116,13 +121,53 @@ func (a *Agent) trimSome(ctx context.Context) time.Duration {
 	return upkeepEvery
 }
 
-// trim deletes a step of own events below the number that the hub has safely
-// (I7), where they are older than a time, and tells whether more may be left.
-func (a *Agent) trim(ctx context.Context, safe protocol.Seq, before time.Time) (more bool, err error) {
+// trimOthers does a step in one of the store's other streams.
+func (a *Agent) trimOthers(ctx context.Context, heads []protocol.StreamHead, before time.Time) (more bool, err error) {
+	for _, h := range heads {
+		var safe protocol.Seq
+		err := a.db.View(ctx, func(r ledger.Reader) (err error) {
+			safe, err = a.spare(r, h)
+			return err
+		})
+		if err == nil && safe > 0 {
+			more, err = a.trim(ctx, h.Inc, safe, before)
+		}
+		if err != nil || more {
+			return more, err
+		}
+	}
+	return false, nil
+}
+
+// spare is up to where this machine can do without the events of another
+// stream that the hub holds safely: they are the same events, and it has done
+// its part of what follows from them.
+func (a *Agent) spare(r ledger.Reader, h protocol.StreamHead) (protocol.Seq, error) {
+	hash, ok, err := ledger.HashAt(r, protocol.EventID{Inc: h.Inc, Seq: h.Seq})
+	if err != nil || !ok || hash != h.Hash || h.Inc == a.origin().Inc {
+		return 0, err
+	}
+	if h.Agent != protocol.HubAgent {
+		looked, err := till.Looked(r, h.Inc)
+		return min(h.Seq, looked), err
+	}
+	loads, err := ledger.Loads(r, a.origin().Store)
+	for _, l := range loads {
+		if l.Applied < l.Total {
+			return 0, err
+		}
+	}
+	return h.Seq, err
+}
+
+// trim deletes a step of a stream's events below the number that the hub has
+// safely (I7), where they are older than a time, and tells whether more may be
+// left.
+func (a *Agent) trim(ctx context.Context, inc protocol.Inc, safe protocol.Seq, before time.Time) (more bool, err error) {
 	var below protocol.Seq
 	n := 0
 	err = a.db.View(ctx, func(r ledger.Reader) error {
-		return ledger.ScanEvents(r, a.origin().Inc, 1, func(seq protocol.Seq, _ protocol.Hash, rec protocol.Record) (bool, error) {
+		return ledger.ScanEvents(r, inc, 1, func(seq protocol.Seq, _ protocol.Hash, rec protocol.Record) (bool, error) {
 			if seq >= safe || rec.WallMs >= before.UnixMilli() || n >= trimStep {
 				return false, nil
 			}
@@ -135,7 +180,7 @@ func (a *Agent) trim(ctx context.Context, safe protocol.Seq, before time.Time) (
 		return false, err
 	}
 	step := func(tx ledger.Tx) error {
-		_, err := ledger.TrimEvents(tx, a.origin().Inc, below, trimStep)
+		_, err := ledger.TrimEvents(tx, inc, below, trimStep)
 		return err
 	}
 	err = a.db.Update(ctx, step)

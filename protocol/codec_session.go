@@ -11,11 +11,7 @@ func encodeHello(m *Hello) *wire.Hello {
 		BootId: m.BootID, LastSeq: uint64(m.LastSeq), LastHash: sent(m.LastHash, m.LastHash[:]),
 		BaseSeq: uint64(m.BaseSeq), SafeSeen: uint64(m.SafeSeen), Feeds: encodeFeeds(m.Feeds),
 		DiskState: m.DiskState, DiskFree: m.DiskFree, ForkCause: m.ForkCause, SeenEpoch: m.SeenEpoch, AckedSeq: uint64(m.AckedSeq),
-		Streams: list[*wire.StreamHead](len(m.Streams)),
-	}
-	for i := range m.Streams {
-		s := &m.Streams[i]
-		w.Streams[i] = &wire.StreamHead{Agent: string(s.Agent), Inc: sent(s.Inc, s.Inc[:]), Seq: uint64(s.Seq), Hash: sent(s.Hash, s.Hash[:])}
+		Streams: encodeHeads(m.Streams),
 	}
 	if m.Clock != (Clock{}) {
 		w.Clock = &wire.Clock{WallMs: m.Clock.WallMs, MonoMs: m.Clock.MonoMs}
@@ -34,16 +30,30 @@ func decodeHello(c *check, w *wire.Hello) *Hello {
 		BaseSeq: Seq(w.BaseSeq), SafeSeen: Seq(w.SafeSeen), Feeds: decodeFeeds(w.Feeds),
 		Clock:     Clock{WallMs: w.Clock.GetWallMs(), MonoMs: w.Clock.GetMonoMs()},
 		DiskState: w.DiskState, DiskFree: w.DiskFree, ForkCause: w.ForkCause, SeenEpoch: w.SeenEpoch, AckedSeq: Seq(w.AckedSeq),
-		Streams: list[StreamHead](len(w.Streams)),
-	}
-	for i, s := range w.Streams {
-		m.Streams[i] = StreamHead{Agent: AgentID(s.Agent), Inc: decodeInc(c, s.Inc), Seq: Seq(s.Seq), Hash: decodeHash(c, s.Hash)}
+		Streams: decodeHeads(c, w.Streams),
 	}
 	if w.Parent != nil {
 		parent := decodeStreamPos(c, w.Parent)
 		m.Parent = &parent
 	}
 	return m
+}
+
+func encodeHeads(heads []StreamHead) []*wire.StreamHead {
+	w := list[*wire.StreamHead](len(heads))
+	for i := range heads {
+		s := &heads[i]
+		w[i] = &wire.StreamHead{Agent: string(s.Agent), Inc: sent(s.Inc, s.Inc[:]), Seq: uint64(s.Seq), Hash: sent(s.Hash, s.Hash[:])}
+	}
+	return w
+}
+
+func decodeHeads(c *check, w []*wire.StreamHead) []StreamHead {
+	heads := list[StreamHead](len(w))
+	for i, s := range w {
+		heads[i] = StreamHead{Agent: AgentID(s.Agent), Inc: decodeInc(c, s.Inc), Seq: Seq(s.Seq), Hash: decodeHash(c, s.Hash)}
+	}
+	return heads
 }
 
 func encodeWelcome(m *Welcome) *wire.Welcome {
@@ -81,14 +91,14 @@ func decodeWelcome(c *check, w *wire.Welcome) *Welcome {
 func encodeBeat(m *Beat) *wire.Beat {
 	return &wire.Beat{
 		Session: sent(m.Session, m.Session[:]), LastSeq: uint64(m.LastSeq), LastHash: sent(m.LastHash, m.LastHash[:]),
-		ClockMs: m.ClockMs, Disk: m.Disk, Feeds: encodeFeeds(m.Feeds),
+		ClockMs: m.ClockMs, Disk: m.Disk, Feeds: encodeFeeds(m.Feeds), Safe: encodeHeads(m.Safe),
 	}
 }
 
 func decodeBeat(c *check, w *wire.Beat) *Beat {
 	return &Beat{
 		Session: decodeSession(c, w.Session), LastSeq: Seq(w.LastSeq), LastHash: decodeHash(c, w.LastHash),
-		ClockMs: w.ClockMs, Disk: w.Disk, Feeds: decodeFeeds(w.Feeds),
+		ClockMs: w.ClockMs, Disk: w.Disk, Feeds: decodeFeeds(w.Feeds), Safe: decodeHeads(c, w.Safe),
 	}
 }
 

@@ -26,11 +26,13 @@ func drawHello(t *rapid.T) protocol.Message {
 		BaseSeq: seq(t, "base"), SafeSeen: seq(t, "safe"), Feeds: few(t, "feeds", genFeedPos, 3),
 		Clock: orNone(t, "clock", genClock), DiskState: text(t, "disk"), DiskFree: rapid.Uint64().Draw(t, "free"),
 		ForkCause: text(t, "cause"), SeenEpoch: rapid.Uint64().Draw(t, "seen epoch"), AckedSeq: seq(t, "acked"),
-		Streams: few(t, "streams", rapid.Custom(func(t *rapid.T) protocol.StreamHead {
-			return protocol.StreamHead{Agent: protocol.AgentID(genID.Draw(t, "agent")), Inc: genInc.Draw(t, "inc"), Seq: seq(t, "seq"), Hash: genHash.Draw(t, "hash")}
-		}), 3),
+		Streams: few(t, "streams", genStreamHead, 3),
 	}
 }
+
+var genStreamHead = rapid.Custom(func(t *rapid.T) protocol.StreamHead {
+	return protocol.StreamHead{Agent: protocol.AgentID(genID.Draw(t, "agent")), Inc: genInc.Draw(t, "inc"), Seq: seq(t, "seq"), Hash: genHash.Draw(t, "hash")}
+})
 
 func drawWelcome(t *rapid.T) protocol.Message {
 	return &protocol.Welcome{
@@ -77,6 +79,7 @@ func drawBeat(t *rapid.T) protocol.Message {
 	return &protocol.Beat{
 		Session: genSession.Draw(t, "session"), LastSeq: seq(t, "last"), LastHash: genHash.Draw(t, "hash"),
 		ClockMs: rapid.Int64().Draw(t, "clock"), Disk: text(t, "disk"), Feeds: few(t, "feeds", genFeedPos, 3),
+		Safe: few(t, "safe", genStreamHead, 3),
 	}
 }
 

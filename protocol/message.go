@@ -134,7 +134,8 @@ type Nack struct {
 	Reason  string
 }
 
-// Beat goes up every 10 s and comes back with the heads of the feeds.
+// Beat goes up every 10 s and comes back with the heads of the feeds. Now and
+// then it tells up to where the store's other streams are safe.
 type Beat struct {
 	Session  Session
 	LastSeq  Seq
@@ -142,6 +143,7 @@ type Beat struct {
 	ClockMs  int64
 	Disk     string
 	Feeds    []FeedPos
+	Safe     []StreamHead
 }
 
 // FenceAction is what the agent is to do.

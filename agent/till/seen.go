@@ -112,6 +112,10 @@ func (t *Till) seeStream(ctx context.Context, inc protocol.Inc, last protocol.Se
 	return upTo < last, nil
 }
 
+// Looked is up to where the counts in a stream of another machine were looked
+// at. What lies beyond must stay in the log.
+func Looked(r ledger.Reader, inc protocol.Inc) (protocol.Seq, error) { return readSeenUpTo(r, inc) }
+
 // errSeenNote is returned for a note that this package did not write.
 var errSeenNote = errors.New("the note of seen counts is cut off")
 

@@ -197,6 +197,9 @@ type Engine struct {
 	disk     Disk
 	offsetMs int64 // our clock less the hub's
 
+	// othersSafe is what the hub told in this session of the store's other
+	// streams.
+	othersSafe []protocol.StreamHead
 	// ackedHigh is the highest acknowledgement in ackedEpoch.
 	ackedHigh  protocol.Seq
 	ackedEpoch uint64
@@ -513,6 +516,9 @@ func (e *Engine) inSession(m protocol.Message) {
 		if m.Session == e.session {
 			e.heard, e.beatSent = e.now.Mono, 0
 			e.offsetMs = e.now.Wall.UnixMilli() - m.ClockMs
+			if len(m.Safe) > 0 {
+				e.othersSafe = m.Safe
+			}
 			for _, p := range m.Feeds {
 				if f := e.down[p.Feed]; f != nil && p.Epoch == e.epoch {
 					f.head = max(f.head, p.Offset)
@@ -530,6 +536,10 @@ func (e *Engine) ClockOffset() time.Duration { return time.Duration(e.offsetMs) 
 
 // HubHeard tells whether the hub told its time since the process started.
 func (e *Engine) HubHeard() bool { return e.heard > 0 }
+
+// OthersSafe is up to where the store's other streams are safe at the hub, as it
+// told in this session. What it told before may be of another database.
+func (e *Engine) OthersSafe() []protocol.StreamHead { return e.othersSafe }
 
 // Marks is what the hub has said of the own stream, to be remembered.
 type Marks struct {

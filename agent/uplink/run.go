@@ -61,6 +61,7 @@ type Status struct {
 	Link        LinkStatus
 	Ack, Safe   protocol.Seq
 	Feeds       []FeedStatus
+	OthersSafe  []protocol.StreamHead // of the store's other streams; not to be changed
 	ClockOffset time.Duration
 	HubHeard    bool // since the process started, so that ClockOffset means something
 }
@@ -244,7 +245,7 @@ func (u *Uplink) lost() <-chan struct{} {
 
 // publish makes the engine's state readable for others.
 func (u *Uplink) publish() {
-	s := Status{Link: u.engine.Link(), Feeds: u.engine.Feeds(), ClockOffset: u.engine.ClockOffset(), HubHeard: u.engine.HubHeard()}
+	s := Status{Link: u.engine.Link(), Feeds: u.engine.Feeds(), OthersSafe: u.engine.OthersSafe(), ClockOffset: u.engine.ClockOffset(), HubHeard: u.engine.HubHeard()}
 	marks := u.engine.Marks()
 	s.Ack, s.Safe = marks.Acked, marks.Safe
 	u.mu.Lock()

@@ -16,7 +16,7 @@ func (e *Engine) welcome(m *protocol.Welcome) {
 		e.refused(refusal)
 		return
 	}
-	e.phase, e.session, e.epoch, e.refusals = phaseOpen, m.Session, m.Epoch, 0
+	e.phase, e.session, e.epoch, e.refusals, e.othersSafe = phaseOpen, m.Session, m.Epoch, 0, nil
 	if m.Epoch != e.ackedEpoch {
 		e.ackedEpoch, e.ackedHigh = m.Epoch, 0
 	}

@@ -1,6 +1,7 @@
 package uplink_test
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -183,5 +184,28 @@ func TestLogThatCannotBeReadForAWhile(t *testing.T) {
 	r.expect("after 10 s", 1, 2, 3, 4)
 	if l := r.engine.Link(); l.State != uplink.Online {
 		t.Errorf("the link shows %+v", l)
+	}
+}
+
+// TestI7_WhatWasSafeElsewhereIsForgotten: what a hub told of the store's other
+// streams holds in its session alone, since the next may be with an older copy.
+func TestI7_WhatWasSafeElsewhereIsForgotten(t *testing.T) {
+	r := newEngineRig(t, 3, nil)
+	r.open(1)
+	safe := []protocol.StreamHead{{Agent: "a2", Inc: protocol.Inc{2}, Seq: 9, Hash: protocol.Hash{1}}}
+	r.hears(&protocol.Beat{Session: protocol.Session{99}, Safe: safe})
+	if got := r.engine.OthersSafe(); len(got) > 0 {
+		t.Errorf("%v is safe, says another session", got)
+	}
+	r.hears(&protocol.Beat{Session: engineSession, Safe: safe})
+	r.hears(&protocol.Beat{Session: engineSession})
+	if got := r.engine.OthersSafe(); !reflect.DeepEqual(got, safe) {
+		t.Errorf("%v is safe, the hub said %v", got, safe)
+	}
+	r.step(uplink.Lost{})
+	r.pass(time.Second)
+	r.open(1)
+	if got := r.engine.OthersSafe(); len(got) > 0 {
+		t.Errorf("%v is safe, says a session that is over", got)
 	}
 }

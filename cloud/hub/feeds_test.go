@@ -1,13 +1,20 @@
 package hub
 
 import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // heads lists where the logs of players are.
@@ -73,6 +80,91 @@ func TestI10_ResyncGoesOnFromWhatIsHeld(t *testing.T) {
 				t.Errorf("then came %q, want %q", got, want)
 			}
 		})
+	}
+}
+
+// packed lists the rows of a state in their order.
+func packed(t *testing.T, s *Snapshot) (names []string) {
+	t.Helper()
+	z, err := zstd.NewReader(bytes.NewReader(s.Body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	for in := bufio.NewReader(z); ; {
+		size, err := binary.ReadUvarint(in)
+		if errors.Is(err, io.EOF) {
+			return names
+		}
+		part := make([]byte, size)
+		if _, readErr := io.ReadFull(in, part); errors.Join(err, readErr) != nil {
+			t.Fatal(errors.Join(err, readErr))
+		}
+		m, err := protocol.DecodeMessage(part)
+		d, ok := m.(*protocol.Delta)
+		if !ok || err != nil || d.After != uint64(len(names)) || d.Upto != d.After+uint64(len(d.Rows)) {
+			t.Fatalf("behind row %d comes %+v: %v", len(names), m, err)
+		}
+		for _, row := range d.Rows {
+			names = append(names, row.Key)
+		}
+	}
+}
+
+// TestI11_StateOfAStoreIsThatOfItsHead: the state of a store is the one at the
+// offset that it names, one agent can load it and go on from there, and a fetch
+// that is resumed finds the body that it began with.
+func TestI11_StateOfAStoreIsThatOfItsHead(t *testing.T) {
+	c := newCore(t)
+	p := c.player("s1", "a1", 1)
+	p.greet()
+	for range 64 {
+		p.send(p.sell("PEN"))
+	}
+	feed := protocol.PeerFeed("s1")
+	snapshot := func() *Snapshot {
+		t.Helper()
+		s, err := c.Snapshot(t.Context(), feed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	first := snapshot()
+	rows, head := map[string]bool{}, uint64(0)
+	err := c.view(t.Context(), func(r ledger.Reader) (err error) {
+		if head, err = ledger.FeedHead(r, feed); err != nil {
+			return err
+		}
+		return ledger.ScanStanding(r, "s1", func(row ledger.StandingRow) error {
+			rows[row.Name] = true
+			return nil
+		})
+	})
+	if err != nil || first.Offset != head || first.Epoch != c.Epoch() {
+		t.Fatalf("the state is at %d of epoch %d, the feed at %d: %v", first.Offset, first.Epoch, head, err)
+	}
+	for _, name := range packed(t, first) {
+		delete(rows, name)
+	}
+	if len(rows) > 0 {
+		t.Errorf("the body lacks %v", rows)
+	}
+	for range 4 {
+		p.send(p.sell("PEN"))
+	}
+	if s := snapshot(); s != first {
+		t.Errorf("after 4 events of 64 another state was packed, at %d", s.Offset)
+	}
+	p.send(p.sell("PEN"))
+	if s := snapshot(); s.Offset != head+5 {
+		t.Errorf("after 5 events of 64 the state is at %d, want %d", s.Offset, head+5)
+	}
+	for i := range standingsMax + 2 {
+		c.snapshots.keep(&Snapshot{Feed: protocol.PeerFeed(protocol.StoreID(fmt.Sprint("x", i))), Offset: 1})
+	}
+	if n := len(c.snapshots.list); n != standingsMax {
+		t.Errorf("%d states are kept, want %d", n, standingsMax)
 	}
 }
 

@@ -97,6 +97,38 @@ func (h *Hub) repeatSafe(ctx context.Context, s *session) error {
 	return h.tellSafe(ctx, s)
 }
 
+// othersSafeEvery is at how many Beats an agent is told up to where the store's
+// other streams are safe: five minutes, for what is trimmed after weeks.
+const othersSafeEvery = 30
+
+// othersSafeMax bounds how many of them are told.
+const othersSafeMax = 256
+
+// othersSafe lists up to where the streams of a store but one are safe, with the
+// hashes there, so that nobody takes them for others.
+func (h *Hub) othersSafe(ctx context.Context, but protocol.Origin) ([]protocol.StreamHead, error) {
+	var list []protocol.StreamHead
+	err := h.view(ctx, func(r ledger.Reader) error {
+		list = nil
+		streams, err := ledger.Streams(r, but.Store, "")
+		for _, s := range streams {
+			seq := h.safety.safe(s.Origin.Inc, s.Seq)
+			if s.Origin == but || seq == 0 || len(list) == othersSafeMax {
+				continue
+			}
+			hash, ok, err := ledger.HashAt(r, protocol.EventID{Inc: s.Origin.Inc, Seq: seq})
+			if err != nil {
+				return err
+			}
+			if ok {
+				list = append(list, protocol.StreamHead{Agent: s.Origin.Agent, Inc: s.Origin.Inc, Seq: seq, Hash: hash})
+			}
+		}
+		return err
+	})
+	return list, err
+}
+
 // tellSafe acknowledges what the hub has of the streams of sessions, with how
 // much of that is safe. For the agent it is an ACK like any other.
 func (h *Hub) tellSafe(ctx context.Context, sessions ...*session) error {

@@ -209,3 +209,49 @@ func ownStreams(t *testing.T, db ledger.Driver) map[protocol.Inc]protocol.Seq {
 	}
 	return own
 }
+
+// TestI7_OthersSafeNeverRunsAheadOfTheCopy: of the store's other streams, too, an
+// agent is told no more than the second copy has, with the hash there; of other
+// stores and of itself nothing.
+func TestI7_OthersSafeNeverRunsAheadOfTheCopy(t *testing.T) {
+	c := newCore(t)
+	c.copied()
+	p, sibling, stranger := c.player("s1", "a1", 1), c.player("s1", "a2", 2), c.player("s2", "b1", 3)
+	for _, each := range []*player{p, sibling, stranger} {
+		each.greet()
+		for range 3 {
+			each.send(each.sell("PEN"))
+		}
+	}
+	stranger.synced(3)
+	p.synced(3)
+	told := func(beats int) (heads []protocol.StreamHead) {
+		t.Helper()
+		for range beats {
+			c.take("")
+			c.receive(payload(t, p.up(), &protocol.Beat{Session: p.session, LastSeq: 3, LastHash: p.hello.LastHash}))
+			for _, b := range only[*protocol.Beat](c.take(p.down())) {
+				heads = append(heads, b.Safe...)
+			}
+		}
+		return heads
+	}
+	if heads := told(1); len(heads) > 0 {
+		t.Errorf("told of %v, and nothing is copied", heads)
+	}
+	sibling.synced(2)
+	heads := told(othersSafeEvery)
+	if len(heads) != 1 || heads[0].Inc != sibling.origin.Inc || heads[0].Agent != "a2" || heads[0].Seq != 2 {
+		t.Fatalf("told of %v, want two events of a2", heads)
+	}
+	err := sibling.log.View(t.Context(), func(r ledger.Reader) error {
+		hash, _, err := ledger.HashAt(r, protocol.EventID{Inc: sibling.origin.Inc, Seq: 2})
+		if hash != heads[0].Hash {
+			t.Errorf("the hash told is %x, that of the event %x", heads[0].Hash, hash)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -39,6 +39,8 @@ type session struct {
 	// carries are streams of others that the agent sends on their behalf.
 	carries    map[protocol.Inc]protocol.Origin
 	checkpoint checkpointing
+	// beats counts the Beats that were answered.
+	beats int
 	// safeNews says that safe was raised and told since the last Beat.
 	safeNews bool
 }
@@ -313,13 +315,21 @@ func (h *Hub) beat(ctx context.Context, t protocol.Topic, m *protocol.Beat) erro
 	for f := range s.feeds {
 		feeds = append(feeds, f)
 	}
+	tell := s.beats%othersSafeEvery == 0
+	s.beats++
 	h.notify()
 	h.mu.Unlock()
 	heads, err := h.heads(feeds)
 	if err != nil {
 		return err
 	}
-	h.post(s.down, &protocol.Beat{Session: s.id, LastSeq: s.cursor, ClockMs: h.now().UnixMilli(), Feeds: heads})
+	answer := &protocol.Beat{Session: s.id, LastSeq: s.cursor, ClockMs: h.now().UnixMilli(), Feeds: heads}
+	if tell {
+		if answer.Safe, err = h.othersSafe(ctx, s.origin); err != nil {
+			return err
+		}
+	}
+	h.post(s.down, answer)
 	return h.repeatSafe(ctx, s)
 }
 

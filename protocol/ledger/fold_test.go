@@ -16,4 +16,6 @@ func TestI3_I11_StandingInMemory(t *testing.T) {
 	ledgertest.TestStanding(t, inMemory, 300/ledgertest.Share)
 }
 
+func TestI7_TrimInMemory(t *testing.T) { ledgertest.TestTrim(t, inMemory, 300/ledgertest.Share) }
+
 func TestI9_SumsInMemory(t *testing.T) { ledgertest.TestSums(t, inMemory, 500/ledgertest.Share) }

@@ -199,6 +199,16 @@ func TrimEvents(tx Tx, inc protocol.Inc, below protocol.Seq, most int) (int, err
 		return 0, err
 	}
 	s.put(trimmedKey(inc), &Stream{Seq: last.Seq, Hash: last.Hash})
+	// A hole before the first event that is left is part of what is gone.
+	holes, err := holesOf(tx, inc)
+	if err != nil {
+		return 0, err
+	}
+	for _, h := range holes {
+		if h.To <= last.Seq {
+			s.put(holeKey(inc, h.From), blob(nil))
+		}
+	}
 	return n, s.flush()
 }
 

@@ -299,3 +299,29 @@ func TestRowsWithoutGenerationAreGenerationZero(t *testing.T) {
 		t.Errorf("read as %v", got)
 	}
 }
+
+// TestForkGivesUpAStateThatIsBeingLoaded: events on top of it may be about to be
+// cut off, and the hub may come to hold others under their numbers.
+func TestForkGivesUpAStateThatIsBeingLoaded(t *testing.T) {
+	d := ledger.Standing(ledger.NewMemory())
+	o := protocol.Origin{Store: "s1", Agent: "a1", Inc: protocol.Inc{1}}
+	pos := protocol.FeedPos{Feed: protocol.PeerFeed("s1"), Epoch: 1, Offset: 9}
+	update(t, d, func(tx ledger.Tx) error {
+		if _, err := ledger.StartIdentity(tx, o.Inc, ""); err != nil {
+			return err
+		}
+		_, err := ledger.BeginShadow(tx, pos, "sum")
+		return err
+	})
+	update(t, d, func(tx ledger.Tx) error {
+		_, err := ledger.Fork(tx, o, 0, protocol.Inc{2}, ledger.CauseHub)
+		return err
+	})
+	view(t, d, func(r ledger.Reader) error {
+		s, err := ledger.ReadShadow(r, pos.Feed)
+		if s.Sum != "" {
+			t.Errorf("after the fork %+v is still being loaded", s)
+		}
+		return err
+	})
+}

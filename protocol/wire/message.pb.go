@@ -1407,6 +1407,7 @@ type Beat struct {
 	ClockMs       int64                  `protobuf:"zigzag64,4,opt,name=clock_ms,json=clockMs,proto3" json:"clock_ms,omitempty"` // Unix milliseconds
 	Disk          string                 `protobuf:"bytes,5,opt,name=disk,proto3" json:"disk,omitempty"`
 	Feeds         []*FeedPos             `protobuf:"bytes,6,rep,name=feeds,proto3" json:"feeds,omitempty"`
+	Safe          []*StreamHead          `protobuf:"bytes,7,rep,name=safe,proto3" json:"safe,omitempty"` // from the hub: of the store's other streams, now and then
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1479,6 +1480,13 @@ func (x *Beat) GetDisk() string {
 func (x *Beat) GetFeeds() []*FeedPos {
 	if x != nil {
 		return x.Feeds
+	}
+	return nil
+}
+
+func (x *Beat) GetSafe() []*StreamHead {
+	if x != nil {
+		return x.Safe
 	}
 	return nil
 }
@@ -2405,14 +2413,15 @@ const file_protocol_wire_message_proto_rawDesc = "" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x10\n" +
 	"\x03inc\x18\x02 \x01(\fR\x03inc\x12\x12\n" +
 	"\x04want\x18\x03 \x01(\x04R\x04want\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xb6\x01\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xe6\x01\n" +
 	"\x04Beat\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x19\n" +
 	"\blast_seq\x18\x02 \x01(\x04R\alastSeq\x12\x1b\n" +
 	"\tlast_hash\x18\x03 \x01(\fR\blastHash\x12\x19\n" +
 	"\bclock_ms\x18\x04 \x01(\x12R\aclockMs\x12\x12\n" +
 	"\x04disk\x18\x05 \x01(\tR\x04disk\x12-\n" +
-	"\x05feeds\x18\x06 \x03(\v2\x17.counterpart.v1.FeedPosR\x05feeds\"\xd8\x01\n" +
+	"\x05feeds\x18\x06 \x03(\v2\x17.counterpart.v1.FeedPosR\x05feeds\x12.\n" +
+	"\x04safe\x18\a \x03(\v2\x1a.counterpart.v1.StreamHeadR\x04safe\"\xd8\x01\n" +
 	"\x05Fence\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x14\n" +
 	"\x05nonce\x18\x02 \x01(\x06R\x05nonce\x12\x16\n" +
@@ -2554,14 +2563,15 @@ var file_protocol_wire_message_proto_depIdxs = []int32{
 	25, // 20: counterpart.v1.Welcome.wants:type_name -> counterpart.v1.StreamPos
 	12, // 21: counterpart.v1.Ack.own:type_name -> counterpart.v1.OwnRun
 	3,  // 22: counterpart.v1.Beat.feeds:type_name -> counterpart.v1.FeedPos
-	1,  // 23: counterpart.v1.Fence.action:type_name -> counterpart.v1.FenceAction
-	18, // 24: counterpart.v1.Delta.rows:type_name -> counterpart.v1.FeedRow
-	19, // 25: counterpart.v1.Delta.events:type_name -> counterpart.v1.PeerEvents
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	6,  // 23: counterpart.v1.Beat.safe:type_name -> counterpart.v1.StreamHead
+	1,  // 24: counterpart.v1.Fence.action:type_name -> counterpart.v1.FenceAction
+	18, // 25: counterpart.v1.Delta.rows:type_name -> counterpart.v1.FeedRow
+	19, // 26: counterpart.v1.Delta.events:type_name -> counterpart.v1.PeerEvents
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_protocol_wire_message_proto_init() }

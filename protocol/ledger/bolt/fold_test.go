@@ -18,4 +18,6 @@ func TestI3_I11_StandingOnBolt(t *testing.T) {
 	ledgertest.TestStanding(t, onDisk, 20/ledgertest.Share)
 }
 
+func TestI7_TrimOnBolt(t *testing.T) { ledgertest.TestTrim(t, onDisk, 20/ledgertest.Share) }
+
 func TestI4_I5_RefusalOnBolt(t *testing.T) { ledgertest.TestRefusal(t, onDisk) }

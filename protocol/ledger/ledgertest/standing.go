@@ -112,6 +112,40 @@ func (s *standing) run() {
 		s.more(s.agent, s.here, i, len(st.records))
 	}
 	s.compare()
+	s.trim()
+}
+
+// trim deletes the first events of every stream, holes or not.
+func (s *standing) trim() {
+	s.t.Helper()
+	for range 2 {
+		for i, st := range s.h.streams {
+			below := protocol.Seq(1 + s.h.rnd.IntN(s.here[i]+1))
+			for n := 1; n > 0; {
+				s.update(s.agent, func(tx ledger.Tx) (err error) {
+					n, err = ledger.TrimEvents(tx, st.origin.Inc, below, 3)
+					return err
+				})
+			}
+		}
+		got, err := outcome(s.agent, nil)
+		if err != nil {
+			s.fatal("%v", err)
+		}
+		if diff := difference(s.replay(s.here), got); diff != "" {
+			s.fatal("after trimming %s", diff)
+		}
+		err = s.agent.View(context.Background(), func(r ledger.Reader) error {
+			rep, err := ledger.Verify(r)
+			if err == nil && !rep.OK() {
+				s.fatal("verify after trimming: %v", rep.Differences)
+			}
+			return err
+		})
+		if err != nil {
+			s.fatal("%v", err)
+		}
+	}
 }
 
 // replay is the state that the first events of each stream give.
