@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"counterpart/protocol"
+	"counterpart/protocol/pickup"
 	"counterpart/protocol/stock"
 )
 
@@ -55,7 +56,7 @@ func ScanStanding(r Reader, store protocol.StoreID, fn func(StandingRow) error) 
 			}
 		}
 	}
-	for _, step := range []func() error{p.receipts, func() error { return p.foreign(streams) }, p.exceptions, p.events} {
+	for _, step := range []func() error{p.receipts, func() error { return p.foreign(streams) }, p.parts, p.exceptions, p.events} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -251,6 +252,35 @@ func (p *projection) external(key Key) error {
 	return p.raise(protocol.ChainStore, ExceptionExternalTwice, name[0]+" "+name[1], *ids)
 }
 
+// parts takes the store's parts of orders, and where those of each order are as
+// far as that is in this store.
+func (p *projection) parts() error {
+	orders := map[protocol.OrderID]bool{}
+	prefix := "part" + sep + string(p.store) + sep
+	err := p.r.Scan(States, prefix, after(prefix), func(id string, v []byte) (bool, error) {
+		names, err := split(id, 3)
+		if err == nil {
+			orders[protocol.OrderID(strings.Clone(names[1]))] = true
+			err = p.fn(StandingRow{id, v})
+		}
+		return true, err
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(orders)) {
+		list, err := ReadOrder(p.r, id)
+		if err != nil {
+			return err
+		}
+		here := partPlaces(slices.DeleteFunc(list, func(at PartPlace) bool { return at.Store != p.store }))
+		if err := p.emit(orderKey(id), &here); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (p *projection) raise(store protocol.StoreID, kind, subject string, events []protocol.EventID) error {
 	return p.emit(exceptionKey(kind, subject), newException(store, events))
 }
@@ -338,7 +368,7 @@ func checkStanding(store protocol.StoreID, name string, value []byte) (err error
 		return errStandingRow
 	}
 	switch kind {
-	case "stream", "level", "load", "gap", sumKind:
+	case "stream", "level", "load", "gap", "part", sumKind:
 		if !strings.HasPrefix(rest, string(store)+sep) {
 			return errStandingRow
 		}
@@ -360,6 +390,10 @@ func checkStanding(store protocol.StoreID, name string, value []byte) (err error
 		_, err = decodeException(name, value)
 	case "gap":
 		_, err = decodeGap(value)
+	case "part":
+		_, err = pickup.DecodePart(value)
+	case "order":
+		_, err = decodePlaces(value)
 	case kindEvent:
 		_, _, err = decodeEventRow(value)
 	}
