@@ -111,13 +111,13 @@ func TestSnapshotEqualsDeltas(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if s, err := client.FetchSnapshot(b.ctx, b.hub.URL(""), "price/nobody"); err != nil || s.Offset != 0 || len(s.Deltas) != 0 {
-		t.Errorf("an empty feed gives %+v, %v", s, err)
-	}
-	for _, id := range []string{"peer/" + b.store, "weather"} {
-		if s, err := client.FetchSnapshot(b.ctx, b.hub.URL(""), id); err != nil || s.Status != 404 {
-			t.Errorf("%s gives %+v, %v", id, s, err)
+	for _, id := range []string{"price/nobody", "peer/" + b.store} {
+		if s, err := client.FetchSnapshot(b.ctx, b.hub.URL(""), id); err != nil || s.Status != 200 || s.Offset != 0 || len(s.Deltas) != 0 {
+			t.Errorf("the empty feed %s gives %+v, %v", id, s, err)
 		}
+	}
+	if s, err := client.FetchSnapshot(b.ctx, b.hub.URL(""), "weather"); err != nil || s.Status != 404 {
+		t.Errorf("weather gives %+v, %v", s, err)
 	}
 }
 
