@@ -47,7 +47,7 @@ type Options struct {
 	// LockTimeout is how long Open waits for another process to close the file.
 	LockTimeout time.Duration
 	// GroupWait is how long a commit waits for other writers, and only while
-	// others are active.
+	// others are active. Where commits take longer, it waits as long as one.
 	GroupWait time.Duration
 	// NoWait makes a commit take the calls that are already there, and no others.
 	NoWait bool

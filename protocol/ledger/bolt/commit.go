@@ -16,6 +16,9 @@ import (
 // groupMax is how many calls one transaction takes.
 const groupMax = 64
 
+// groupWaitMax bounds the wait for other writers, however slow the disk is.
+const groupWaitMax = 5 * time.Millisecond
+
 // activeFor is how many times GroupWait the memory of other writers lasts.
 const activeFor = 10
 
@@ -57,9 +60,10 @@ type committer struct {
 	solo    bool // each call of the group gets its own transaction
 	wedged  bool // bbolt stopped half-way and holds its locks
 
-	active  int64     // callers that were there when the last group ended
-	lastEnd time.Time // when that was
-	waitEnd time.Time // until when the group waits for others; zero: not yet
+	active  int64         // callers that were there when the last group ended
+	lastEnd time.Time     // when that was
+	waitEnd time.Time     // until when the group waits for others; zero: not yet
+	took    time.Duration // how long the last commit took
 	timer   *time.Timer
 }
 
@@ -220,7 +224,8 @@ func (db *DB) commitLoop(hasTurn bool) {
 
 // gather adds one more call to the group, if there is one. It waits for it only
 // while other writers were there a moment ago: for as many as at the end of the
-// last group, and no longer than GroupWait in all. A lone writer never waits.
+// last group, and no longer than GroupWait or a commit takes, since whoever
+// comes too late has to wait for a whole one. A lone writer never waits.
 func (db *DB) gather() bool {
 	m := &db.committer
 	if len(m.group) >= groupMax {
@@ -240,7 +245,7 @@ func (db *DB) gather() bool {
 		if now.Sub(m.lastEnd) > activeFor*db.o.GroupWait {
 			return false
 		}
-		m.waitEnd = now.Add(db.o.GroupWait)
+		m.waitEnd = now.Add(max(db.o.GroupWait, min(m.took, groupWaitMax)))
 	}
 	left := m.waitEnd.Sub(now)
 	if left <= 0 {
@@ -416,10 +421,11 @@ func (db *DB) commit(btx *bbolt.Tx) (err error) {
 		db.handle.bolt.MaxSize = limit + limit/8 + 256<<10
 		defer func() { db.handle.bolt.MaxSize = limit }()
 	}
-	id := btx.ID()
+	id, start := btx.ID(), time.Now()
 	if err = btx.Commit(); err == nil {
 		db.settled.reach(id)
 	}
+	m.took = time.Since(start)
 	return err
 }
 
