@@ -33,7 +33,7 @@ func readReferences[T any](r Reader, keys []Key, decode func([]byte) (*T, error)
 	}
 	list := make([]*T, len(keys))
 	for i, v := range values {
-		ref, err := decodeReference(v)
+		ref, err := readReference(v)
 		if err != nil {
 			return nil, err
 		}

@@ -15,14 +15,15 @@ import (
 type Entry struct {
 	set    *set
 	origin protocol.Origin
+	stream Key
 }
 
 // Begin opens a stream of this machine for one event. It loads what every event
 // needs, and the levels of the items that the event is likely to move.
 func Begin(tx Tx, o protocol.Origin, skus []protocol.SKU) (*Entry, error) {
-	e := &Entry{set: newSet(tx), origin: o}
+	e := &Entry{set: newSet(tx), origin: o, stream: streamKey(o)}
 	keys := make([]Key, 0, len(skus)+2)
-	keys = append(keys, streamKey(o))
+	keys = append(keys, e.stream)
 	if len(skus) > 0 {
 		keys = append(keys, sumKey(o.Store, o.Agent))
 	}
@@ -33,14 +34,16 @@ func Begin(tx Tx, o protocol.Origin, skus []protocol.SKU) (*Entry, error) {
 }
 
 // Stream is the stream's cursor before the event. It must not be changed.
-func (e *Entry) Stream() (*Stream, error) { return get(e.set, streamKey(e.origin), decodeStream) }
+func (e *Entry) Stream() (*Stream, error) { return get(e.set, e.stream, decodeStream) }
 
 // Level is what the store holds of an item before the event. It must not be
 // changed.
 func (e *Entry) Level(sku protocol.SKU) (*stock.Level, error) {
 	key := levelKey(e.origin.Store, sku)
-	if err := e.set.load([]Key{key}); err != nil {
-		return nil, err
+	if !e.set.has(key) {
+		if err := e.set.load([]Key{key}); err != nil {
+			return nil, err
+		}
 	}
 	return get(e.set, key, stock.DecodeLevel)
 }

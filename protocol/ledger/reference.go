@@ -31,13 +31,22 @@ func (r *reference) Encode() []byte {
 }
 
 func decodeReference(b []byte) (*reference, error) {
+	r, err := readReference(b)
+	if err != nil {
+		return nil, err
+	}
+	return &r, nil
+}
+
+// readReference is decodeReference for who keeps no aggregate.
+func readReference(b []byte) (reference, error) {
 	if b == nil {
-		return &reference{}, nil
+		return reference{}, nil
 	}
 	if len(b) < 8 {
-		return nil, fmt.Errorf("reference row of %d bytes", len(b))
+		return reference{}, fmt.Errorf("reference row of %d bytes", len(b))
 	}
-	return &reference{offset: binary.BigEndian.Uint64(b), value: b[8:]}, nil
+	return reference{offset: binary.BigEndian.Uint64(b), value: b[8:]}, nil
 }
 
 // feedHead is the last offset of a feed.

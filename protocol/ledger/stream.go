@@ -55,21 +55,31 @@ func compareRegisters(a, b register) int {
 	return cmp.Or(cmp.Compare(a.till, b.till), cmp.Compare(a.series, b.series))
 }
 
+// What rows of streams mostly take.
+const (
+	streamRoomBytes   = 64
+	registerRoomBytes = 32
+)
+
 // Encode writes the stream's row.
 func (s *Stream) Encode() []byte {
-	var f fields
+	f := make(fields, 0, streamRoomBytes+registerRoomBytes*len(s.registers))
 	f.uint(1, uint64(s.Seq))
 	if s.Seq > 0 {
 		f.bytes(2, s.Hash[:])
 	}
 	f.bool(3, s.Reissued)
 	f.bool(4, s.Closed)
+	var room [registerRoomBytes]byte
 	for _, r := range s.registers {
-		var g fields
+		g := fields(room[:0])
 		g.text(1, string(r.till))
 		g.text(2, r.series)
 		g.uint(3, r.last)
 		f.element(5, g)
+	}
+	if len(f) == 0 {
+		return nil
 	}
 	return f
 }
