@@ -104,7 +104,7 @@ type DB struct {
 	stopped  chan struct{}
 	inflight atomic.Int64
 	answered atomic.Int64
-	views    atomic.Int64
+	begun    atomic.Int64 // transactions, as unmap counts them
 	commits  atomic.Int64
 
 	failOnce sync.Once

@@ -304,6 +304,7 @@ func (db *DB) attempt() int {
 		db.fail(err)
 		return answer(m.group, db.failure)
 	}
+	db.unmap(btx)
 	m.session.begin(btx)
 	m.ran, m.wrote = 0, false
 	return db.resume()

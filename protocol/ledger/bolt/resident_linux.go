@@ -6,7 +6,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// unmapEvery is how many views there are between two of them.
+// unmapEvery is how many transactions there are between two of them.
 const unmapEvery = 64
 
 // unmap gives back the pages of the file that this process has mapped. They
@@ -14,9 +14,9 @@ const unmapEvery = 64
 // look-up maps 16 pages around the one that it needs, so that a till machine's
 // few thousand look-ups would count a large catalogue as its memory.
 //
-// It is called within a view, so that the mapping cannot change meanwhile.
+// It is called within a transaction, so that the mapping cannot change meanwhile.
 func (db *DB) unmap(btx *bbolt.Tx) {
-	if db.views.Add(1)%unmapEvery != 0 {
+	if db.begun.Add(1)%unmapEvery != 0 {
 		return
 	}
 	if info := db.handle.bolt.Info(); info.Data != 0 {
