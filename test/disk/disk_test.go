@@ -369,8 +369,6 @@ func refusesToStart(t *testing.T, words string, wrap []string, program string, a
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
-	cmd.SysProcAttr = process.Attributes()
-	cmd.Cancel = func() error { return process.KillAll(cmd.Process) }
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = io.Discard, &said
 	err := cmd.Run()

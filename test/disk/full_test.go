@@ -21,9 +21,9 @@ const (
 )
 
 // withoutRoom is a command that runs another one for which there is no room in
-// the files.
+// the files. The other one keeps the process's number, and strace ends with it.
 func withoutRoom(paths ...string) []string {
-	return append([]string{"strace", "-f", "-qq", "-o", os.DevNull, "-e", "trace=" + noRoomCalls, "-e", "inject=" + noRoomCalls + ":" + noRoomEffect}, only(paths)...)
+	return append([]string{"strace", "-D", "-f", "-qq", "-o", os.DevNull, "-e", "trace=" + noRoomCalls, "-e", "inject=" + noRoomCalls + ":" + noRoomEffect}, only(paths)...)
 }
 
 // growing are the agent's files that need room.
@@ -293,7 +293,7 @@ func TestI19_FullDiskAtTheFirstStart(t *testing.T) {
 	hubLine := append([]string{"serve", "--mqtt", "127.0.0.1:0"}, data...)
 	var wrap []string
 	if v == nil {
-		wrap = []string{"strace", "-f", "-qq", "-o", os.DevNull, "-e", "trace=pwrite64", "-e", "inject=pwrite64:error=ENOSPC"}
+		wrap = []string{"strace", "-D", "-f", "-qq", "-o", os.DevNull, "-e", "trace=pwrite64", "-e", "inject=pwrite64:error=ENOSPC"}
 	} else {
 		v.fill(100)
 	}

@@ -146,7 +146,7 @@ func Root() (string, error) {
 // printed.
 func (h *Host) Run(ctx context.Context, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.SysProcAttr = Attributes()
+	cmd.SysProcAttr = attributes()
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := h.begin(cmd); err != nil {

@@ -158,7 +158,7 @@ func (p *Process) launch() (*run, error) {
 	}
 	r := &run{ended: make(chan struct{}), serving: make(chan Ready, 1)}
 	r.cmd = exec.Command(p.spec.Program, append(slices.Clone(p.spec.Args), p.listen()...)...)
-	r.cmd.Dir, r.cmd.SysProcAttr, r.cmd.Stderr = p.host.dir, Attributes(), log
+	r.cmd.Dir, r.cmd.SysProcAttr, r.cmd.Stderr = p.host.dir, attributes(), log
 	stdout, err := r.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -240,19 +240,15 @@ func (p *Process) end(signal os.Signal) error {
 	}
 	r.wanted = true
 	p.mu.Unlock()
-	send := r.cmd.Process.Signal
-	if signal == os.Kill {
-		send = func(os.Signal) error { return KillAll(r.cmd.Process) }
-	}
-	if err := send(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return errors.Join(fmt.Errorf("signal %s: %w", p.spec.Name, err), KillAll(r.cmd.Process))
+	if err := r.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return errors.Join(fmt.Errorf("signal %s: %w", p.spec.Name, err), r.cmd.Process.Kill())
 	}
 	timer := time.NewTimer(stopPatience)
 	defer timer.Stop()
 	select {
 	case <-r.ended:
 	case <-timer.C:
-		err := errors.Join(p.failed("runs on "+stopPatience.String()+" after "+signal.String()), KillAll(r.cmd.Process))
+		err := errors.Join(p.failed("runs on "+stopPatience.String()+" after "+signal.String()), r.cmd.Process.Kill())
 		<-r.ended
 		return err
 	}
