@@ -105,14 +105,7 @@ func (h *Hub) ingest(ctx context.Context, run []*incoming) error {
 	if len(ready) == 0 {
 		return nil
 	}
-	err := h.driver.Update(ctx, func(tx ledger.Tx) error {
-		for _, in := range ready {
-			if err := in.apply(tx); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := h.driver.Update(ctx, func(tx ledger.Tx) error { return foldAll(tx, ready) })
 	switch {
 	case protocol.CodeOf(err) == protocol.DiskFull:
 		// Nothing was committed and nothing is acknowledged: the agents keep
@@ -205,17 +198,28 @@ func (h *Hub) open(in *incoming) bool {
 	return true
 }
 
-// apply folds one batch; refusals are kept in in.err and do not hurt the other
-// batches of the transaction.
-func (in *incoming) apply(tx ledger.Tx) (err error) {
+// foldAll folds batches in one transaction and over one working set.
+func foldAll(tx ledger.Tx, ready []*incoming) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic in the fold: %v", r)
 		}
 	}()
+	group := ledger.NewGroup(tx)
+	for _, in := range ready {
+		if err := in.apply(group); err != nil {
+			return err
+		}
+	}
+	return group.Flush()
+}
+
+// apply folds one batch; refusals are kept in in.err and do not hurt the other
+// batches of the transaction.
+func (in *incoming) apply(group *ledger.Group) error {
 	in.err, in.res, in.offset = nil, ledger.Result{}, 0
 	o := in.origin
-	res, err := ledger.Apply(tx, ledger.Batch{Origin: o, First: in.batch.FirstSeq, Prev: in.batch.PrevHash, Records: in.records})
+	res, err := group.Apply(ledger.Batch{Origin: o, First: in.batch.FirstSeq, Prev: in.batch.PrevHash, Records: in.records, Frame: in.batch.Frame})
 	in.res = res
 	var gap *ledger.GapError
 	if errors.As(err, &gap) || errors.Is(err, ledger.ErrChain) {
@@ -228,7 +232,7 @@ func (in *incoming) apply(tx ledger.Tx) (err error) {
 	if res.Applied == 0 {
 		return nil
 	}
-	in.offset, err = ledger.AppendPeer(tx, o, res.Stream.Seq-protocol.Seq(res.Applied)+1, res.Applied)
+	in.offset, err = group.AppendPeer(o, res.Stream.Seq-protocol.Seq(res.Applied)+1, res.Applied)
 	return err
 }
 
