@@ -14,7 +14,9 @@ type fold struct {
 	origin protocol.Origin
 	stream Key
 	res    Result
-	sums   *sumRow // of the writer's agent; nil while they are not known or not concerned
+	// receipts is the row of the last receipt that was looked for.
+	receipts Key
+	sums     *sumRow // of the writer's agent; nil while they are not known or not concerned
 }
 
 // act is one event as the fold applies it. For a reissue, id and event are
@@ -27,10 +29,10 @@ type act struct {
 	record   protocol.Record // as it was first logged
 	dead     string          // why it is dead
 	feedRows []feedRow
-	// levels are the keys of the moves' levels, receipt that of the receipt.
-	levels  []Key
-	receipt Key
-	settled bool // another round would find the same keys
+	levels   []Key // of the moves
+	receipt  protocol.ReceiptNo
+	receipts Key  // the row of receipt
+	settled  bool // another round would find the same keys
 }
 
 // roundsMax is how many rounds of loading an event may need: keys from its own
@@ -151,10 +153,12 @@ func (f *fold) keys(keys []Key, a *act) ([]Key, error) {
 	}
 	a.levels = keys[first:len(keys):len(keys)]
 	if s := ev.Sale; s != nil {
-		a.receipt = receiptKey(s.ReceiptNo(f.origin.Agent))
-		keys = append(keys, a.receipt)
+		a.receipt = s.ReceiptNo(f.origin.Agent)
+		a.receipts = f.receiptsKey(a.receipt)
+		keys = append(keys, a.receipts)
 		if s.Original != "" {
-			keys = append(keys, receiptKey(s.Original))
+			key, _ := receiptPlace(s.Original)
+			keys = append(keys, key)
 		}
 		if s.External != nil {
 			keys = append(keys, externalKey(s.External.Source, s.External.ID))
@@ -332,15 +336,15 @@ func (f *fold) raiseRegister(a *act) error {
 }
 
 func (f *fold) sale(a *act, s *protocol.Sale) error {
-	no := receiptOf(a.receipt)
-	receipt, err := change(f.set, a.receipt, decodeReceipt)
+	receipt, err := f.set.receipt(a.receipts, a.receipt)
 	if err != nil {
 		return err
 	}
 	receipt.claim(a.id, f.origin, s)
-	f.set.raiseReceipt(no, receipt)
+	f.set.raiseReceipt(a.receipt, receipt)
 	if s.Original != "" {
-		original, err := change(f.set, receiptKey(s.Original), decodeReceipt)
+		key, _ := receiptPlace(s.Original)
+		original, err := f.set.receipt(key, s.Original)
 		if err != nil {
 			return err
 		}
