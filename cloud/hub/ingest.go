@@ -137,7 +137,7 @@ func (h *Hub) ingest(ctx context.Context, run []*incoming) error {
 
 // committed tells everybody of a commit.
 func (h *Hub) committed(ctx context.Context, ready []*incoming) error {
-	grown := map[protocol.FeedID]ledger.Growth{}
+	grown, carried := map[protocol.FeedID]ledger.Growth{}, map[protocol.FeedID]*protocol.Delta{}
 	for i, in := range ready {
 		if in.err == nil && in.res.Applied > 0 {
 			h.safety.note(in.origin, in.res.Stream.Seq)
@@ -146,14 +146,44 @@ func (h *Hub) committed(ctx context.Context, ready []*incoming) error {
 		if in.err == nil && in.res.Applied > 0 && (in.carried() || h.shared(in.session)) {
 			feed := protocol.PeerFeed(in.session.origin.Store)
 			grown[feed] = grown[feed].Join(ledger.Growth{Before: in.offset - uint64(in.res.Applied), Head: in.offset})
+			carried[feed] = in.passOn(carried[feed], feed)
 		}
 		h.answer(in, lastOf(ready[i:], in))
 	}
-	if err := h.announce(ctx, grown); err != nil {
+	if err := h.announce(ctx, grown, carried); err != nil {
 		return err
 	}
 	return h.settleTouched(ctx, ready)
 }
+
+// passOn adds the batch, packed as it came, to what its store's event feed has
+// gained, so that nothing need be read back. The Delta ends before a batch that
+// was not new as a whole, and before one of another place in the feed; d is nil
+// before the first.
+func (in *incoming) passOn(d *protocol.Delta, feed protocol.FeedID) *protocol.Delta {
+	before := in.offset - uint64(in.res.Applied)
+	if d == nil {
+		d = &protocol.Delta{Feed: feed, After: before, Upto: before}
+	}
+	if d.Upto != before || in.res.Applied != len(in.records) || len(in.batch.Frame) == 0 {
+		return d
+	}
+	size := len(in.batch.Frame)
+	for i := range d.Events {
+		size += len(d.Events[i].Frame)
+	}
+	if len(d.Events) > 0 && size > passedBytesMax {
+		return d
+	}
+	d.Events = append(d.Events, protocol.PeerEvents{
+		Origin: in.origin, FirstSeq: in.batch.FirstSeq, PrevHash: in.batch.PrevHash, Count: in.batch.Count, Frame: in.batch.Frame,
+	})
+	d.Upto = in.offset
+	return d
+}
+
+// passedBytesMax bounds the Delta that is made of batches as they came.
+const passedBytesMax = 96 << 10
 
 // lastOf tells whether no later batch of the same session follows: one
 // cumulative acknowledgement is enough.

@@ -12,5 +12,9 @@ func onDisk(t *testing.T) ledger.Driver {
 	return open(t, filepath.Join(t.TempDir(), "store.db"), agent)
 }
 
-func TestI3_I8_FoldOnBolt(t *testing.T)    { ledgertest.TestFold(t, onDisk, 10_000/ledgertest.Share) }
+func TestI3_I8_FoldOnBolt(t *testing.T) { ledgertest.TestFold(t, onDisk, 10_000/ledgertest.Share) }
+
+func TestI3_I5_I8_GroupOnBolt(t *testing.T) {
+	ledgertest.TestGroup(t, onDisk, 1_000/ledgertest.Share)
+}
 func TestI4_I5_RefusalOnBolt(t *testing.T) { ledgertest.TestRefusal(t, onDisk) }
