@@ -31,7 +31,8 @@ func NewGroup(tx Tx) *Group {
 // Apply is the function of that name, but for writing what changed.
 func (g *Group) Apply(b Batch) (Result, error) {
 	res, err := apply(g.set, b)
-	res.Stream.registers = nil // the set goes on changing them
+	// The set goes on changing the registers. The events may be garbage now.
+	res.Stream.registers, res.Events = nil, nil
 	return res, err
 }
 
