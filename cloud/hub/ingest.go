@@ -87,9 +87,10 @@ type incoming struct {
 	session *session
 	origin  protocol.Origin // whose stream it is: the session's, or one that it carries
 	records []protocol.Record
-	res     ledger.Result
-	offset  uint64 // of the store's event feed, after this batch
-	err     error  // why it was not applied
+	res     ledger.Result     // without its events
+	parts   []protocol.PartID // of orders, which its new events are about
+	offset  uint64            // of the store's event feed, after this batch
+	err     error             // why it was not applied
 }
 
 var errFrame = errors.New("the frame is damaged")
@@ -247,9 +248,11 @@ func foldAll(tx ledger.Tx, ready []*incoming) (err error) {
 // apply folds one batch; refusals are kept in in.err and do not hurt the other
 // batches of the transaction.
 func (in *incoming) apply(group *ledger.Group) error {
-	in.err, in.res, in.offset = nil, ledger.Result{}, 0
+	in.err, in.res, in.parts, in.offset = nil, ledger.Result{}, nil, 0
 	o := in.origin
 	res, err := group.Apply(ledger.Batch{Origin: o, First: in.batch.FirstSeq, Prev: in.batch.PrevHash, Records: in.records, Frame: in.batch.Frame})
+	// The events of all batches of a transaction would take much memory.
+	in.parts, res.Events = partsOf(res.Events), nil
 	in.res = res
 	var gap *ledger.GapError
 	if errors.As(err, &gap) || errors.Is(err, ledger.ErrChain) {

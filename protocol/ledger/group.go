@@ -31,8 +31,7 @@ func NewGroup(tx Tx) *Group {
 // Apply is the function of that name, but for writing what changed.
 func (g *Group) Apply(b Batch) (Result, error) {
 	res, err := apply(g.set, b)
-	// The set goes on changing the registers. The events may be garbage now.
-	res.Stream.registers, res.Events = nil, nil
+	res.Stream.registers = nil // the set goes on changing them
 	return res, err
 }
 
