@@ -14,9 +14,7 @@ type fold struct {
 	origin protocol.Origin
 	stream Key
 	res    Result
-	// receipts is the row of the last receipt that was looked for.
-	receipts Key
-	sums     *sumRow // of the writer's agent; nil while they are not known or not concerned
+	sums   *sumRow // of the writer's agent; nil while they are not known or not concerned
 }
 
 // act is one event as the fold applies it. For a reissue, id and event are
@@ -29,10 +27,10 @@ type act struct {
 	record   protocol.Record // as it was first logged
 	dead     string          // why it is dead
 	feedRows []feedRow
-	levels   []Key // of the moves
-	receipt  protocol.ReceiptNo
-	receipts Key  // the row of receipt
-	settled  bool // another round would find the same keys
+	// levels are the keys of the moves' levels, receipt that of the receipt.
+	levels  []Key
+	receipt Key
+	settled bool // another round would find the same keys
 }
 
 // roundsMax is how many rounds of loading an event may need: keys from its own
@@ -153,12 +151,10 @@ func (f *fold) keys(keys []Key, a *act) ([]Key, error) {
 	}
 	a.levels = keys[first:len(keys):len(keys)]
 	if s := ev.Sale; s != nil {
-		a.receipt = s.ReceiptNo(f.origin.Agent)
-		a.receipts = f.receiptsKey(a.receipt)
-		keys = append(keys, a.receipts)
+		a.receipt = receiptKey(s.ReceiptNo(f.origin.Agent))
+		keys = append(keys, a.receipt)
 		if s.Original != "" {
-			key, _ := receiptPlace(s.Original)
-			keys = append(keys, key)
+			keys = append(keys, receiptKey(s.Original))
 		}
 		if s.External != nil {
 			keys = append(keys, externalKey(s.External.Source, s.External.ID))
@@ -336,15 +332,15 @@ func (f *fold) raiseRegister(a *act) error {
 }
 
 func (f *fold) sale(a *act, s *protocol.Sale) error {
-	receipt, err := f.set.receipt(a.receipts, a.receipt)
+	no := receiptOf(a.receipt)
+	receipt, err := change(f.set, a.receipt, decodeReceipt)
 	if err != nil {
 		return err
 	}
 	receipt.claim(a.id, f.origin, s)
-	f.set.raiseReceipt(a.receipt, receipt)
+	f.set.raiseReceipt(no, receipt)
 	if s.Original != "" {
-		key, _ := receiptPlace(s.Original)
-		original, err := f.set.receipt(key, s.Original)
+		original, err := change(f.set, receiptKey(s.Original), decodeReceipt)
 		if err != nil {
 			return err
 		}

@@ -24,6 +24,11 @@ func streamKey(o protocol.Origin) Key {
 	return Key{States, streamPrefix + string(o.Store) + sep + string(o.Agent) + sep + o.Inc.String()}
 }
 
+func receiptKey(no protocol.ReceiptNo) Key { return Key{States, "receipt" + sep + string(no)} }
+
+// receiptOf is the inverse of receiptKey.
+func receiptOf(k Key) protocol.ReceiptNo { return protocol.ReceiptNo(k.ID[len("receipt"+sep):]) }
+
 func externalKey(source, id string) Key { return stateKey("external", source, id) }
 
 func loadKey(store protocol.StoreID, id string) Key { return stateKey("load", string(store), id) }

@@ -149,6 +149,15 @@ func ScanLevels(r Reader, store protocol.StoreID, fn func(protocol.SKU, *stock.L
 	})
 }
 
+// ReadReceipt reads what is known of a receipt number.
+func ReadReceipt(r Reader, no protocol.ReceiptNo) (*Receipt, error) {
+	values, err := r.Load([]Key{receiptKey(no)})
+	if err != nil {
+		return nil, err
+	}
+	return decodeReceipt(values[0])
+}
+
 // ExternalEvents lists the events that recorded a sale of another POS.
 func ExternalEvents(r Reader, source, id string) ([]protocol.EventID, error) {
 	values, err := r.Load([]Key{externalKey(source, id)})

@@ -11,7 +11,6 @@ import (
 var rowDecoders = map[string]func([]byte) (aggregate, error){
 	"stream":    func(b []byte) (aggregate, error) { return decodeStream(b) },
 	"receipt":   func(b []byte) (aggregate, error) { return decodeReceipt(b) },
-	"receipts":  func(b []byte) (aggregate, error) { return decodeReceipts(b) },
 	"load":      func(b []byte) (aggregate, error) { return decodeLoad(b) },
 	"reference": func(b []byte) (aggregate, error) { return decodeReference(b) },
 	"feed head": func(b []byte) (aggregate, error) { return decodeFeedHead(b) },

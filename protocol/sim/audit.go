@@ -376,7 +376,7 @@ func (w *world) auditMachine(m *machine) {
 	for _, table := range mirrored(m.origin.Store) {
 		here, there := rows(w, m.disk, table), rows(w, w.cloud.disk, table)
 		for id, v := range there {
-			if table == receiptRows && here[id] == nil && !w.receiptOf(id, m.origin.Store) || w.sealed(m, id) {
+			if table == "receipt\x00" && here[id] == nil && !w.receiptOf(id, m.origin.Store) || w.sealed(m, id) {
 				continue
 			}
 			if !bytes.Equal(here[id], v) {
@@ -416,22 +416,15 @@ func (w *world) gaveUp(m *machine) (yes bool) {
 	return yes
 }
 
-// receiptOf tells whether a row of receipts is of a store.
+// receiptOf tells whether a receipt's row is of a store.
 func (w *world) receiptOf(id string, store protocol.StoreID) bool {
-	stem := protocol.ReceiptNo(strings.TrimPrefix(id, receiptRows))
-	for _, last := range []protocol.ReceiptNo{"", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"} {
-		for _, a := range w.books.receipts[stem+last] {
-			if a.store == store {
-				return true
-			}
+	for _, a := range w.books.receipts[protocol.ReceiptNo(strings.TrimPrefix(id, "receipt\x00"))] {
+		if a.store == store {
+			return true
 		}
 	}
 	return false
 }
-
-// receiptRows begin the rows of receipts, which go on with the numbers but for
-// their last digits.
-const receiptRows = "receipts\x00"
 
 // sealed tells whether a row is of an earlier stream of the machine itself,
 // which ends sooner there: the rest is in the present one.
@@ -445,7 +438,7 @@ func (w *world) sealed(m *machine, id string) bool {
 func mirrored(store protocol.StoreID) []string {
 	return []string{
 		"level\x00" + string(store) + "\x00", "load\x00" + string(store) + "\x00", "stream\x00" + string(store) + "\x00",
-		receiptRows,
+		"receipt\x00",
 	}
 }
 
@@ -498,7 +491,7 @@ func rows(w *world, d *disk, prefix string) map[string][]byte {
 // wall clocks leave in it.
 func (w *world) stateprint() uint64 {
 	h := uint64(0)
-	for _, prefix := range []string{"exception\x00", "level\x00", receiptRows} {
+	for _, prefix := range []string{"exception\x00", "level\x00", "receipt\x00"} {
 		w.view(w.cloud.disk, func(r ledger.Reader) error {
 			return r.Scan(ledger.States, prefix, prefix[:len(prefix)-1]+"\x01", func(id string, v []byte) (bool, error) {
 				h = mix(mix(h, fingerprint([]byte(id))), fingerprint(v))
