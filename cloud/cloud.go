@@ -42,11 +42,14 @@ const (
 	// dropped; their senders send them again.
 	inboxMessages = 256
 	// gatherMessages and gatherBytes bound what one transaction takes in. A
-	// thousand events share the cost of a commit well enough; many more make
-	// it dearer again, since bbolt splits a page only when it commits and until
-	// then moves all that stands behind a new row.
+	// thousand events of many shops share the cost of a commit well enough, and
+	// with more of them the working set outgrows the processor's memory.
 	gatherMessages = 256
 	gatherBytes    = 64 << 10
+	// backlogBytes bound what it takes in of one agent. A shop's backlog comes
+	// back to the same pages of levels, and the more of it shares a commit, the
+	// more rarely each of them is written.
+	backlogBytes = 512 << 10
 	// idleHeapBytes are allocated and never touched, so that they take no
 	// memory, but the collector counts them when it decides how far the heap may
 	// grow before it works again. What a hub holds is little and what it
@@ -236,20 +239,27 @@ func (c *Cloud) ingest(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case in := <-c.inbox:
-			list = append(list[:0], in)
-			size := len(in.Payload)
-			for len(list) < gatherMessages && size < gatherBytes {
-				select {
-				case in := <-c.inbox:
-					list, size = append(list, in), size+len(in.Payload)
-					continue
-				default:
-				}
-				break
-			}
+			list = c.gather(append(list[:0], in))
 		}
 		if err := c.hub.Receive(ctx, list); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("ingest: %w", err)
 		}
 	}
+}
+
+// gather adds what waits to the first message.
+func (c *Cloud) gather(list []hub.Inbound) []hub.Inbound {
+	size, bound := len(list[0].Payload), backlogBytes
+	for len(list) < gatherMessages && size < bound {
+		select {
+		case in := <-c.inbox:
+			if in.Topic != list[0].Topic {
+				bound = gatherBytes
+			}
+			list, size = append(list, in), size+len(in.Payload)
+		default:
+			return list
+		}
+	}
+	return list
 }

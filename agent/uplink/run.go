@@ -198,7 +198,10 @@ func (u *Uplink) Run(ctx context.Context) error {
 			u.link, in = up.link, Dialed{}
 		}
 		now := u.o.Clock()
-		for _, out := range u.engine.Step(now, in) {
+		outputs := u.engine.Step(now, in)
+		// Whoever waits for what was applied does not wait for the wire.
+		u.publish()
+		for _, out := range outputs {
 			if f, ok := out.(Fork); ok {
 				return &ForkError{f.Cause}
 			}
@@ -212,7 +215,6 @@ func (u *Uplink) Run(ctx context.Context) error {
 				saved = Marks{}
 			}
 		}
-		u.publish()
 		timer.Reset(max(u.engine.Next()-u.o.Clock().Mono, time.Millisecond))
 	}
 }

@@ -171,17 +171,17 @@ func (h *Hub) heads(feeds []protocol.FeedID) ([]protocol.FeedPos, error) {
 	return list, err
 }
 
-// announce broadcasts what a commit added to feeds that somebody follows.
-// Whoever misses a broadcast sees the gap, or the head in the next Beat, and
-// asks.
-func (h *Hub) announce(ctx context.Context, grown map[protocol.FeedID]ledger.Growth) error {
+// announce broadcasts what a commit added to feeds that somebody follows; where
+// the first of it is at hand, ready holds it. Whoever misses a broadcast sees the
+// gap, or the head in the next Beat, and asks.
+func (h *Hub) announce(ctx context.Context, grown map[protocol.FeedID]ledger.Growth, ready map[protocol.FeedID]*protocol.Delta) error {
 	feeds := make([]protocol.FeedID, 0, len(grown))
 	for f := range grown {
 		feeds = append(feeds, f)
 	}
 	slices.Sort(feeds)
 	for _, feed := range feeds {
-		if err := h.announceFeed(ctx, feed, grown[feed]); err != nil {
+		if err := h.announceFeed(ctx, feed, grown[feed], ready[feed]); err != nil {
 			return err
 		}
 	}
@@ -191,11 +191,16 @@ func (h *Hub) announce(ctx context.Context, grown map[protocol.FeedID]ledger.Gro
 	return nil
 }
 
-func (h *Hub) announceFeed(ctx context.Context, feed protocol.FeedID, g ledger.Growth) error {
+func (h *Hub) announceFeed(ctx context.Context, feed protocol.FeedID, g ledger.Growth, ready *protocol.Delta) error {
 	if !h.followed(feed) {
 		return nil
 	}
 	from, head := g.Before, g.Head
+	if ready != nil && ready.After == from && ready.Upto > from {
+		ready.Epoch = h.Epoch()
+		h.broadcast(ready)
+		from = ready.Upto
+	}
 	for range announceDeltasMax {
 		if from >= head {
 			return nil
@@ -208,17 +213,22 @@ func (h *Hub) announceFeed(ctx context.Context, feed protocol.FeedID, g ledger.G
 		if err != nil || d.Upto == from {
 			return err
 		}
-		h.post(protocol.TopicFeed(feed), d)
-		h.mu.Lock()
-		for s := range h.everySession() {
-			if f := s.feeds[feed]; f != nil && f.sent == d.After {
-				f.sent = d.Upto
-			}
-		}
-		h.mu.Unlock()
+		h.broadcast(d)
 		from = d.Upto
 	}
 	return nil
+}
+
+// broadcast sends a Delta to all who follow its feed.
+func (h *Hub) broadcast(d *protocol.Delta) {
+	h.post(protocol.TopicFeed(d.Feed), d)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.everySession() {
+		if f := s.feeds[d.Feed]; f != nil && f.sent == d.After {
+			f.sent = d.Upto
+		}
+	}
 }
 
 // followed tells whether anybody listens to a feed.

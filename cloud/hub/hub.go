@@ -198,7 +198,7 @@ func (h *Hub) actAfter(ctx context.Context, store protocol.StoreID, build func(l
 		return res, err
 	}
 	h.safety.note(origin, res.Stream.Seq)
-	return res, h.announce(ctx, grown)
+	return res, h.announce(ctx, grown, nil)
 }
 
 // logOwn logs one event of the hub and puts it on the feeds.

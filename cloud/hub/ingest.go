@@ -87,9 +87,10 @@ type incoming struct {
 	session *session
 	origin  protocol.Origin // whose stream it is: the session's, or one that it carries
 	records []protocol.Record
-	res     ledger.Result
-	offset  uint64 // of the store's event feed, after this batch
-	err     error  // why it was not applied
+	res     ledger.Result     // without its events
+	parts   []protocol.PartID // of orders, which its new events are about
+	offset  uint64            // of the store's event feed, after this batch
+	err     error             // why it was not applied
 }
 
 var errFrame = errors.New("the frame is damaged")
@@ -105,14 +106,7 @@ func (h *Hub) ingest(ctx context.Context, run []*incoming) error {
 	if len(ready) == 0 {
 		return nil
 	}
-	err := h.driver.Update(ctx, func(tx ledger.Tx) error {
-		for _, in := range ready {
-			if err := in.apply(tx); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := h.driver.Update(ctx, func(tx ledger.Tx) error { return foldAll(tx, ready) })
 	switch {
 	case protocol.CodeOf(err) == protocol.DiskFull:
 		// Nothing was committed and nothing is acknowledged: the agents keep
@@ -144,7 +138,7 @@ func (h *Hub) ingest(ctx context.Context, run []*incoming) error {
 
 // committed tells everybody of a commit.
 func (h *Hub) committed(ctx context.Context, ready []*incoming) error {
-	grown := map[protocol.FeedID]ledger.Growth{}
+	grown, carried := map[protocol.FeedID]ledger.Growth{}, map[protocol.FeedID]*protocol.Delta{}
 	for i, in := range ready {
 		if in.err == nil && in.res.Applied > 0 {
 			h.safety.note(in.origin, in.res.Stream.Seq)
@@ -153,14 +147,44 @@ func (h *Hub) committed(ctx context.Context, ready []*incoming) error {
 		if in.err == nil && in.res.Applied > 0 && (in.carried() || h.shared(in.session)) {
 			feed := protocol.PeerFeed(in.session.origin.Store)
 			grown[feed] = grown[feed].Join(ledger.Growth{Before: in.offset - uint64(in.res.Applied), Head: in.offset})
+			carried[feed] = in.passOn(carried[feed], feed)
 		}
 		h.answer(in, lastOf(ready[i:], in))
 	}
-	if err := h.announce(ctx, grown); err != nil {
+	if err := h.announce(ctx, grown, carried); err != nil {
 		return err
 	}
 	return h.settleTouched(ctx, ready)
 }
+
+// passOn adds the batch, packed as it came, to what its store's event feed has
+// gained, so that nothing need be read back. The Delta ends before a batch that
+// was not new as a whole, and before one of another place in the feed; d is nil
+// before the first.
+func (in *incoming) passOn(d *protocol.Delta, feed protocol.FeedID) *protocol.Delta {
+	before := in.offset - uint64(in.res.Applied)
+	if d == nil {
+		d = &protocol.Delta{Feed: feed, After: before, Upto: before}
+	}
+	if d.Upto != before || in.res.Applied != len(in.records) || len(in.batch.Frame) == 0 {
+		return d
+	}
+	size := len(in.batch.Frame)
+	for i := range d.Events {
+		size += len(d.Events[i].Frame)
+	}
+	if len(d.Events) > 0 && size > passedBytesMax {
+		return d
+	}
+	d.Events = append(d.Events, protocol.PeerEvents{
+		Origin: in.origin, FirstSeq: in.batch.FirstSeq, PrevHash: in.batch.PrevHash, Count: in.batch.Count, Frame: in.batch.Frame,
+	})
+	d.Upto = in.offset
+	return d
+}
+
+// passedBytesMax bounds the Delta that is made of batches as they came.
+const passedBytesMax = 96 << 10
 
 // lastOf tells whether no later batch of the same session follows: one
 // cumulative acknowledgement is enough.
@@ -205,17 +229,30 @@ func (h *Hub) open(in *incoming) bool {
 	return true
 }
 
-// apply folds one batch; refusals are kept in in.err and do not hurt the other
-// batches of the transaction.
-func (in *incoming) apply(tx ledger.Tx) (err error) {
+// foldAll folds batches in one transaction and over one working set.
+func foldAll(tx ledger.Tx, ready []*incoming) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic in the fold: %v", r)
 		}
 	}()
-	in.err, in.res, in.offset = nil, ledger.Result{}, 0
+	group := ledger.NewGroup(tx)
+	for _, in := range ready {
+		if err := in.apply(group); err != nil {
+			return err
+		}
+	}
+	return group.Flush()
+}
+
+// apply folds one batch; refusals are kept in in.err and do not hurt the other
+// batches of the transaction.
+func (in *incoming) apply(group *ledger.Group) error {
+	in.err, in.res, in.parts, in.offset = nil, ledger.Result{}, nil, 0
 	o := in.origin
-	res, err := ledger.Apply(tx, ledger.Batch{Origin: o, First: in.batch.FirstSeq, Prev: in.batch.PrevHash, Records: in.records})
+	res, err := group.Apply(ledger.Batch{Origin: o, First: in.batch.FirstSeq, Prev: in.batch.PrevHash, Records: in.records, Frame: in.batch.Frame})
+	// The events of all batches of a transaction would take much memory.
+	in.parts, res.Events = partsOf(res.Events), nil
 	in.res = res
 	var gap *ledger.GapError
 	if errors.As(err, &gap) || errors.Is(err, ledger.ErrChain) {
@@ -228,7 +265,7 @@ func (in *incoming) apply(tx ledger.Tx) (err error) {
 	if res.Applied == 0 {
 		return nil
 	}
-	in.offset, err = ledger.AppendPeer(tx, o, res.Stream.Seq-protocol.Seq(res.Applied)+1, res.Applied)
+	in.offset, err = group.AppendPeer(o, res.Stream.Seq-protocol.Seq(res.Applied)+1, res.Applied)
 	return err
 }
 

@@ -144,11 +144,8 @@ func (h *Hub) settle(ctx context.Context, store protocol.StoreID, parts []protoc
 func (h *Hub) settleTouched(ctx context.Context, ready []*incoming) error {
 	touched := map[protocol.StoreID][]protocol.PartID{}
 	for _, in := range ready {
-		for _, ev := range in.res.Events {
-			if ev == nil {
-				continue
-			}
-			if part := ledger.PartOf(ev); part.Part > 0 && !slices.Contains(touched[in.origin.Store], part) {
+		for _, part := range in.parts {
+			if !slices.Contains(touched[in.origin.Store], part) {
 				touched[in.origin.Store] = append(touched[in.origin.Store], part)
 			}
 		}
@@ -161,6 +158,20 @@ func (h *Hub) settleTouched(ctx context.Context, ready []*incoming) error {
 		}
 	}
 	return nil
+}
+
+// partsOf are the parts of orders that events are about; nil stands for an event
+// that could not be folded.
+func partsOf(events []*protocol.Event) (parts []protocol.PartID) {
+	for _, ev := range events {
+		if ev == nil {
+			continue
+		}
+		if part := ledger.PartOf(ev); part.Part > 0 && !slices.Contains(parts, part) {
+			parts = append(parts, part)
+		}
+	}
+	return parts
 }
 
 // settleAll is settle for every part of every store, at a start and in a new

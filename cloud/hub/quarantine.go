@@ -41,7 +41,7 @@ func (h *Hub) quarantine(ctx context.Context, in *incoming) error {
 		one.batch = &protocol.Batch{Inc: in.batch.Inc, FirstSeq: in.batch.FirstSeq + protocol.Seq(i), PrevHash: hash, Count: 1}
 		one.records = []protocol.Record{r}
 		hash = hash.Next(r)
-		err := h.driver.Update(ctx, one.apply)
+		err := h.driver.Update(ctx, func(tx ledger.Tx) error { return foldAll(tx, []*incoming{&one}) })
 		if err != nil {
 			reason := err.Error()
 			h.log.Error("an event is set aside", "agent", in.origin.Agent, "seq", one.batch.FirstSeq, "error", err)
@@ -50,21 +50,21 @@ func (h *Hub) quarantine(ctx context.Context, in *incoming) error {
 		if err != nil {
 			return fmt.Errorf("event %d: %w", one.batch.FirstSeq, err)
 		}
-		applied := total.res.Applied + one.res.Applied
+		applied, parts := total.res.Applied+one.res.Applied, append(total.parts, one.parts...)
 		total = one
-		total.res.Applied = applied
+		total.res.Applied, total.parts = applied, parts
 		if one.err != nil {
 			break
 		}
 	}
-	in.err, in.res, in.offset = total.err, total.res, total.offset
+	in.err, in.res, in.parts, in.offset = total.err, total.res, total.parts, total.offset
 	return nil
 }
 
 // setAside stores one event without folding it and puts it on the store's feed
 // like any other.
 func (in *incoming) setAside(tx ledger.Tx, reason string) (err error) {
-	in.err, in.res, in.offset = nil, ledger.Result{}, 0
+	in.err, in.res, in.parts, in.offset = nil, ledger.Result{}, nil, 0
 	if in.res, err = ledger.SetEventsAside(tx, ledger.Batch{Origin: in.origin, First: in.batch.FirstSeq, Prev: in.batch.PrevHash, Records: in.records}, reason); err != nil {
 		return err
 	}

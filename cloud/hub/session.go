@@ -52,7 +52,7 @@ type bootSeen struct {
 }
 
 const (
-	windowBatches      = 8
+	windowBatches      = 32
 	alternationsMax    = 3
 	alternationsWithin = 10 * time.Minute
 	retryUnknownStore  = 2 * time.Second

@@ -13,6 +13,10 @@ type Batch struct {
 	First   protocol.Seq
 	Prev    protocol.Hash
 	Records []protocol.Record
+	// Frame is what the records were unpacked from. With it they are stored as
+	// one row where all of them are new and follow on the cursor; without it
+	// each becomes a row of its own.
+	Frame []byte
 }
 
 // Result says what Apply did.
@@ -59,6 +63,15 @@ var ErrChain = errors.New("events do not continue the stream's chain of hashes")
 // behind a gap or on another chain changes nothing and is refused.
 func Apply(tx Tx, b Batch) (Result, error) {
 	s := newSet(tx)
+	res, err := apply(s, b)
+	if err != nil {
+		return res, err
+	}
+	return res, s.flush()
+}
+
+// apply is Apply, but for writing what changed.
+func apply(s *set, b Batch) (Result, error) {
 	key := streamKey(b.Origin)
 	if err := s.load([]Key{key}); err != nil {
 		return Result{}, err
@@ -74,37 +87,38 @@ func Apply(tx Tx, b Batch) (Result, error) {
 	if b.First == 0 || b.First > stream.Seq+1 {
 		return Result{Stream: *stream}, &GapError{Want: stream.Seq + 1}
 	}
-	fresh, err := verifyOverlap(tx, b, stream.Seq, head)
+	fresh, err := verifyOverlap(s, b, stream.Seq, head)
 	if err != nil {
 		return Result{Stream: *stream}, err
 	}
 	if len(fresh) == 0 {
 		return Result{Stream: *stream}, nil
 	}
-	return applyFresh(s, b.Origin, stream.Seq+1, head, fresh, nil)
+	if len(fresh) < len(b.Records) {
+		b.Frame = nil
+	}
+	b.Records = fresh
+	return applyFresh(s, b.Origin, stream.Seq+1, head, b, nil)
 }
 
-// applyFresh folds records that follow on the stream's cursor. events are their
-// decoded forms, where the caller has them.
-func applyFresh(s *set, o protocol.Origin, first protocol.Seq, head protocol.Hash, fresh []protocol.Record, events []*protocol.Event) (Result, error) {
+// applyFresh folds the records of b, which follow on the stream's cursor. events
+// are their decoded forms, where the caller has them.
+func applyFresh(s *set, o protocol.Origin, first protocol.Seq, head protocol.Hash, b Batch, events []*protocol.Event) (Result, error) {
 	f := &fold{set: s, origin: o, stream: streamKey(o), res: Result{Feeds: map[protocol.FeedID]Growth{}}}
-	if err := f.run(first, head, fresh, events); err != nil {
-		return Result{}, err
-	}
-	if err := s.flush(); err != nil {
+	if err := f.run(first, head, b, events); err != nil {
 		return Result{}, err
 	}
 	after, err := get(s, f.stream, decodeStream)
 	if err != nil {
 		return Result{}, err
 	}
-	f.res.Stream, f.res.Applied = *after, len(fresh)
+	f.res.Stream, f.res.Applied = *after, len(b.Records)
 	return f.res, nil
 }
 
 // verifyOverlap returns the records beyond the cursor, having checked that
 // those up to it are the ones that are stored.
-func verifyOverlap(tx Tx, b Batch, cursor protocol.Seq, head protocol.Hash) ([]protocol.Record, error) {
+func verifyOverlap(s *set, b Batch, cursor protocol.Seq, head protocol.Hash) ([]protocol.Record, error) {
 	known := int(cursor - b.First + 1)
 	hash := b.Prev
 	if known >= len(b.Records) {
@@ -118,14 +132,14 @@ func verifyOverlap(tx Tx, b Batch, cursor protocol.Seq, head protocol.Hash) ([]p
 			return nil, nil
 		}
 		last := protocol.EventID{Inc: b.Origin.Inc, Seq: b.First + protocol.Seq(len(b.Records)) - 1}
-		values, err := tx.Load([]Key{eventKey(last)})
-		if err != nil {
+		if err := s.flushFresh(); err != nil {
 			return nil, err
 		}
-		if len(b.Records) > 0 && len(values[0]) >= len(hash) && protocol.Hash(values[0][:len(hash)]) != hash {
-			return nil, ErrChain
+		stored, ok, err := HashAt(s.tx, last)
+		if err == nil && ok && len(b.Records) > 0 && stored != hash {
+			err = ErrChain
 		}
-		return nil, nil
+		return nil, err
 	}
 	for _, r := range b.Records[:known] {
 		hash = hash.Next(r)

@@ -66,9 +66,12 @@ func (e *Entry) Log(clock protocol.Clock, ev *protocol.Event) (Result, error) {
 	if stream.Seq == 0 {
 		head = e.origin.Genesis()
 	}
-	res, err := applyFresh(e.set, e.origin, stream.Seq+1, head, []protocol.Record{{Clock: clock, Body: body}}, []*protocol.Event{ev})
+	res, err := applyFresh(e.set, e.origin, stream.Seq+1, head, Batch{Records: []protocol.Record{{Clock: clock, Body: body}}}, []*protocol.Event{ev})
 	if err != nil {
 		return res, err
+	}
+	if err := e.set.flush(); err != nil {
+		return Result{}, err
 	}
 	if res.Dead > 0 {
 		return res, fmt.Errorf("own event of kind %s cannot be folded", ev.Kind)

@@ -39,9 +39,9 @@ const roundsMax = 3
 
 // run folds records that follow on the cursor. events are their decoded forms,
 // or nil.
-func (f *fold) run(first protocol.Seq, head protocol.Hash, records []protocol.Record, events []*protocol.Event) error {
-	acts := make([]act, len(records))
-	for i, r := range records {
+func (f *fold) run(first protocol.Seq, head protocol.Hash, b Batch, events []*protocol.Event) error {
+	acts := make([]act, len(b.Records))
+	for i, r := range b.Records {
 		var ev *protocol.Event
 		if events != nil {
 			ev = events[i]
@@ -87,25 +87,14 @@ func (f *fold) run(first protocol.Seq, head protocol.Hash, records []protocol.Re
 			return fmt.Errorf("event %s: %w", acts[i].at, err)
 		}
 		f.res.Events[i] = acts[i].event
-		var row []byte
-		row, head = eventRow(head, records[i])
-		f.set.putFresh(eventKey(acts[i].at), row)
 	}
+	head = f.set.putEvents(protocol.EventID{Inc: f.origin.Inc, Seq: first}, head, b)
 	stream, err := change(f.set, f.stream, decodeStream)
 	if err != nil {
 		return err
 	}
-	stream.Seq, stream.Hash = first+protocol.Seq(len(records))-1, head
+	stream.Seq, stream.Hash = first+protocol.Seq(len(acts))-1, head
 	return nil
-}
-
-// eventRow is the row of a record, and its hash, given the hash before it.
-func eventRow(prev protocol.Hash, r protocol.Record) ([]byte, protocol.Hash) {
-	row := make([]byte, 0, len(prev)+protocol.RecordHeaderBytes+len(r.Body))
-	row = r.AppendTo(append(row, prev[:]...))
-	head := protocol.Hash(sha256.Sum256(row))
-	copy(row, head[:])
-	return row, head
 }
 
 // decode reads a record. Only the event's own bytes and its stream's writer,
@@ -211,16 +200,7 @@ func (f *fold) reissueKeys(keys []Key, a *act) ([]Key, error) {
 		}
 		return keys, err
 	}
-	parent := f.parentKey(a)
-	keys = append(keys, reissueKey(a.id), parent)
-	if !f.set.has(parent) {
-		return keys, nil
-	}
-	p, err := get(f.set, parent, decodeStream)
-	if err == nil && p.Seq >= a.id.Seq {
-		keys = append(keys, eventKey(a.id))
-	}
-	return keys, err
+	return append(keys, reissueKey(a.id), f.parentKey(a)), nil
 }
 
 func (f *fold) parentKey(a *act) Key {
@@ -247,20 +227,20 @@ func (f *fold) counted(a *act) (bool, error) {
 	}
 	parent.Reissued = true
 	if parent.Seq >= a.id.Seq {
-		original, err := get(f.set, eventKey(a.id), decodeBlob)
-		if err != nil {
+		if err := f.set.flushFresh(); err != nil {
 			return false, err
 		}
-		if len(original) <= sha256.Size {
-			// The original was trimmed: it was folded, and its bytes are no
-			// longer here to differ from.
-			return true, nil
+		original, ok, err := ReadRecord(f.set.tx, a.id)
+		if err != nil || !ok {
+			// One that was trimmed was folded, and its bytes are no longer
+			// here to differ from.
+			return err == nil, err
 		}
 		seen, err := change(f.set, reissueKey(a.id), decodeBodies)
 		if err != nil {
 			return false, err
 		}
-		seen.add(sha256.Sum256(original[sha256.Size:]))
+		seen.add(sha256.Sum256(original.AppendTo(nil)))
 	}
 	return f.noteBody(a)
 }

@@ -136,8 +136,10 @@ func logAgain(tx Tx, old, now protocol.Origin, clock protocol.Clock, next protoc
 	head := StreamInfo{Origin: now, Stream: *stream}.Head()
 	// An event that could not be folded is logged again as well: it is stored
 	// and sent, and counts as dead there too.
-	_, err = applyFresh(s, now, stream.Seq+1, head, records, nil)
-	return next, err
+	if _, err = applyFresh(s, now, stream.Seq+1, head, Batch{Records: records}, nil); err != nil {
+		return next, err
+	}
+	return next, s.flush()
 }
 
 // cutBack deletes the last events of a sealed stream, down to safe at the
@@ -179,11 +181,11 @@ func cutBack(tx Tx, o protocol.Origin, safe protocol.Seq) (protocol.Seq, error) 
 	}
 	stream.Seq, stream.Hash = to, protocol.Hash{}
 	if to > 0 {
-		values, err := tx.Load([]Key{eventKey(protocol.EventID{Inc: o.Inc, Seq: to})})
-		if err != nil {
-			return 0, err
+		var ok bool
+		if stream.Hash, ok, err = HashAt(tx, protocol.EventID{Inc: o.Inc, Seq: to}); err == nil && !ok {
+			err = fmt.Errorf("event %d of the sealed stream %s is missing", to, o.Inc)
 		}
-		if stream.Hash, _, err = decodeEventRow(values[0]); err != nil {
+		if err != nil {
 			return 0, err
 		}
 	}

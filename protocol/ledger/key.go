@@ -18,8 +18,10 @@ func levelKey(store protocol.StoreID, sku protocol.SKU) Key {
 	return Key{States, "level" + sep + string(store) + sep + string(sku)}
 }
 
+const streamPrefix = "stream" + sep
+
 func streamKey(o protocol.Origin) Key {
-	return Key{States, "stream" + sep + string(o.Store) + sep + string(o.Agent) + sep + o.Inc.String()}
+	return Key{States, streamPrefix + string(o.Store) + sep + string(o.Agent) + sep + o.Inc.String()}
 }
 
 func receiptKey(no protocol.ReceiptNo) Key { return Key{States, "receipt" + sep + string(no)} }
@@ -42,13 +44,6 @@ func reissueKey(id protocol.EventID) Key { return stateKey("reissue", id.String(
 func exceptionKey(kind, subject string) Key { return stateKey("exception", kind, subject) }
 
 func deadKey(id protocol.EventID) Key { return stateKey("dead", id.String()) }
-
-func eventKey(id protocol.EventID) Key {
-	var b [len(id.Inc) + 8]byte
-	copy(b[:], id.Inc[:])
-	binary.BigEndian.PutUint64(b[len(id.Inc):], uint64(id.Seq))
-	return Key{Events, string(b[:])}
-}
 
 // eventOf is the inverse of eventKey. It is zero for an ID that eventKey does
 // not make.

@@ -145,25 +145,12 @@ func decodePeerRun(b []byte, origins []protocol.Origin) (run peerRun, err error)
 // AppendPeer puts newly applied events of a store's stream on its event feed
 // and returns the feed's new head. Now and then it packs what is there.
 func AppendPeer(tx Tx, o protocol.Origin, first protocol.Seq, count int) (uint64, error) {
-	s := newSet(tx)
-	feed := protocol.PeerFeed(o.Store)
-	if err := s.load([]Key{feedHeadKey(feed)}); err != nil {
-		return 0, err
-	}
-	head, err := change(s, feedHeadKey(feed), decodeFeedHead)
+	g := NewGroup(tx)
+	head, err := g.AppendPeer(o, first, count)
 	if err != nil {
 		return 0, err
 	}
-	before := head.offset
-	head.offset += uint64(count)
-	s.put(feedKey(feed, head.offset), &peerRow{runs: []peerRun{{origin: o, first: first, count: uint64(count)}}})
-	if err := s.flush(); err != nil {
-		return 0, err
-	}
-	if before/packEvery != head.offset/packEvery {
-		err = packPeer(tx, feed)
-	}
-	return head.offset, err
+	return head, g.Flush()
 }
 
 const (
@@ -287,11 +274,11 @@ func readRun(r Reader, d *protocol.Delta, run peerRun, start uint64, size *int) 
 func CoveredUpto(r Reader, store protocol.StoreID, heads []protocol.StreamHead) (uint64, error) {
 	held := make(map[protocol.Inc]protocol.Seq, len(heads))
 	for _, h := range heads {
-		values, err := r.Load([]Key{eventKey(protocol.EventID{Inc: h.Inc, Seq: h.Seq})})
+		hash, ok, err := HashAt(r, protocol.EventID{Inc: h.Inc, Seq: h.Seq})
 		if err != nil {
 			return 0, err
 		}
-		if len(values[0]) >= len(h.Hash) && protocol.Hash(values[0][:len(h.Hash)]) != h.Hash {
+		if ok && hash != h.Hash {
 			continue
 		}
 		held[h.Inc] = max(held[h.Inc], h.Seq)

@@ -1,8 +1,8 @@
 package ledger
 
 import (
-	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"counterpart/protocol"
@@ -39,36 +39,67 @@ func (s StreamInfo) Head() protocol.Hash {
 // Streams lists the streams of one store and agent; an empty agent means every
 // agent of the store. They come in the order of agent, then inc.
 func Streams(r Reader, store protocol.StoreID, agent protocol.AgentID) ([]StreamInfo, error) {
-	prefix := "stream" + sep + string(store) + sep
+	return scanStreams(r, streamsPrefix(store, agent))
+}
+
+func streamsPrefix(store protocol.StoreID, agent protocol.AgentID) string {
+	prefix := streamPrefix + string(store) + sep
 	if agent != "" {
 		prefix += string(agent) + sep
 	}
-	return scanStreams(r, prefix)
+	return prefix
 }
 
 // AllStreams lists every stream.
-func AllStreams(r Reader) ([]StreamInfo, error) { return scanStreams(r, "stream"+sep) }
+func AllStreams(r Reader) ([]StreamInfo, error) { return scanStreams(r, streamPrefix) }
 
 func scanStreams(r Reader, prefix string) ([]StreamInfo, error) {
 	var list []StreamInfo
 	err := r.Scan(States, prefix, after(prefix), func(id string, v []byte) (bool, error) {
-		parts, err := split(id, 3)
-		if err != nil {
-			return false, err
-		}
-		info := StreamInfo{Origin: protocol.Origin{Store: protocol.StoreID(parts[0]), Agent: protocol.AgentID(parts[1])}}
-		if info.Origin.Inc, err = protocol.ParseInc(parts[2]); err != nil {
-			return false, err
-		}
 		s, err := decodeStream(v)
 		if err != nil {
 			return false, err
 		}
-		info.Stream = *s
+		info, err := streamInfo(id, s)
 		list = append(list, info)
-		return true, nil
+		return err == nil, err
 	})
 	return list, err
+}
+
+// streamInfo puts a stream's row together with what its key says.
+func streamInfo(id string, s *Stream) (StreamInfo, error) {
+	parts, err := split(id, 3)
+	if err != nil {
+		return StreamInfo{}, err
+	}
+	info := StreamInfo{Origin: protocol.Origin{Store: protocol.StoreID(parts[0]), Agent: protocol.AgentID(parts[1])}, Stream: *s}
+	info.Origin.Inc, err = protocol.ParseInc(parts[2])
+	return info, err
+}
+
+// streamsOf is Streams as the set has them.
+func (s *set) streamsOf(store protocol.StoreID, agent protocol.AgentID) ([]StreamInfo, error) {
+	prefix := streamsPrefix(store, agent)
+	list, err := scanStreams(s.tx, prefix)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range s.streams {
+		if c.agg == nil || !strings.HasPrefix(c.key.ID, prefix) {
+			continue
+		}
+		info, err := streamInfo(c.key.ID, c.agg.(*Stream))
+		if err != nil {
+			return nil, err
+		}
+		i, found := slices.BinarySearchFunc(list, c.key.ID, func(s StreamInfo, id string) int { return strings.Compare(streamKey(s.Origin).ID, id) })
+		if !found {
+			list = slices.Insert(list, i, info)
+		}
+		list[i] = info
+	}
+	return list, nil
 }
 
 // ReadLevel reads what a store holds of an item.
@@ -140,27 +171,6 @@ func ExternalEvents(r Reader, source, id string) ([]protocol.EventID, error) {
 	return *s, nil
 }
 
-// ReadRecord reads what stands in a log under a number; ok is false where it is
-// not here.
-func ReadRecord(r Reader, at protocol.EventID) (rec protocol.Record, ok bool, err error) {
-	values, err := r.Load([]Key{eventKey(at)})
-	if err != nil || values[0] == nil {
-		return rec, false, err
-	}
-	_, rec, err = decodeEventRow(values[0])
-	return rec, err == nil, err
-}
-
-// HashAt is the hash after an event of a log; ok is false where it is not here.
-func HashAt(r Reader, at protocol.EventID) (hash protocol.Hash, ok bool, err error) {
-	values, err := r.Load([]Key{eventKey(at)})
-	if err != nil || values[0] == nil {
-		return hash, false, err
-	}
-	hash, _, err = decodeEventRow(values[0])
-	return hash, err == nil, err
-}
-
 // ReadEvent reads an event as it was first logged, where needed from where it
 // was logged again after a fork; ok is false where it is not here.
 func ReadEvent(r Reader, id protocol.EventID) (rec protocol.Record, ok bool, err error) {
@@ -188,19 +198,6 @@ func ReadEvent(r Reader, id protocol.EventID) (rec protocol.Record, ok bool, err
 		}
 	}
 	return rec, false, nil
-}
-
-// ScanEvents calls fn for the events of a stream from first on.
-func ScanEvents(r Reader, inc protocol.Inc, first protocol.Seq, fn func(protocol.Seq, protocol.Hash, protocol.Record) (bool, error)) error {
-	from := eventKey(protocol.EventID{Inc: inc, Seq: first})
-	to := eventKey(protocol.EventID{Inc: inc, Seq: ^protocol.Seq(0)})
-	return r.Scan(Events, from.ID, to.ID, func(id string, v []byte) (bool, error) {
-		h, rec, err := decodeEventRow(v)
-		if err != nil {
-			return false, err
-		}
-		return fn(protocol.Seq(binary.BigEndian.Uint64([]byte(id[len(id)-8:]))), h, rec)
-	})
 }
 
 // ReadLoad reads a stock load; Total is 0 where there is none.

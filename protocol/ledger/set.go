@@ -3,6 +3,7 @@ package ledger
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // aggregate is a decoded row that knows its encoding. Encoding is
@@ -10,7 +11,8 @@ import (
 type aggregate interface{ Encode() []byte }
 
 // set is the working set of one transaction: the rows that its events touch,
-// each loaded once, decoded once and written once.
+// each loaded once, decoded once and written once. Rows that it has not flushed
+// yet tx does not show.
 type set struct {
 	tx Tx
 	// order keeps the sequence in which rows were first touched, so that
@@ -20,14 +22,16 @@ type set struct {
 	// looked through.
 	rows map[Key]*cell
 	room []cell // for cells to come
-	// fresh are rows that nothing reads before the transaction ends.
+	// fresh are rows that are not there yet; only flushFresh brings them to tx.
 	fresh []Row
+	// streams are the cells of streams, whose rows are also scanned for.
+	streams []*cell
 }
 
 // The number of cells that are looked through, and for how many room is made.
 const (
 	cellsFew  = 16
-	cellsRoom = 64
+	cellsRoom = 512
 )
 
 type cell struct {
@@ -60,6 +64,9 @@ func (s *set) add(k Key, more int) *cell {
 	s.room = s.room[1:]
 	c.key = k
 	s.order = append(s.order, c)
+	if k.Table == States && strings.HasPrefix(k.ID, streamPrefix) {
+		s.streams = append(s.streams, c)
+	}
 	switch {
 	case s.rows != nil:
 		s.rows[k] = c
@@ -152,8 +159,8 @@ func (s *set) put(k Key, a aggregate) {
 	c.agg, c.dirty = a, true
 }
 
-// putFresh writes a row that is not there and that nothing reads before the
-// transaction ends.
+// putFresh writes a row that is not there and that nobody reads before
+// flushFresh.
 func (s *set) putFresh(k Key, value []byte) { s.fresh = append(s.fresh, Row{k, value}) }
 
 // blob is an aggregate that is its own encoding; a nil blob deletes the row.
@@ -163,7 +170,14 @@ func (b blob) Encode() []byte { return b }
 
 func decodeBlob(b []byte) (blob, error) { return blob(b), nil }
 
-// flush writes what changed.
+// flushFresh writes the rows that are new.
+func (s *set) flushFresh() error {
+	rows := s.fresh
+	s.fresh = nil
+	return s.tx.Write(rows)
+}
+
+// flush writes what changed. The set can go on after it.
 func (s *set) flush() error {
 	rows := slices.Grow(s.fresh, len(s.order))
 	for _, c := range s.order {

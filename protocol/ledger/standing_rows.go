@@ -153,20 +153,18 @@ func (p *projection) receipt(no protocol.ReceiptNo, row *Receipt) error {
 // reverse lets an event reverse a receipt again, with every body that counted
 // under its id.
 func (p *projection) reverse(row *Receipt, id protocol.EventID) error {
-	values, err := p.r.Load([]Key{eventKey(id), reissueKey(id)})
+	values, err := p.r.Load([]Key{reissueKey(id)})
 	if err != nil {
 		return err
 	}
 	seen := &bodies{}
 	var records []protocol.Record
-	if values[0] != nil {
-		_, rec, err := decodeEventRow(values[0])
-		if err != nil {
-			return err
-		}
+	if rec, ok, err := ReadRecord(p.r, id); err != nil {
+		return err
+	} else if ok {
 		records = append(records, rec)
 	}
-	again, err := decodeBodies(values[1])
+	again, err := decodeBodies(values[0])
 	if err != nil {
 		return err
 	}
@@ -307,7 +305,7 @@ func (p *projection) events() error {
 	}
 	taken := map[protocol.EventID]bool{}
 	take := func(id protocol.EventID, row []byte) error {
-		if taken[id] || row == nil {
+		if taken[id] {
 			return nil
 		}
 		taken[id] = true
@@ -319,9 +317,12 @@ func (p *projection) events() error {
 	}
 	for _, l := range loads {
 		for _, part := range l.Parts {
-			values, err := p.r.Load([]Key{eventKey(part.Event)})
-			if err == nil && l.Applied < l.Total {
-				err = take(part.Event, values[0])
+			if l.Applied >= l.Total {
+				continue
+			}
+			h, rec, ok, err := readEvent(p.r, part.Event)
+			if err == nil && ok {
+				err = take(part.Event, rec.AppendTo(h[:]))
 			}
 			if err != nil {
 				return err
@@ -342,12 +343,11 @@ func (p *projection) events() error {
 				continue
 			}
 			first, last := run.first+protocol.Seq(skip), run.first+protocol.Seq(run.count)
-			from, to := eventKey(protocol.EventID{Inc: run.origin.Inc, Seq: first}), eventKey(protocol.EventID{Inc: run.origin.Inc, Seq: last})
-			seq := first
-			err := p.r.Scan(Events, from.ID, to.ID, func(id string, v []byte) (bool, error) {
-				err := take(protocol.EventID{Inc: run.origin.Inc, Seq: seq}, v)
-				seq++
-				return true, err
+			err := ScanEvents(p.r, run.origin.Inc, first, func(seq protocol.Seq, h protocol.Hash, rec protocol.Record) (bool, error) {
+				if seq >= last {
+					return false, nil
+				}
+				return true, take(protocol.EventID{Inc: run.origin.Inc, Seq: seq}, rec.AppendTo(h[:]))
 			})
 			if err != nil {
 				return false, err

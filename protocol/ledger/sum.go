@@ -146,9 +146,14 @@ func (f *fold) openSums(agent protocol.AgentID, first protocol.Seq) (*sumRow, er
 		return nil, err
 	}
 	if !row.known {
-		if row.known, err = beginSums(f.set.tx, f.origin.Store, agent, first); err != nil || !row.known {
+		if first != 1 {
+			return nil, nil
+		}
+		streams, err := f.set.streamsOf(f.origin.Store, agent)
+		if err != nil || anyEvents(streams) {
 			return nil, err
 		}
+		row.known = true
 	}
 	return change(f.set, key, decodeSums)
 }
@@ -159,7 +164,11 @@ func beginSums(r Reader, store protocol.StoreID, agent protocol.AgentID, first p
 		return false, nil
 	}
 	streams, err := Streams(r, store, agent)
-	return !slices.ContainsFunc(streams, func(s StreamInfo) bool { return s.Seq > 0 }), err
+	return !anyEvents(streams), err
+}
+
+func anyEvents(streams []StreamInfo) bool {
+	return slices.ContainsFunc(streams, func(s StreamInfo) bool { return s.Seq > 0 })
 }
 
 // readSums reads the sums of one agent.
@@ -185,8 +194,8 @@ func (f *fold) digest(a *act, d *protocol.OwnDigest) error {
 	if f.sums == nil || d.Fold != SumsVersion {
 		return nil
 	}
-	here, err := positions(f.set.tx, protocol.Origin{Store: f.origin.Store, Agent: f.origin.Agent, Inc: a.at.Inc}, a.at.Seq-1)
-	if err != nil || !slices.Equal(here, d.Streams) {
+	streams, err := f.set.streamsOf(f.origin.Store, f.origin.Agent)
+	if err != nil || !slices.Equal(positions(streams, protocol.StreamPos{Inc: a.at.Inc, Seq: a.at.Seq - 1}), d.Streams) {
 		return err
 	}
 	buckets := differing(&f.sums.sums, &d.Sums)
@@ -200,24 +209,20 @@ func (f *fold) digest(a *act, d *protocol.OwnDigest) error {
 	return nil
 }
 
-// positions are the streams of an agent that have events, in the order of inc;
-// that of o stands at seq.
-func positions(r Reader, o protocol.Origin, seq protocol.Seq) ([]protocol.StreamPos, error) {
-	streams, err := Streams(r, o.Store, o.Agent)
-	if err != nil {
-		return nil, err
-	}
+// positions are those of an agent's streams that have events, in the order of
+// inc; one of them stands at own.
+func positions(streams []StreamInfo, own protocol.StreamPos) []protocol.StreamPos {
 	list := make([]protocol.StreamPos, 0, len(streams)+1)
 	for _, s := range streams {
-		if s.Origin.Inc != o.Inc && s.Seq > 0 {
+		if s.Origin.Inc != own.Inc && s.Seq > 0 {
 			list = append(list, protocol.StreamPos{Inc: s.Origin.Inc, Seq: s.Seq})
 		}
 	}
-	if seq > 0 {
-		list = append(list, protocol.StreamPos{Inc: o.Inc, Seq: seq})
+	if own.Seq > 0 {
+		list = append(list, own)
 	}
 	slices.SortFunc(list, func(a, b protocol.StreamPos) int { return bytes.Compare(a.Inc[:], b.Inc[:]) })
-	return list, nil
+	return list
 }
 
 // Digest is what a machine says of its own events when o is the stream that it
@@ -227,12 +232,17 @@ func Digest(r Reader, o protocol.Origin) (*protocol.OwnDigest, error) {
 	if err != nil || !row.known {
 		return nil, err
 	}
-	stream, err := ReadStream(r, o)
+	streams, err := Streams(r, o.Store, o.Agent)
 	if err != nil {
 		return nil, err
 	}
-	list, err := positions(r, o, stream.Seq)
-	return &protocol.OwnDigest{Fold: SumsVersion, Streams: list, Sums: row.sums}, err
+	own := protocol.StreamPos{Inc: o.Inc}
+	for _, s := range streams {
+		if s.Origin.Inc == o.Inc {
+			own.Seq = s.Seq
+		}
+	}
+	return &protocol.OwnDigest{Fold: SumsVersion, Streams: positions(streams, own), Sums: row.sums}, nil
 }
 
 // SumsAudit says whether the levels of a store are those that its agents' moves

@@ -86,7 +86,7 @@ func (v *watch) inspect(tx ledger.Reader, rows []ledger.Row) error {
 	}
 	for _, r := range rows {
 		if r.Key.Table == ledger.Events {
-			v.event(r)
+			v.events(r)
 		}
 	}
 	v.cutBack()
@@ -116,6 +116,21 @@ func (v *watch) head(inc protocol.Inc) head {
 		return h
 	}
 	return v.heads[inc]
+}
+
+// events holds the events of a row to their rules, each as if it had a row of
+// its own.
+func (v *watch) events(r ledger.Row) {
+	if r.Value == nil {
+		v.event(r)
+		return
+	}
+	err := ledger.EventsOfRow(r, func(at protocol.EventID, hash protocol.Hash, rec protocol.Record) {
+		v.event(ledger.Row{Key: eventKey(at.Inc, at.Seq), Value: rec.AppendTo(hash[:])})
+	})
+	if err != nil {
+		v.w.fail("%s: %v (I5)", v.disk.name, err)
+	}
 }
 
 // event holds one event's row to I4, I5 and I7.
@@ -192,7 +207,7 @@ func (v *watch) deleted(key ledger.Key, id protocol.EventID) {
 	}
 	v.cut[id.Inc] = stretch{min(cut.low, id.Seq), max(cut.high, id.Seq)}
 	switch {
-	case row == nil, bytes.Equal(row, v.w.cloud.disk.row(key)):
+	case row == nil, bytes.Equal(row, v.w.cloud.disk.event(id.Inc, id.Seq)):
 		v.trimmed++
 	case slices.Contains(v.again[id], fingerprint(row[hashBytes:])):
 	default:
@@ -207,7 +222,7 @@ func (v *watch) cutBack() {
 	for inc, cut := range v.cut {
 		if v.head(inc).seq == cut.high {
 			h := head{seq: cut.low - 1}
-			if row := v.disk.row(eventKey(inc, h.seq)); row != nil {
+			if row := v.disk.event(inc, h.seq); row != nil {
 				copy(h.hash[:], row)
 			}
 			v.staged[inc] = h
@@ -230,6 +245,25 @@ func (d *disk) row(key ledger.Key) (value []byte) {
 	return value
 }
 
+// event is the hash after an event and its record, as committed last; nil where
+// it is not there.
+func (d *disk) event(inc protocol.Inc, seq protocol.Seq) (row []byte) {
+	at := protocol.EventID{Inc: inc, Seq: seq}
+	err := d.db.View(d.w.ctx, func(r ledger.Reader) error {
+		hash, ok, err := ledger.HashAt(r, at)
+		if err != nil || !ok {
+			return err
+		}
+		rec, _, err := ledger.ReadRecord(r, at)
+		row = rec.AppendTo(hash[:])
+		return err
+	})
+	if err != nil {
+		d.w.fail("%s: %v", d.name, err)
+	}
+	return row
+}
+
 func eventKey(inc protocol.Inc, seq protocol.Seq) ledger.Key {
 	return ledger.Key{Table: ledger.Events, ID: string(binary.BigEndian.AppendUint64(inc[:], uint64(seq)))}
 }
@@ -244,7 +278,7 @@ func (v *watch) wasOn(before *ledger.Memory, a *act) bool {
 
 // holds tells whether the disk holds an act, where it was logged first or again.
 func (v *watch) holds(a *act) bool {
-	row := v.disk.row(eventKey(a.id.Inc, a.id.Seq))
+	row := v.disk.event(a.id.Inc, a.id.Seq)
 	return row != nil && fingerprint(row[hashBytes:]) == a.print || slices.Contains(v.again[a.id], a.print)
 }
 
@@ -259,11 +293,12 @@ func (v *watch) reread() {
 		if err != nil {
 			return err
 		}
-		return r.Scan(ledger.Events, "", "", func(_ string, row []byte) (bool, error) {
-			if id, print, ok := unwrap(row[hashBytes:]); ok {
-				v.again[id] = append(v.again[id], print)
-			}
-			return true, nil
+		return r.Scan(ledger.Events, "", "", func(id string, row []byte) (bool, error) {
+			return true, ledger.EventsOfRow(ledger.Row{Key: ledger.Key{Table: ledger.Events, ID: id}, Value: row}, func(_ protocol.EventID, _ protocol.Hash, rec protocol.Record) {
+				if id, print, ok := unwrap(rec.AppendTo(nil)); ok {
+					v.again[id] = append(v.again[id], print)
+				}
+			})
 		})
 	})
 }

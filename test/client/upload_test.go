@@ -35,7 +35,7 @@ func TestWelcomeTellsWhereToGoOn(t *testing.T) {
 	b := newBench(t, shared)
 	a := b.agent("a")
 	m, genesis := b.welcome(a), a.Log.Genesis()
-	if m.Uint(5) != 0 || !bytes.Equal(m.Bytes(6), genesis[:]) || m.Uint(8) != 8 || len(m.Bytes(3)) != 16 || m.Uint(2) == 0 {
+	if m.Uint(5) != 0 || !bytes.Equal(m.Bytes(6), genesis[:]) || m.Uint(8) != 32 || len(m.Bytes(3)) != 16 || m.Uint(2) == 0 {
 		t.Errorf("an empty log is welcomed with %v", m)
 	}
 	b.log(a, pens(1, 1).Event("PEN-01"), pens(2, 1).Event("PEN-01"))

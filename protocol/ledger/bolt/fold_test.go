@@ -20,4 +20,8 @@ func TestI3_I11_StandingOnBolt(t *testing.T) {
 
 func TestI7_TrimOnBolt(t *testing.T) { ledgertest.TestTrim(t, onDisk, 20/ledgertest.Share) }
 
+func TestI3_I5_I8_GroupOnBolt(t *testing.T) {
+	ledgertest.TestGroup(t, onDisk, 1_000/ledgertest.Share)
+}
+
 func TestI4_I5_RefusalOnBolt(t *testing.T) { ledgertest.TestRefusal(t, onDisk) }

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -135,12 +136,7 @@ func (t *tx) Load(keys []ledger.Key) (values [][]byte, err error) {
 	defer t.guard(&err)
 	values = make([][]byte, len(keys))
 	if len(keys) > sortedFew {
-		for i := range keys {
-			if values[i], err = t.s.find(keys[i]); err != nil {
-				return nil, err
-			}
-		}
-		return values, nil
+		return values, t.s.findAll(keys, values)
 	}
 	for _, i := range t.s.sorted(len(keys), func(i int32) ledger.Key { return keys[i] }) {
 		if values[i], err = t.s.find(keys[i]); err != nil {
@@ -150,8 +146,54 @@ func (t *tx) Load(keys []ledger.Key) (values [][]byte, err error) {
 	return values, nil
 }
 
-// sortedFew is up to how many keys are looked up in their order.
+// sortedFew is up to how many keys each is looked up by itself.
 const sortedFew = 32
+
+// findAll is find for many keys. It goes through them in order, because the row
+// after the last one that was found is often the next, or tells that the next
+// is missing, and a step is cheaper than the way from the root.
+func (s *session) findAll(keys []ledger.Key, values [][]byte) error {
+	table, sought := ledger.TableCount, false
+	var found, value []byte
+	for _, i := range s.sorted(len(keys), func(i int32) ledger.Key { return keys[i] }) {
+		k := &keys[i]
+		if k.Table != table {
+			if _, err := s.bucket(k.Table); err != nil {
+				return err
+			}
+			table, sought = k.Table, false
+		}
+		if k.ID == "" {
+			continue
+		}
+		c := s.cursors[table]
+		s.key = append(s.key[:0], k.ID...)
+		order := -1
+		if sought {
+			if order = compareFound(found, s.key); order < 0 {
+				found, value = c.Next()
+				order = compareFound(found, s.key)
+			}
+		}
+		if order < 0 {
+			found, value = c.Seek(s.key)
+			sought, order = true, compareFound(found, s.key)
+		}
+		if order == 0 {
+			values[i] = present(value)
+		}
+	}
+	return nil
+}
+
+// compareFound compares the key at which a cursor stands with a wanted one; the
+// end is behind every key.
+func compareFound(found, wanted []byte) int {
+	if found == nil {
+		return 1
+	}
+	return bytes.Compare(found, wanted)
+}
 
 func (t *tx) Scan(table ledger.Table, from, to string, fn func(id string, value []byte) (bool, error)) error {
 	if t.s == nil {

@@ -45,12 +45,13 @@ func benchApply(b *testing.B, d ledger.Driver, streams int) {
 		}
 		b.StartTimer()
 		err := d.Update(b.Context(), func(tx ledger.Tx) error {
+			group := ledger.NewGroup(tx)
 			for _, f := range frames {
-				if err := f.apply(tx); err != nil {
+				if err := f.apply(group); err != nil {
 					return err
 				}
 			}
-			return nil
+			return group.Flush()
 		})
 		if err != nil {
 			b.Fatal(err)
@@ -67,16 +68,16 @@ type benchFrame struct {
 	packed []byte
 }
 
-func (f benchFrame) apply(tx ledger.Tx) error {
+func (f benchFrame) apply(group *ledger.Group) error {
 	records, err := protocol.DecodeFrame(f.packed, benchEvents)
 	if err != nil {
 		return err
 	}
-	res, err := ledger.Apply(tx, ledger.Batch{Origin: f.origin, First: f.first, Prev: f.prev, Records: records})
+	res, err := group.Apply(ledger.Batch{Origin: f.origin, First: f.first, Prev: f.prev, Records: records, Frame: f.packed})
 	if err != nil {
 		return err
 	}
-	_, err = ledger.AppendPeer(tx, f.origin, f.first, res.Applied)
+	_, err = group.AppendPeer(f.origin, f.first, res.Applied)
 	return err
 }
 

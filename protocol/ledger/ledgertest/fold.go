@@ -46,11 +46,8 @@ func outcome(d ledger.Driver, deliveries []ledger.Batch) (map[string]string, err
 				return fmt.Errorf("events %d to %d of %s: %w", b.First, int(b.First)+len(b.Records)-1, b.Origin.Inc, err)
 			}
 		}
-		rows = map[string]string{}
-		if err := tx.Scan(ledger.States, "", "", func(id string, v []byte) (bool, error) {
-			rows[id] = string(v)
-			return true, nil
-		}); err != nil {
+		var err error
+		if rows, err = stateOf(tx); err != nil {
 			return err
 		}
 		return errRollback
@@ -59,6 +56,14 @@ func outcome(d ledger.Driver, deliveries []ledger.Batch) (map[string]string, err
 		return nil, err
 	}
 	return rows, nil
+}
+
+func stateOf(r ledger.Reader) (map[string]string, error) {
+	rows := map[string]string{}
+	return rows, r.Scan(ledger.States, "", "", func(id string, v []byte) (bool, error) {
+		rows[id] = string(v)
+		return true, nil
+	})
 }
 
 func difference(want, got map[string]string) string {

@@ -2,6 +2,7 @@ package ledgertest
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -61,7 +62,21 @@ func (s *standing) update(d ledger.Driver, fn func(ledger.Tx) error) {
 	}
 }
 
-// deliver applies a batch and puts it on the store's event feed, as a hub does.
+// receive applies a batch and puts it on the store's event feed as a hub does,
+// which keeps it packed as it came.
+func receive(tx ledger.Tx, b ledger.Batch) (err error) {
+	if b.Frame, err = protocol.EncodeFrame(b.Records); err != nil {
+		return err
+	}
+	group := ledger.NewGroup(tx)
+	res, err := group.Apply(b)
+	if err == nil && res.Applied > 0 {
+		_, err = group.AppendPeer(b.Origin, res.Stream.Seq-protocol.Seq(res.Applied)+1, res.Applied)
+	}
+	return errors.Join(err, group.Flush())
+}
+
+// deliver applies a batch as it comes down to an agent.
 func deliver(tx ledger.Tx, b ledger.Batch) error {
 	res, err := ledger.Apply(tx, b)
 	if err == nil && res.Applied > 0 {
@@ -81,7 +96,11 @@ func (s *standing) more(d ledger.Driver, have []int, i, to int) {
 	if to <= have[i] {
 		return
 	}
-	s.update(d, func(tx ledger.Tx) error { return deliver(tx, s.batch(i, have[i], to)) })
+	hand := deliver
+	if d == s.hub {
+		hand = receive
+	}
+	s.update(d, func(tx ledger.Tx) error { return hand(tx, s.batch(i, have[i], to)) })
 	have[i] = to
 }
 
