@@ -549,3 +549,37 @@ func (r unreadableReader) Scan(t ledger.Table, from, to string, fn func(string, 
 	}
 	return r.Reader.Scan(t, from, to, fn)
 }
+
+// TestI7_StreamThatGrowsWhileItIsCopied: events are committed while the copy
+// reads those before them. Each is written once.
+func TestI7_StreamThatGrowsWhileItIsCopied(t *testing.T) {
+	s := newShop(t)
+	grow := 3
+	s.o.Driver = growing{s.db, func() {
+		if s.copy != nil && grow > 0 {
+			grow--
+			s.commit(till1, 1)
+		}
+	}}
+	s.start()
+	s.commit(till1, 2)
+	if _, err := s.copy.round(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.stop()
+	s.whole()
+	s.start()
+	s.stop()
+}
+
+// growing is a database in which something happens after each look.
+type growing struct {
+	ledger.Driver
+	then func()
+}
+
+func (g growing) View(ctx context.Context, fn func(ledger.Reader) error) error {
+	err := g.Driver.View(ctx, fn)
+	g.then()
+	return err
+}

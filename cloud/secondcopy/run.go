@@ -89,6 +89,9 @@ func (c *Copy) round(ctx context.Context) (more bool, err error) {
 		if !ok {
 			break
 		}
+		// A stream that grew while it was copied waits again in the same round,
+		// and what was written counts only after the sync.
+		from = max(from, written[o]+1)
 		upto, err = c.copyStream(ctx, &w, o, from, upto, c.end+c.tune.roundBytes)
 		if read, ok := errors.AsType[*readError](err); ok {
 			// One stream must not hold up the others (I18).
