@@ -83,8 +83,8 @@ func (w *world) auditEvents(r ledger.Reader) (map[*act]bool, error) {
 			at := protocol.EventID{Inc: inc, Seq: seq}
 			id, print := at, fingerprint(bytes)
 			if w.forked {
-				if first, again, ok := unwrap(bytes); ok {
-					id, print = first, again
+				if again, ok := w.unwrap(bytes); ok {
+					id, print = again.id, again.print
 				}
 			}
 			a := w.books.find(id, print)

@@ -147,7 +147,9 @@ func (v *watch) event(r ledger.Row) {
 	}
 	v.staged[inc] = head{seq, hash}
 	if v.w.forked {
-		v.noteReissue(r.Value[hashBytes:])
+		if again, ok := v.w.unwrap(r.Value[hashBytes:]); ok {
+			v.reissued = append(v.reissued, again)
+		}
 	}
 	o := v.w.books.origins[inc]
 	if v.disk == v.w.cloud.disk {
@@ -158,24 +160,29 @@ func (v *watch) event(r ledger.Row) {
 	}
 }
 
-// noteReissue notes what a record logs again.
-func (v *watch) noteReissue(record []byte) {
-	if id, print, ok := unwrap(record); ok {
-		v.reissued = append(v.reissued, reissued{id, print})
+// unwrap tells which event a record logs again, if it does. A record is met on
+// many disks and is decoded once.
+func (w *world) unwrap(record []byte) (again reissued, ok bool) {
+	print := fingerprint(record)
+	again, known := w.unwrapped[print]
+	if !known {
+		again = decodeReissue(record)
+		w.unwrapped[print] = again
 	}
+	return again, again != reissued{}
 }
 
-// unwrap reads which event a record logs again, if it does.
-func unwrap(record []byte) (id protocol.EventID, print uint64, ok bool) {
+// decodeReissue is zero for a record that logs nothing again.
+func decodeReissue(record []byte) reissued {
 	rec, err := protocol.RecordFromBytes(record)
 	if err != nil {
-		return id, 0, false
+		return reissued{}
 	}
 	ev, err := protocol.DecodeEvent(rec.Body)
 	if err != nil || ev.Reissue == nil {
-		return id, 0, false
+		return reissued{}
 	}
-	return ev.Reissue.ID, fingerprint(ev.Reissue.Record.AppendTo(nil)), true
+	return reissued{ev.Reissue.ID, fingerprint(ev.Reissue.Record.AppendTo(nil))}
 }
 
 // deleted holds the end of an event to I2 and I7: the hub has the very same, or
@@ -196,7 +203,7 @@ func (v *watch) deleted(key ledger.Key, id protocol.EventID) {
 		v.trimmed++
 	case slices.Contains(v.again[id], fingerprint(row[hashBytes:])):
 	default:
-		if first, print, ok := unwrap(row[hashBytes:]); !ok || !slices.Contains(v.again[first], print) {
+		if again, ok := v.w.unwrap(row[hashBytes:]); !ok || !slices.Contains(v.again[again.id], again.print) {
 			v.w.fail("%s deletes event %d of %x, which the hub does not hold (%d) (I7)", v.disk.name, id.Seq, id.Inc[:4], v.w.cloud.disk.watch.heads[id.Inc].seq)
 		}
 	}
@@ -234,12 +241,11 @@ func eventKey(inc protocol.Inc, seq protocol.Seq) ledger.Key {
 	return ledger.Key{Table: ledger.Events, ID: string(binary.BigEndian.AppendUint64(inc[:], uint64(seq)))}
 }
 
-// wasOn tells whether an earlier content of the disk held an act that the
-// present one does not.
-func (v *watch) wasOn(before *ledger.Memory, a *act) bool {
-	old := watch{w: v.w, disk: &disk{w: v.w, name: v.disk.name, db: before}}
-	old.reread()
-	return old.holds(a) && !v.holds(a)
+// watchOf is a watch on a database that was some disk's before.
+func (w *world) watchOf(name string, db *ledger.Memory) *watch {
+	v := &watch{w: w, disk: &disk{w: w, name: name, db: db}}
+	v.reread()
+	return v
 }
 
 // holds tells whether the disk holds an act, where it was logged first or again.
@@ -260,8 +266,8 @@ func (v *watch) reread() {
 			return err
 		}
 		return r.Scan(ledger.Events, "", "", func(_ string, row []byte) (bool, error) {
-			if id, print, ok := unwrap(row[hashBytes:]); ok {
-				v.again[id] = append(v.again[id], print)
+			if again, ok := v.w.unwrap(row[hashBytes:]); ok {
+				v.again[again.id] = append(v.again[again.id], again.print)
 			}
 			return true, nil
 		})

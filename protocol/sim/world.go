@@ -48,6 +48,9 @@ type world struct {
 	// forked says that some stream was begun anew, so that events may have been
 	// logged again.
 	forked bool
+	// unwrapped is what each record that was looked at logs again, by its
+	// fingerprint.
+	unwrapped map[uint64]reissued
 	broker broker
 	cloud  *cloud
 	agents []*machine
