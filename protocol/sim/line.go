@@ -113,7 +113,7 @@ func (b *broker) down(topic string, payload []byte) {
 // status keeps a machine's retained status and tells it to the hub.
 func (b *broker) status(m *machine, online bool, boot uint64, delay time.Duration) {
 	payload := protocol.EncodeStatus(protocol.Status{Online: online, BootID: boot})
-	b.w.after(delay, func() {
+	b.w.latent(delay, func() {
 		b.retained[m.origin.Agent] = payload
 		b.w.cloud.arrive(parcel{topic: protocol.TopicStatus(m.origin.Store, m.origin.Agent), payload: payload})
 	})

@@ -93,7 +93,7 @@ func (w *world) outage(rnd *rand.Rand, d time.Duration) {
 func (w *world) fill(d *disk, long time.Duration) {
 	w.tell("%s: disk full for %v", d.name, long)
 	d.full = true
-	w.after(long, func() { d.full = false })
+	w.schedule(long, func() { d.full = false })
 }
 
 // fillAtWork now and then lets a disk become full while people work.

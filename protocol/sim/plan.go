@@ -19,6 +19,9 @@ type Plan struct {
 	Hours    int    `json:"hours"`    // before the quiet end
 	Acts     int    `json:"acts"`     // of staff, on all machines together
 	Burst    int    `json:"burst"`    // acts that follow each other at once
+	// PaceMs is how long people mostly pause at most between the acts of a burst;
+	// 0 is 30.
+	PaceMs int `json:"pace_ms,omitempty"`
 	// LingerMs is how long idle machines are watched before the time in which
 	// nothing can happen is skipped.
 	LingerMs int  `json:"linger_ms"`
@@ -99,8 +102,8 @@ type Disaster struct {
 func Draw(seed uint64) Plan {
 	d := draw{rand.New(rand.NewPCG(seed, 0x706c616e))}
 	p := Plan{
-		Seed: seed, Machines: 3 + d.IntN(2), Hours: 72 + d.IntN(25), Acts: 500 + d.IntN(100),
-		Burst: []int{6, 12, 24, 48}[d.IntN(4)], LingerMs: []int{200, 200, 1_000, 1_000, 2_000, 3_000, 4_000, 12_000}[d.IntN(8)], Verify: d.IntN(4) == 0,
+		Seed: seed, Machines: 3 + d.IntN(2), Hours: 72 + d.IntN(25), Acts: actsMin + d.IntN(20),
+		Burst: []int{6, 12, 24, 48}[d.IntN(4)], PaceMs: []int{1, 3, 10, 30}[d.IntN(4)], LingerMs: d.linger(), Verify: d.IntN(4) == 0,
 	}
 	p.Line = d.line()
 	p.Hours += p.Line.OutageDays * 24
@@ -124,6 +127,15 @@ func Draw(seed uint64) Plan {
 		p.Disaster.Backup, p.Disaster.Older, p.Machine.Trim = d.upTo(2), d.upTo(2), false
 	}
 	return p
+}
+
+// actsMin is how many acts a drawn plan has at least. Some of them find nothing
+// to do; at least 500 become events.
+const actsMin = 510
+
+// linger is mostly too short for a beat, so that most of a run is work.
+func (d draw) linger() int {
+	return []int{200, 200, 200, 200, 500, 500, 500, 500, 1_000, 1_000, 1_000, 2_000, 2_000, 3_000, 4_000, 12_000}[d.IntN(16)]
 }
 
 func (d draw) line() Line {

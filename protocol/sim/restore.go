@@ -79,6 +79,7 @@ func (c *cloud) renew(above uint64) error {
 	if err != nil {
 		return err
 	}
+	c.disk.version++
 	return c.disk.db.Update(c.w.ctx, func(tx ledger.Tx) error {
 		_, err := hub.Renew(tx, hub.Renewal{Identity: id, Above: above, Now: c.clock.wall()})
 		return err

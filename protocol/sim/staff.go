@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -39,8 +40,8 @@ func (s *staff) burst(n int) {
 	if n == 0 {
 		return
 	}
-	wait := time.Duration(s.rnd.Int64N(int64(30 * time.Millisecond)))
-	if s.rnd.IntN(16) == 0 {
+	wait := upTo(s.rnd, time.Duration(cmp.Or(s.m.w.plan.PaceMs, 30))*time.Millisecond)
+	if s.rnd.IntN(24) == 0 {
 		wait = time.Duration(s.rnd.Int64N(int64(8 * time.Second)))
 	}
 	if n == s.m.w.plan.Burst {
@@ -55,7 +56,11 @@ func (s *staff) burst(n int) {
 	default:
 		wait = 5 * time.Second
 	}
-	s.m.w.after(wait, func() { s.burst(n) })
+	if wait < time.Second {
+		s.m.w.after(wait, func() { s.burst(n) })
+	} else {
+		s.m.w.schedule(wait, func() { s.burst(n) })
+	}
 }
 
 // act does something, and tells whether it was recorded.
@@ -210,7 +215,7 @@ func (s *staff) look() {
 	s.m.w.after(time.Millisecond, func() {
 		s.looking = false
 		if s.m.running() && !s.applyLoads() && s.m.running() && !s.m.w.quiet {
-			s.m.w.after(10*time.Second, s.look)
+			s.m.w.schedule(10*time.Second, s.look)
 		}
 	})
 }

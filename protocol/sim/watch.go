@@ -256,6 +256,7 @@ func (v *watch) holds(a *act) bool {
 
 // reread learns the state of a disk whose content was replaced.
 func (v *watch) reread() {
+	v.disk.version++
 	v.heads, v.staged, v.again, v.told = map[protocol.Inc]head{}, map[protocol.Inc]head{}, map[protocol.EventID][]uint64{}, 0
 	v.w.view(v.disk, func(r ledger.Reader) error {
 		streams, err := ledger.AllStreams(r)

@@ -51,15 +51,15 @@ type world struct {
 	// unwrapped is what each record that was looked at logs again, by its
 	// fingerprint.
 	unwrapped map[uint64]reissued
-	broker broker
-	cloud  *cloud
-	agents []*machine
-	books  books
-	trace  trace
-	counts Counts
-	err    error
-	story  io.Writer // nil: nobody reads along
-	log    *slog.Logger
+	broker    broker
+	cloud     *cloud
+	agents    []*machine
+	books     books
+	trace     trace
+	counts    Counts
+	err       error
+	story     io.Writer // nil: nobody reads along
+	log       *slog.Logger
 }
 
 // source is the random numbers of one purpose, so that what one part of a run
