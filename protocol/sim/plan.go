@@ -102,8 +102,11 @@ type Disaster struct {
 func Draw(seed uint64) Plan {
 	d := draw{rand.New(rand.NewPCG(seed, 0x706c616e))}
 	p := Plan{
-		Seed: seed, Machines: 3 + d.IntN(2), Hours: 72 + d.IntN(25), Acts: actsMin + d.IntN(20),
+		Seed: seed, Machines: 3, Hours: 72 + d.IntN(25), Acts: actsMin + d.IntN(20),
 		Burst: []int{6, 12, 24, 48}[d.IntN(4)], PaceMs: []int{1, 3, 10, 30}[d.IntN(4)], LingerMs: d.linger(), Verify: d.IntN(4) == 0,
+	}
+	if d.IntN(4) == 0 {
+		p.Machines++
 	}
 	p.Line = d.line()
 	p.Hours += p.Line.OutageDays * 24
