@@ -39,6 +39,7 @@ type session struct {
 	// carries are streams of others that the agent sends on their behalf.
 	carries    map[protocol.Inc]protocol.Origin
 	checkpoint checkpointing
+	standing   standing
 	// beats counts the Beats that were answered.
 	beats int
 	// safeNews says that safe was raised and told since the last Beat.

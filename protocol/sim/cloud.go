@@ -22,8 +22,9 @@ type cloud struct {
 	process *process
 	hub     *hub.Hub // nil while it is down
 	epoch   uint64
-	closed  bool // the broker takes no connections, for want of a hub
-	stale   bool // the database is older than its epoch's offsets
+	closed  bool  // the broker takes no connections, for want of a hub
+	stale   bool  // the database is older than its epoch's offsets
+	before  *disk // what the hub had before it was restored to a copy that lacks what machines have deleted
 	backups []backup
 	inbox   []parcel
 	pumping bool

@@ -107,6 +107,7 @@ func (p *process) Update(ctx context.Context, fn func(ledger.Tx) error) error {
 	if err == nil {
 		d.version++
 		d.watch.commit()
+		d.w.miss(d.watch.forgotten)
 		d.w.counts.Commits++
 		d.traced(rec.rows)
 	}

@@ -47,10 +47,13 @@ func (w *world) disasters() {
 	}
 	w.every(rnd, 6, w.cloud.keepBackup)
 	for range d.Backup {
-		w.schedule(upTo(rnd, within), func() { w.cloud.bringBack(true) })
+		w.schedule(upTo(rnd, within), func() { w.cloud.bringBack(byCommand) })
 	}
 	for range d.Older {
-		w.schedule(upTo(rnd, within), func() { w.cloud.bringBack(false) })
+		w.schedule(upTo(rnd, within), func() { w.cloud.bringBack(byNobody) })
+	}
+	for range d.Gap {
+		w.schedule(within/2+upTo(rnd, within/2), func() { w.cloud.bringBack(byCommandWithGaps) })
 	}
 	some := func(n int, fn func(*machine)) {
 		for range n {

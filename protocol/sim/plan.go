@@ -95,6 +95,7 @@ type Disaster struct {
 	Replace int `json:"replace,omitempty"` // the disk dies, another machine stands in
 	Backup  int `json:"backup,omitempty"`  // a backup of the hub is restored by the command
 	Older   int `json:"older,omitempty"`   // a backup of the hub is put in place, and nothing tells
+	Gap     int `json:"gap,omitempty"`     // like Backup, where machines have deleted what it lacks, and that is accepted
 }
 
 // Draw makes the plan of a seed: at least three machines in two stores, three
@@ -128,6 +129,11 @@ func Draw(seed uint64) Plan {
 	if d.on() {
 		// Agents must still hold what the backup lacks.
 		p.Disaster.Backup, p.Disaster.Older, p.Machine.Trim = d.upTo(2), d.upTo(2), false
+	}
+	if p.Disaster == (Disaster{}) && d.IntN(6) == 0 {
+		// What a gap has lost is known by its moves alone, so that nothing may
+		// depend on who had seen what.
+		p.Disaster.Gap, p.Machine.Trim, p.Business.Counts, p.Business.Loads = 1, true, false, 0
 	}
 	return p
 }

@@ -21,6 +21,8 @@ type Counts struct {
 	Crashes            int
 	Disasters          int
 	Aside              int // machines that gave up a part of a feed
+	Void               int // runs without a verdict
+	Gone               int // events that no disk held any more, whose moves a gap stands for
 	Trimmed, Snapshots int
 	Steps              int
 	Simulated, Skipped time.Duration
@@ -89,10 +91,13 @@ func run(p Plan, rightClocks bool, story io.Writer) (out Outcome) {
 	w.run(busy)
 	w.calm()
 	w.run(w.truth() + quietFor)
-	if w.err == nil {
+	if w.err == nil && !w.void {
 		w.audit()
 	}
 	c := w.counts
+	if w.void {
+		c.Void++
+	}
 	c.Events, c.Refused, c.Doubted, c.Simulated, c.Skipped = w.books.told, w.books.refused, w.books.doubted, w.truth(), w.skipped
 	for _, m := range w.agents {
 		c.Trimmed += m.disk.watch.trimmed
@@ -149,6 +154,8 @@ func (c *Counts) Add(o Counts) {
 	c.Crashes += o.Crashes
 	c.Disasters += o.Disasters
 	c.Aside += o.Aside
+	c.Void += o.Void
+	c.Gone += o.Gone
 	c.Trimmed += o.Trimmed
 	c.Snapshots += o.Snapshots
 	c.Steps += o.Steps

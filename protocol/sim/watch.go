@@ -32,6 +32,8 @@ type watch struct {
 	// their own, by their own, with the fingerprints of their records.
 	again    map[protocol.EventID][]uint64
 	reissued []reissued
+	// forgotten are events that a commit deletes, which the hub had once.
+	forgotten []protocol.EventID
 	// cut is the stretch of each stream that the commit deletes.
 	cut map[protocol.Inc]stretch
 }
@@ -70,7 +72,7 @@ const hashBytes = sha256.Size
 func (v *watch) inspect(tx ledger.Reader, rows []ledger.Row) error {
 	clear(v.staged)
 	clear(v.cut)
-	v.listing, v.reissued = v.listing[:0], v.reissued[:0]
+	v.listing, v.reissued, v.forgotten = v.listing[:0], v.reissued[:0], v.forgotten[:0]
 	var streams []protocol.Origin
 	peer := false
 	for _, r := range rows {
@@ -84,6 +86,7 @@ func (v *watch) inspect(tx ledger.Reader, rows []ledger.Row) error {
 			peer = true
 		}
 	}
+	v.jump(tx, rows)
 	for _, r := range rows {
 		if r.Key.Table == ledger.Events {
 			v.event(r)
@@ -201,6 +204,9 @@ func (v *watch) deleted(key ledger.Key, id protocol.EventID) {
 	switch {
 	case row == nil, bytes.Equal(row, v.w.cloud.disk.row(key)):
 		v.trimmed++
+	case v.w.cloud.before != nil && bytes.Equal(row, v.w.cloud.before.row(key)):
+		// The hub had it, until somebody accepted that it may be gone.
+		v.forgotten = append(v.forgotten, id)
 	case slices.Contains(v.again[id], fingerprint(row[hashBytes:])):
 	default:
 		if again, ok := v.w.unwrap(row[hashBytes:]); !ok || !slices.Contains(v.again[again.id], again.print) {
