@@ -99,8 +99,12 @@ func (w *world) fill(d *disk, long time.Duration) {
 	w.schedule(long, func() { d.full = false })
 }
 
-// fillAtWork now and then lets a disk become full while people work.
-func (w *world) fillAtWork(m *machine) {
+// troubleWork now and then lets a disk become full, or a connection end, while
+// people work.
+func (w *world) troubleWork(m *machine) {
+	if chance := w.plan.Line.TakeAtWork; chance > 0 && !w.quiet && m.rnd.Float64() < chance {
+		w.after(upTo(m.rnd, 300*time.Millisecond), m.drop)
+	}
 	if m.rnd.Float64() < w.plan.Machine.Full {
 		w.fill(m.disk, upTo(m.rnd, fullMax))
 	}

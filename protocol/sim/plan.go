@@ -52,6 +52,9 @@ type Line struct {
 	HerdEvery   float64 `json:"herd_every_h,omitempty"`
 	WipeEvery   float64 `json:"wipe_every_h,omitempty"` // the broker forgets everything
 	TakeEvery   float64 `json:"take_every_h,omitempty"` // another connection takes the client's place
+	// TakeAtWork is the chance that this happens early in a burst of work, with
+	// messages on their way.
+	TakeAtWork float64 `json:"take_at_work,omitempty"`
 }
 
 // Cloud is what happens to the hub.
@@ -135,6 +138,7 @@ func Draw(seed uint64) Plan {
 		// depend on who had seen what.
 		p.Disaster.Gap, p.Machine.Trim, p.Business.Counts, p.Business.Loads = 1, true, false, 0
 	}
+	p.Line.TakeAtWork = d.chance(0.5)
 	return p
 }
 

@@ -45,7 +45,7 @@ func (s *staff) burst(n int) {
 		wait = time.Duration(s.rnd.Int64N(int64(8 * time.Second)))
 	}
 	if n == s.m.w.plan.Burst {
-		s.m.w.fillAtWork(s.m)
+		s.m.w.troubleWork(s.m)
 	}
 	switch {
 	case !s.m.running():
