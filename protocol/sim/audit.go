@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -379,7 +380,8 @@ func (w *world) auditMachine(m *machine) {
 	})
 	for _, table := range mirrored(m.origin.Store) {
 		here, there := rows(w, m.disk, table), rows(w, w.cloud.disk, table)
-		for id, v := range there {
+		for _, id := range slices.Sorted(maps.Keys(there)) {
+			v := there[id]
 			if table == "receipt\x00" && here[id] == nil && !w.receiptOf(id, m.origin.Store) || w.sealed(m, id) || w.gone(id) {
 				continue
 			}

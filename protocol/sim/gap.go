@@ -10,28 +10,30 @@ import (
 	"counterpart/protocol/ledger"
 )
 
-// jump lets the watch follow a stream over the gaps that a commit records, which
-// leave no event of it behind.
-func (v *watch) jump(tx ledger.Reader, rows []ledger.Row) {
-	for _, r := range rows {
-		if r.Key.Table != ledger.States || !strings.HasPrefix(r.Key.ID, "gap\x00") {
+// readGaps reads the gaps that a commit records, if it does. They leave no event
+// behind over which the watch could follow their streams.
+func (v *watch) readGaps(tx ledger.Reader, rows []ledger.Row) {
+	v.gaps = nil
+	recorded := func(r ledger.Row) bool { return r.Key.Table == ledger.States && strings.HasPrefix(r.Key.ID, "gap\x00") }
+	if !slices.ContainsFunc(rows, recorded) {
+		return
+	}
+	var err error
+	if v.gaps, err = ledger.Gaps(tx, ""); err != nil {
+		v.w.fail("%s: %v", v.disk.name, err)
+	}
+}
+
+// jump lets the watch follow streams over the gaps at which they stand.
+func (v *watch) jump() {
+	for _, g := range v.gaps {
+		if v.head(g.Origin.Inc).seq+1 != g.From {
 			continue
 		}
-		gaps, err := ledger.Gaps(tx, "")
-		if err != nil {
-			v.w.fail("%s: %v", v.disk.name, err)
-			return
+		v.staged[g.Origin.Inc] = head{g.To, g.Hash}
+		if v.disk == v.w.cloud.disk {
+			v.w.give(g)
 		}
-		for _, g := range gaps {
-			if v.head(g.Origin.Inc).seq+1 != g.From {
-				continue
-			}
-			v.staged[g.Origin.Inc] = head{g.To, g.Hash}
-			if v.disk == v.w.cloud.disk {
-				v.w.give(g)
-			}
-		}
-		return
 	}
 }
 

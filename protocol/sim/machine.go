@@ -508,9 +508,10 @@ func (c *cloud) feedHead(feed protocol.FeedID) uint64 {
 }
 
 // trim deletes own events that the hub has safely, as the machine's upkeep
-// does, sooner.
+// does, sooner. What an unnoticed copy has logged under the same ids is told
+// apart only by whoever still has the events, for which two weeks are enough.
 func (m *machine) trim() {
-	if !m.running() || m.engine == nil || !m.engine.HubHeard() {
+	if !m.running() || m.engine == nil || !m.engine.HubHeard() || m.unaware {
 		return
 	}
 	safe := m.engine.Marks().Safe

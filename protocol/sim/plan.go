@@ -55,6 +55,9 @@ type Line struct {
 	// TakeAtWork is the chance that this happens early in a burst of work, with
 	// messages on their way.
 	TakeAtWork float64 `json:"take_at_work,omitempty"`
+	// Late is the chance that the broker keeps a message for a moment, out of
+	// order.
+	Late float64 `json:"late,omitempty"`
 }
 
 // Cloud is what happens to the hub.
@@ -138,7 +141,10 @@ func Draw(seed uint64) Plan {
 		// depend on who had seen what.
 		p.Disaster.Gap, p.Machine.Trim, p.Business.Counts, p.Business.Loads = 1, true, false, 0
 	}
-	p.Line.TakeAtWork = d.chance(0.5)
+	p.Line.TakeAtWork, p.Line.Late = d.chance(0.5), d.chance(0.3)
+	if p.Line.Late > 0 && p.Line.Ghost == 0 && d.on() {
+		p.Line.Ghost = 0.5
+	}
 	return p
 }
 

@@ -34,6 +34,7 @@ type watch struct {
 	reissued []reissued
 	// forgotten are events that a commit deletes, which the hub had once.
 	forgotten []protocol.EventID
+	gaps      []ledger.Gap // where the commit records some
 	// cut is the stretch of each stream that the commit deletes.
 	cut map[protocol.Inc]stretch
 }
@@ -86,12 +87,14 @@ func (v *watch) inspect(tx ledger.Reader, rows []ledger.Row) error {
 			peer = true
 		}
 	}
-	v.jump(tx, rows)
+	v.readGaps(tx, rows)
 	for _, r := range rows {
 		if r.Key.Table == ledger.Events {
+			v.jump()
 			v.event(r)
 		}
 	}
+	v.jump()
 	v.cutBack()
 	for _, o := range streams {
 		v.cursor(tx, o)
