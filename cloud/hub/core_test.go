@@ -293,6 +293,24 @@ func TestFullDiskIsSurvived(t *testing.T) {
 	fresh.greet()
 }
 
+// TestTwinsAreNotForgotten: what a full disk did not take is written down when
+// there is room.
+func TestTwinsAreNotForgotten(t *testing.T) {
+	c := newCore(t)
+	a := c.player("s1", "a1", 1)
+	c.addTwins(a.origin, a.origin.Inc)
+	for _, full := range []bool{true, false} {
+		c.disk.full = full
+		if err := c.saveTwins(t.Context()); (err != nil) != full {
+			t.Fatalf("full %v: %v", full, err)
+		}
+	}
+	clear(c.twins)
+	if err := c.loadTwins(t.Context()); err != nil || len(c.twins) != 1 {
+		t.Errorf("after a restart the twins are %+v, %v", c.twins, err)
+	}
+}
+
 // TestRepeatedHelloGetsTheSameWelcome: an agent that is impatient with a slow
 // hub costs it next to nothing, and every answer opens the same session.
 func TestRepeatedHelloGetsTheSameWelcome(t *testing.T) {
