@@ -87,8 +87,15 @@ func (h *Hub) checkpoint(ctx context.Context, t protocol.Topic, m *protocol.Chec
 // go on behind them.
 func (h *Hub) closeGap(ctx context.Context, s *session, m *protocol.Checkpoint, sums []protocol.Move) error {
 	here, err := h.streamOf(s.origin)
-	if err != nil || !s.standing.waited(here.Seq, h.mono()) {
+	switch {
+	case err != nil:
 		return err
+	case here.Seq >= m.Seq:
+		// There is no gap any more, and the word of that did not arrive.
+		h.post(s.down, h.standsAt(s, here))
+		return nil
+	case !s.standing.waited(here.Seq, h.mono()):
+		return nil
 	}
 	_, err = h.actAll(ctx, s.origin.Store, func(tx ledger.Tx, _ protocol.Origin) ([]*protocol.Event, error) {
 		accepted, err := GapsAccepted(tx)
@@ -139,6 +146,12 @@ func (h *Hub) tellCursor(o protocol.Origin) error {
 	s.lastSeq = max(s.lastSeq, s.cursor)
 	s.noteCaughtUp(s.seenAt)
 	h.mu.Unlock()
-	h.post(s.down, &protocol.Ack{Session: s.id, Inc: o.Inc, Seq: here.Seq, Hash: here.Hash, Safe: h.safety.safe(o.Inc, here.Seq), Credit: windowBatches})
+	h.post(s.down, h.standsAt(s, here))
 	return nil
+}
+
+// standsAt acknowledges to the writer of a stream how far the hub has it.
+func (h *Hub) standsAt(s *session, here ledger.Stream) *protocol.Ack {
+	inc := s.origin.Inc
+	return &protocol.Ack{Session: s.id, Inc: inc, Seq: here.Seq, Hash: here.Hash, Safe: h.safety.safe(inc, here.Seq), Credit: windowBatches}
 }

@@ -112,6 +112,11 @@ func TestI2_GapWaitsForSiblings(t *testing.T) {
 	if n := c.cursorOf(a.origin); err != nil || n != 6 || doc.Gaps > 0 {
 		t.Errorf("the hub has %d events of 6, with %d gaps, %v", n, doc.Gaps, err)
 	}
+	c.take("")
+	c.receive(payload(t, a.up(), checkpoint))
+	if acks := only[*protocol.Ack](c.take(a.down())); len(acks) != 1 || acks[0].Seq != 6 || acks[0].Session != a.session {
+		t.Errorf("whoever did not hear that its gap is closed asks again and is told %+v", acks)
+	}
 }
 
 // checkpoint is what the agent says of the events that it has deleted.
