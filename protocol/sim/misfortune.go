@@ -103,7 +103,7 @@ func (w *world) fill(d *disk, long time.Duration) {
 // people work.
 func (w *world) troubleWork(m *machine) {
 	if chance := w.plan.Line.TakeAtWork; chance > 0 && !w.quiet && m.rnd.Float64() < chance {
-		w.after(upTo(m.rnd, 300*time.Millisecond), m.drop)
+		w.after(upTo(m.rnd, w.plan.pace()*time.Duration(w.plan.Burst)), m.drop)
 	}
 	if m.rnd.Float64() < w.plan.Machine.Full {
 		w.fill(m.disk, upTo(m.rnd, fullMax))

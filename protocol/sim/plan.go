@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -196,6 +197,9 @@ func (d draw) upTo(most int) int {
 	}
 	return 1 + d.IntN(most)
 }
+
+// pace is how long people mostly pause at most.
+func (p Plan) pace() time.Duration { return time.Duration(cmp.Or(p.PaceMs, 30)) * time.Millisecond }
 
 // hours is a number of hours as a length of time.
 func hours(h float64) time.Duration { return time.Duration(h * float64(time.Hour)) }

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -40,7 +39,7 @@ func (s *staff) burst(n int) {
 	if n == 0 {
 		return
 	}
-	wait := upTo(s.rnd, time.Duration(cmp.Or(s.m.w.plan.PaceMs, 30))*time.Millisecond)
+	wait := upTo(s.rnd, s.m.w.plan.pace())
 	if s.rnd.IntN(24) == 0 {
 		wait = time.Duration(s.rnd.Int64N(int64(8 * time.Second)))
 	}
