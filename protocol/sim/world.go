@@ -29,6 +29,9 @@ var epochStart = time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
 // converges within it (I20).
 const quietFor = 30 * time.Minute
 
+// stepsMax is how many steps a run takes at most: tens of times what any needs.
+const stepsMax = 300_000
+
 // world is one simulated chain.
 type world struct {
 	plan Plan
@@ -149,7 +152,9 @@ func (w *world) run(until time.Duration) {
 				w.pending--
 			}
 			w.now = c.at
-			w.counts.Steps++
+			if w.counts.Steps++; w.counts.Steps > stepsMax {
+				w.fail("it does not come to rest (I20)")
+			}
 			c.fn()
 			continue
 		}
