@@ -127,7 +127,7 @@ func Draw(seed uint64) Plan {
 		Clock: d.on(), Trim: d.on(),
 	}
 	p.Business = Business{
-		Poison: d.on(), Unknown: d.on(), Oversized: d.IntN(20) == 0, Counts: d.IntN(2) == 0,
+		Poison: d.on(), Unknown: d.on(), Oversized: d.IntN(60) == 0, Counts: d.IntN(2) == 0,
 		Imports: d.upTo(4), Loads: d.upTo(3), Primaries: d.upTo(4),
 	}
 	if d.on() {

@@ -88,7 +88,7 @@ var table = []mutant{
 	{"restored hub keeps its epoch", "I10, I20", []edit{{fileSafe, "epoch = max(epoch+1, o.Above+1, uint64(max(o.Now.Unix(), 1)))", "epoch = max(epoch, 1)"}}},
 	{"restored hub goes on in its streams", "I4", []edit{{fileSafe, "	if err := tx.Write(rows); err != nil {\n		return 0, err\n	}\n	if err := ledger.SetNote(tx, o.Identity", "	if err := ledger.SetNote(tx, o.Identity"}}},
 	{"older database goes unnoticed", "I10, I20", []edit{{fileSession, "	if err != nil || !older {\n", "	if older = false; err != nil || !older {\n"}}},
-	{"cursor beyond the head is nothing", "I10", []edit{{fileSession, "older = older || p.Epoch > h.Epoch() || p.Offset > head", "older = older || p.Epoch > h.Epoch()"}}},
+	{"cursor beyond the head is nothing", "I10", []edit{{fileSession, "older = older || p.Epoch > h.Epoch() || p.Offset > head", "older = older || p.Epoch > h.Epoch() || head > 1<<40"}}},
 	{"gap closed at once", "I2", []edit{{fileGapHub, "	return now-w.since >= gapPatience\n", "	return true\n"}}},
 	{"gap's sums not counted", "I3", []edit{{fileGap, "		level.Add(m.State, m.Delta)\n		sums.add(m)\n", "		if m.Delta < -3000 {\n			continue\n		}\n		level.Add(m.State, m.Delta)\n		sums.add(m)\n"}}},
 	{"gap counts what is held", "I3", []edit{{fileGap, "			for _, m := range ev.Moves {\n				add(m, -1)\n			}\n		}\n		return true, nil\n", "			_ = ev\n		}\n		return true, nil\n"}}},
