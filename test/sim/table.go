@@ -20,6 +20,7 @@ const (
 	fileSum      = "protocol/ledger/sum.go"
 	fileOwn      = "cloud/hub/own.go"
 	fileSafe     = "cloud/hub/safe.go"
+	fileEntry    = "protocol/ledger/entry.go"
 	fileGap      = "protocol/ledger/gap.go"
 	fileGapHub   = "cloud/hub/gap.go"
 	fileCarry    = "agent/uplink/carry.go"
@@ -57,7 +58,7 @@ var table = []mutant{
 	}},
 	{"snapshot's end left out", "I11", []edit{
 		{fileShadow, "s.Sum == \"\" || s.FeedPos != pos || s.Upto < s.Offset", "s.Sum == \"\" || s.FeedPos != pos"},
-		{fileSnapshot, "		for _, piece := range chunks(part) {\n", "		for _, piece := range chunks(part) {\n			if len(piece.Rows) > 0 {\n				piece.Rows = piece.Rows[:len(piece.Rows)-1]\n			}\n"},
+		{fileSnapshot, "		for _, piece := range chunks(part) {\n			if piece.Upto <= shadow.Upto {\n", "		for _, piece := range chunks(part) {\n			if len(piece.Rows) > 0 {\n				piece.Rows = piece.Rows[:len(piece.Rows)-1]\n			}\n			if piece.Upto <= shadow.Upto {\n"},
 	}},
 	{"any session may write", "I16", []edit{{fileSession, "return s.id == id && s.origin.Store == t.Store", "return s.origin.Store == t.Store"}}},
 	{"deadlines by wall clock", "I17", []edit{{fileUpload, "if len(u.flight) > 0 && e.now.Mono-u.progressAt >= u.ackWait {", "if len(u.flight) > 0 && e.now.Mono-u.progressAt >= u.ackWait && e.now.Wall.Year() < 2030 {"}}},
@@ -65,7 +66,7 @@ var table = []mutant{
 	{"full disk taken for done", "I19", []edit{{fileDownload, "	if in.Err != nil {\n		e.applyFailed(f, in)\n		return\n	}\n", "	if protocol.CodeOf(in.Err) == protocol.DiskFull {\n		in.Cursor, in.Err = f.cursor, nil\n		in.Cursor.Offset = max(in.Cursor.Offset, f.busy)\n	}\n	if in.Err != nil {\n		e.applyFailed(f, in)\n		return\n	}\n"}}},
 	{"nothing is sent again", "I20", []edit{{fileUpload, "		u.sent, u.flight, u.progressAt = u.acked, nil, e.now.Mono\n", "		u.progressAt = e.now.Mono\n"}}},
 	{"no beat", "I20", []edit{{fileEngine, "	if now >= e.beatAt {\n		e.beat()\n	}\n", "	if now >= e.beatAt {\n		e.beatAt = now + beatEvery\n	}\n"}}},
-	{"long logs refuse to grow", "I22", []edit{{fileApply, "	if res.Dead > 0 {\n", "	if res.Dead > 0 || res.Stream.Seq > 150 && ev.Sale != nil && ev.Sale.Type == protocol.SaleReturn {\n"}}},
+	{"long logs refuse to grow", "I22", []edit{{fileEntry, "	if res.Dead > 0 {\n", "	if res.Dead > 0 || res.Stream.Seq > 150 && ev.Sale != nil && ev.Sale.Type == protocol.SaleReturn {\n"}}},
 	{"fork forgets what is not safe", "I1, I2", []edit{{fileFork, "	safe = min(safe, stream.Seq)\n", "	safe = stream.Seq\n"}}},
 	{"fork loses one event", "I2", []edit{{fileFork, "		records = append(records, protocol.Record{Clock: clock, Body: body})\n", "		if seq%11 > 0 || len(records) == 0 {\n			records = append(records, protocol.Record{Clock: clock, Body: body})\n		}\n"}}},
 	{"nothing is carried", "I2", []edit{{fileOwn, "if head.Seq <= here.Seq || head.Inc == m.Inc ||", "if head.Agent != protocol.HubAgent || head.Seq <= here.Seq || head.Inc == m.Inc ||"}}},
@@ -108,6 +109,6 @@ var table = []mutant{
 	{"oversized event taken", "I18", []edit{{fileCodec, "	limit := EventBytesMax - RecordHeaderBytes\n", "	limit := 2 * EventBytesMax\n"}}},
 	{"full hub stops taking events", "I19, I20", []edit{{fileIngest, "		h.log.Error(\"the hub's disk is full; events wait at the stores\", \"error\", err)\n		return nil\n", "		h.log.Error(\"the hub's disk is full; events wait at the stores\", \"error\", err)\n		h.driver = nil\n		return nil\n"}}},
 	{"feeds that fail are not asked for", "I20", []edit{{fileDownload, "func (f *feed) behind() bool { return f.resync || f.head > f.cursor.Offset || !f.cursor.Tail }", "func (f *feed) behind() bool { return f.resync || f.head > f.cursor.Offset && f.faults == 0 || !f.cursor.Tail }"}}},
-	{"no sale while sync is behind", "I22", []edit{{fileApply, "	if res.Dead > 0 {\n", "	if res.Dead > 0 || res.Stream.Seq%64 == 63 && ev.Sale != nil {\n"}}},
+	{"no sale while sync is behind", "I22", []edit{{fileEntry, "	if res.Dead > 0 {\n", "	if res.Dead > 0 || res.Stream.Seq%64 == 63 && ev.Sale != nil {\n"}}},
 	{"cut stream does not come down again", "I10", []edit{{fileFork, "		_, err = ResetFeed(tx, protocol.FeedPos{Feed: protocol.PeerFeed(o.Store)})\n", ""}}},
 }
