@@ -106,7 +106,7 @@ func (h *Hub) hello(ctx context.Context, t protocol.Topic, m *protocol.Hello) er
 	}
 	h.mu.Lock()
 	if old := h.sessionOf(m.Agent, m.Inc); old != nil {
-		s.boots, s.caughtUpAt = old.boots, old.caughtUpAt
+		s.boots, s.caughtUpAt, s.standing = old.boots, old.caughtUpAt, old.standing
 	}
 	s.boots = appendBoot(s.boots, m.BootID, s.seen)
 	s.noteCaughtUp(now)
