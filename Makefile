@@ -88,9 +88,9 @@ crash: ## Record an agent's writes, check STATES states that a power cut could l
 	@$(GO) run ./test/crash $(call flag,states,$(STATES)) $(call flag,seed,$(SEED))
 
 .PHONY: sim
-sim: ## Simulate SEEDS seeds on all cores; MUTANTS=1 proves that faults are found.
+sim: ## Simulate SEEDS seeds from FIRST on all cores; MUTANTS=1 proves that faults are found.
 	@$(GO) build -o bin/sim ./test/sim
-	@./bin/sim -seeds '$(SEEDS)' $(if $(MUTANTS),-mutants)
+	@./bin/sim -seeds '$(SEEDS)' $(call flag,from,$(FIRST)) $(if $(MUTANTS),-mutants)
 
 .PHONY: bench
 bench: ## Measure this machine's floors and the programs on it (WORKLOADS=w1,w2,…).

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"counterpart/protocol"
@@ -208,14 +209,28 @@ func chunks(part *protocol.Delta) []*protocol.Delta {
 	return append(list, &protocol.Delta{Feed: part.Feed, Epoch: part.Epoch, After: after, Upto: part.Upto, Rows: rows})
 }
 
+// snapshotUnpackers keeps the windows of unpackers for the next of several feeds.
+// An unpacker without concurrency holds nothing but memory, and is never closed.
+var snapshotUnpackers sync.Pool
+
 // eachDelta reads a snapshot: a zstd stream of Deltas, each preceded by its
 // size as a varint.
 func eachDelta(body io.Reader, feed protocol.FeedID, fn func(*protocol.Delta) error) error {
-	z, err := zstd.NewReader(body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(snapshotMemoryMax))
-	if err != nil {
+	z, ok := snapshotUnpackers.Get().(*zstd.Decoder)
+	if !ok {
+		var err error
+		if z, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(snapshotMemoryMax)); err != nil {
+			return err
+		}
+	}
+	if err := z.Reset(body); err != nil {
 		return err
 	}
-	defer z.Close()
+	defer func() {
+		if z.Reset(nil) == nil {
+			snapshotUnpackers.Put(z)
+		}
+	}()
 	r := bufio.NewReader(z)
 	for {
 		size, err := binary.ReadUvarint(r)

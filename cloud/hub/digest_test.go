@@ -283,6 +283,8 @@ func TestI9_Gap(t *testing.T) {
 	checkpoint := a.checkpoint()
 	a.greet()
 	checkpoint.Session = a.session
+	c.receive(payload(t, a.up(), checkpoint))
+	c.time += gapPatience
 	c.receive(payload(t, a.up(), checkpoint), a.batch(7, 4), a.digest())
 	c.audit()
 	if c.digestsCheckedAt() == nil || len(c.differing()) != 1 {

@@ -50,7 +50,6 @@ func TestI10_ResyncGoesOnFromWhatIsHeld(t *testing.T) {
 		{"no list, another epoch", nil, protocol.FeedPos{Feed: feed, Epoch: 1, Offset: 5}, protocol.VerdictResync, 0},
 		{"no list, from the start", nil, protocol.FeedPos{Feed: feed}, protocol.VerdictTail, 0},
 		{"another epoch", held, protocol.FeedPos{Feed: feed, Epoch: 1, Offset: 5}, protocol.VerdictResync, 11},
-		{"beyond the head", held, protocol.FeedPos{Feed: feed, Epoch: c.Epoch(), Offset: 99}, protocol.VerdictResync, 11},
 		{"from the start", held, protocol.FeedPos{Feed: feed}, protocol.VerdictResync, 11},
 		{"all is held", headsOf(b), protocol.FeedPos{Feed: feed}, protocol.VerdictResync, 16},
 		{"a cursor that stands", held, protocol.FeedPos{Feed: feed, Epoch: c.Epoch(), Offset: 4}, protocol.VerdictTail, 0},
@@ -165,6 +164,28 @@ func TestI11_StateOfAStoreIsThatOfItsHead(t *testing.T) {
 	}
 	if n := len(c.snapshots.list); n != standingsMax {
 		t.Errorf("%d states are kept, want %d", n, standingsMax)
+	}
+}
+
+// TestI10_CursorBeyondTheHeadIsOfANewerDatabase: an older copy of the database
+// was put in place and nothing tells but how far an agent has followed a feed.
+// In that epoch the same offsets would come to mean other events.
+func TestI10_CursorBeyondTheHeadIsOfANewerDatabase(t *testing.T) {
+	c := newCore(t)
+	a, b := c.player("s1", "a1", 1), c.player("s1", "a2", 2)
+	a.greet()
+	b.greet()
+	c.receive(a.sell("PEN"))
+	older := c.disk.Driver.(*ledger.Memory).Clone()
+	c.receive(a.sell("PEN"))
+	c.disk.Driver = older
+	before := protocol.FeedPos{Feed: protocol.PeerFeed("s1"), Epoch: c.Epoch(), Offset: 2}
+	if w := b.greet(before); w.Epoch <= before.Epoch || w.Feeds[0].Verdict != protocol.VerdictResync {
+		t.Errorf("whoever followed further than the feed leads is answered %+v", w)
+	}
+	c.receive(b.sell("CUP"), b.sell("CUP"))
+	if w := a.greet(before); w.Feeds[0].Head != 3 || w.Feeds[0].Verdict != protocol.VerdictResync {
+		t.Errorf("a cursor that the feed has grown past is answered %+v", w.Feeds)
 	}
 }
 

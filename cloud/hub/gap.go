@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"slices"
+	"time"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
@@ -12,6 +13,27 @@ import (
 type checkpointing struct {
 	seq   protocol.Seq
 	parts map[uint32]*protocol.Gap
+}
+
+// gapPatience is how long a stream must have stood still before its gap is
+// closed. Siblings may hold what is missing; they carry it as soon as they are
+// back, and afterwards it could not be taken any more.
+const gapPatience = 2 * time.Minute
+
+// standing is since when a stream that has a gap has ended at a number.
+type standing struct {
+	at    protocol.Seq
+	since time.Duration
+	seen  bool
+}
+
+// waited tells whether nobody carries the stream any more, as far as one can
+// tell.
+func (w *standing) waited(at protocol.Seq, now time.Duration) bool {
+	if !w.seen || w.at != at {
+		*w = standing{at: at, since: now, seen: true}
+	}
+	return now-w.since >= gapPatience
 }
 
 // lacks tells whether the agent of a Hello has forgotten events that the hub
@@ -64,7 +86,18 @@ func (h *Hub) checkpoint(ctx context.Context, t protocol.Topic, m *protocol.Chec
 // closeGap logs what the lost events had added to the levels and lets the stream
 // go on behind them.
 func (h *Hub) closeGap(ctx context.Context, s *session, m *protocol.Checkpoint, sums []protocol.Move) error {
-	_, err := h.actAll(ctx, s.origin.Store, func(tx ledger.Tx, _ protocol.Origin) ([]*protocol.Event, error) {
+	here, err := h.streamOf(s.origin)
+	switch {
+	case err != nil:
+		return err
+	case here.Seq >= m.Seq:
+		// There is no gap any more, and the word of that did not arrive.
+		h.post(s.down, h.standsAt(s, here))
+		return nil
+	case !s.standing.waited(here.Seq, h.mono()):
+		return nil
+	}
+	_, err = h.actAll(ctx, s.origin.Store, func(tx ledger.Tx, _ protocol.Origin) ([]*protocol.Event, error) {
 		accepted, err := GapsAccepted(tx)
 		if err != nil || !accepted {
 			return nil, err
@@ -113,6 +146,12 @@ func (h *Hub) tellCursor(o protocol.Origin) error {
 	s.lastSeq = max(s.lastSeq, s.cursor)
 	s.noteCaughtUp(s.seenAt)
 	h.mu.Unlock()
-	h.post(s.down, &protocol.Ack{Session: s.id, Inc: o.Inc, Seq: here.Seq, Hash: here.Hash, Safe: h.safety.safe(o.Inc, here.Seq), Credit: windowBatches})
+	h.post(s.down, h.standsAt(s, here))
 	return nil
+}
+
+// standsAt acknowledges to the writer of a stream how far the hub has it.
+func (h *Hub) standsAt(s *session, here ledger.Stream) *protocol.Ack {
+	inc := s.origin.Inc
+	return &protocol.Ack{Session: s.id, Inc: inc, Seq: here.Seq, Hash: here.Hash, Safe: h.safety.safe(inc, here.Seq), Credit: windowBatches}
 }

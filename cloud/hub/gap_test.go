@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"testing"
+	"time"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
@@ -39,6 +40,8 @@ func TestI5_GapIsClosedByACheckpoint(t *testing.T) {
 			t.Fatalf("accepted %v: the welcome is %+v", accepted, welcome)
 		}
 		checkpoint.Session = a.session
+		c.receive(payload(t, a.up(), checkpoint))
+		c.time += gapPatience
 		c.receive(payload(t, a.up(), checkpoint), a.batch(7, 4))
 		want := map[bool]protocol.Seq{false: 3, true: 10}[accepted]
 		if n := c.cursorOf(a.origin); n != want {
@@ -65,6 +68,54 @@ func TestI5_GapIsClosedByACheckpoint(t *testing.T) {
 	replayPeer(t, c.disk.Driver, sibling, "s1")
 	if level := levelOf(t, sibling, "s1", "PEN"); level != -10_000 {
 		t.Errorf("a sibling counts %d pens", level)
+	}
+}
+
+// TestI2_GapWaitsForSiblings: what a sibling holds comes up verbatim, also where
+// the gap was accepted. Only when nothing has come for a while the sums of it
+// are taken for it.
+func TestI2_GapWaitsForSiblings(t *testing.T) {
+	c := newCore(t)
+	a, b := c.player("s1", "a1", 1), c.player("s1", "a2", 2)
+	a.greet()
+	for range 6 {
+		a.sell("PEN")
+	}
+	held := player{c: c, origin: a.origin, log: a.log.Clone()}
+	if err := a.log.Update(t.Context(), func(tx ledger.Tx) error {
+		_, err := ledger.TrimEvents(tx, a.origin.Inc, 6, 100)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	a.hello.BaseSeq = 6
+	if err := c.disk.Driver.Update(t.Context(), func(tx ledger.Tx) error { return setCounter(tx, noteAcceptGaps, 1) }); err != nil {
+		t.Fatal(err)
+	}
+	a.greet()
+	checkpoint := a.checkpoint()
+	checkpoint.Session = a.session
+	for waited := time.Duration(0); waited < gapPatience; waited += gapPatience / 4 {
+		c.receive(payload(t, a.up(), checkpoint))
+		c.time += gapPatience / 4
+	}
+	if n := c.cursorOf(a.origin); n != 0 {
+		t.Fatalf("the hub has passed over %d events that a sibling holds", n)
+	}
+	b.hello.Streams = headsOf(a)
+	b.greet()
+	held.session = b.session
+	carried := held.batch(1, 6)
+	carried.Topic = b.up()
+	c.receive(carried, payload(t, a.up(), checkpoint))
+	doc, err := c.Status(t.Context(), Deployment{})
+	if n := c.cursorOf(a.origin); err != nil || n != 6 || doc.Gaps > 0 {
+		t.Errorf("the hub has %d events of 6, with %d gaps, %v", n, doc.Gaps, err)
+	}
+	c.take("")
+	c.receive(payload(t, a.up(), checkpoint))
+	if acks := only[*protocol.Ack](c.take(a.down())); len(acks) != 1 || acks[0].Seq != 6 || acks[0].Session != a.session {
+		t.Errorf("whoever did not hear that its gap is closed asks again and is told %+v", acks)
 	}
 }
 

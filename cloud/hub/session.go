@@ -39,6 +39,7 @@ type session struct {
 	// carries are streams of others that the agent sends on their behalf.
 	carries    map[protocol.Inc]protocol.Origin
 	checkpoint checkpointing
+	standing   standing
 	// beats counts the Beats that were answered.
 	beats int
 	// safeNews says that safe was raised and told since the last Beat.
@@ -105,7 +106,7 @@ func (h *Hub) hello(ctx context.Context, t protocol.Topic, m *protocol.Hello) er
 	}
 	h.mu.Lock()
 	if old := h.sessionOf(m.Agent, m.Inc); old != nil {
-		s.boots, s.caughtUpAt = old.boots, old.caughtUpAt
+		s.boots, s.caughtUpAt, s.standing = old.boots, old.caughtUpAt, old.standing
 	}
 	s.boots = appendBoot(s.boots, m.BootID, s.seen)
 	s.noteCaughtUp(now)
@@ -192,21 +193,37 @@ func forked(m *protocol.Hello) *protocol.Fence {
 	return f
 }
 
-// compareEpochs finds out that the database was replaced by an older copy: an
-// agent was told more than it holds, in what claims to be the same epoch.
+// compareEpochs finds out that the database was replaced by an older copy: in
+// what claims to be the same epoch, an agent was told that more of its events
+// are held, or has followed a feed further than it leads.
 func (h *Hub) compareEpochs(ctx context.Context, m *protocol.Hello, o protocol.Origin) error {
-	if m.AckedSeq == 0 || m.SeenEpoch < h.Epoch() {
+	older, seen := false, uint64(0)
+	err := h.view(ctx, func(r ledger.Reader) error {
+		older, seen = false, m.SeenEpoch
+		if m.AckedSeq > 0 && m.SeenEpoch >= h.Epoch() {
+			here, err := ledger.ReadStream(r, o)
+			if err != nil {
+				return err
+			}
+			older = m.SeenEpoch > h.Epoch() || m.AckedSeq > here.Seq
+		}
+		for _, p := range m.Feeds {
+			if p.Offset == 0 || p.Epoch < h.Epoch() || !mayFollow(o, p.Feed) {
+				continue
+			}
+			head, err := ledger.FeedHead(r, p.Feed)
+			if err != nil {
+				return err
+			}
+			older = older || p.Epoch > h.Epoch() || p.Offset > head
+			seen = max(seen, p.Epoch)
+		}
 		return nil
-	}
-	var here ledger.Stream
-	err := h.view(ctx, func(r ledger.Reader) (err error) {
-		here, err = ledger.ReadStream(r, o)
-		return err
 	})
-	if err != nil || m.SeenEpoch == h.Epoch() && m.AckedSeq <= here.Seq {
+	if err != nil || !older {
 		return err
 	}
-	return h.renew(ctx, m.SeenEpoch)
+	return h.renew(ctx, seen)
 }
 
 func fence(reason protocol.Code, retry time.Duration, format string, args ...any) *protocol.Fence {

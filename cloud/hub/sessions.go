@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"time"
 
@@ -114,9 +115,9 @@ func (h *Hub) saveTwins(ctx context.Context) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	return h.driver.Update(ctx, func(tx ledger.Tx) error {
-		for id, t := range rows {
-			b, err := json.Marshal(t)
+	err := h.driver.Update(ctx, func(tx ledger.Tx) error {
+		for _, id := range slices.Sorted(maps.Keys(rows)) {
+			b, err := json.Marshal(rows[id])
 			if err != nil {
 				return err
 			}
@@ -126,6 +127,12 @@ func (h *Hub) saveTwins(ctx context.Context) error {
 		}
 		return nil
 	})
+	if err != nil {
+		h.mu.Lock()
+		h.newTwins = true
+		h.mu.Unlock()
+	}
+	return err
 }
 
 func (h *Hub) loadTwins(ctx context.Context) error {

@@ -36,6 +36,9 @@ const (
 	// resumed so mostly finds the body that it began with, however busy the
 	// catalogue is.
 	snapshotAge = resyncBehind / 2
+	// snapshotWindow is how much of a snapshot an agent has to keep in memory
+	// while it unpacks it.
+	snapshotWindow = 1 << 20
 	// standingsMax bounds how many of the kept snapshots are of event feeds:
 	// they are large, and few agents ask for one.
 	standingsMax = 2
@@ -203,7 +206,7 @@ type snapshotWriter struct {
 func newSnapshotWriter() (*snapshotWriter, error) {
 	w := &snapshotWriter{}
 	var err error
-	w.z, err = zstd.NewWriter(&w.body, zstd.WithEncoderConcurrency(1))
+	w.z, err = zstd.NewWriter(&w.body, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(snapshotWindow))
 	return w, err
 }
 

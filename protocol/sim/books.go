@@ -41,6 +41,8 @@ type act struct {
 	unaware bool
 	// lost says that every disk which held it has died or was rolled back.
 	lost bool
+	// given says that the hub has given it up as part of a gap.
+	given bool
 
 	receipt  protocol.ReceiptNo
 	series   string

@@ -22,14 +22,18 @@ type cloud struct {
 	process *process
 	hub     *hub.Hub // nil while it is down
 	epoch   uint64
-	closed  bool // the broker takes no connections, for want of a hub
-	stale   bool // the database is older than its epoch's offsets
+	closed  bool  // the broker takes no connections, for want of a hub
+	stale   bool  // the database is older than its epoch's offsets
+	before  *disk // what the hub had before it was restored to a copy that lacks what machines have deleted
 	backups []backup
 	inbox   []parcel
 	pumping bool
 
 	// feeds are the stores' event feeds as the commits of events made them.
 	feeds map[protocol.StoreID][]entry
+	// heads are the last offsets of feeds in one version of the disk.
+	heads   map[protocol.FeedID]uint64
+	headsOf uint64
 	// hellos and sessions are who may write: the stream of each Hello by its
 	// nonce, and the last session that the hub gave for a stream.
 	hellos   map[uint64]protocol.Inc
@@ -41,7 +45,7 @@ type cloud struct {
 
 func (w *world) newCloud() *cloud {
 	c := &cloud{
-		w: w, rnd: w.source("cloud"), random: w.source("hub"), clock: clock{w: w}, feeds: map[protocol.StoreID][]entry{},
+		w: w, rnd: w.source("cloud"), random: w.source("hub"), clock: clock{w: w}, feeds: map[protocol.StoreID][]entry{}, heads: map[protocol.FeedID]uint64{},
 		hellos: map[uint64]protocol.Inc{}, sessions: map[protocol.Inc]protocol.Session{},
 	}
 	c.disk = w.newDisk("hub", 255, w.plan.Cloud.CommitCrash, w.plan.Cloud.CommitCrash/4)

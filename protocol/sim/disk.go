@@ -23,6 +23,8 @@ type disk struct {
 	watch *watch
 	rnd   *rand.Rand
 	full  bool
+	// version is another number after every commit.
+	version uint64
 	// crash and fault are the chances of a commit that the process ends with
 	// it, and that it is reported as failed.
 	crash, fault float64
@@ -103,7 +105,9 @@ func (p *process) Update(ctx context.Context, fn func(ledger.Tx) error) error {
 		return err
 	}
 	if err == nil {
+		d.version++
 		d.watch.commit()
+		d.w.miss(d.watch.forgotten)
 		d.w.counts.Commits++
 		d.traced(rec.rows)
 	}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"time"
 
 	"counterpart/agent/uplink"
@@ -233,10 +234,10 @@ func (m *machine) clone(how string) {
 	w := m.w
 	w.tell("%s is cloned (%s)", m.disk.name, how)
 	w.counts.Disasters++
-	c := &machine{
-		w: w, index: len(w.agents), rnd: w.source("clone of " + string(m.origin.Agent)), clock: clock{w: w}, origin: m.origin, witness: m.witness,
-	}
-	c.disk = w.newDisk(m.disk.name+"'", c.index, m.disk.crash, m.disk.fault)
+	// No two clones share a name, or they would draw the same numbers.
+	name := fmt.Sprintf("%s'%d", m.origin.Agent, len(w.agents)+1)
+	c := &machine{w: w, index: len(w.agents), rnd: w.source("machine " + name), clock: clock{w: w}, origin: m.origin, witness: m.witness}
+	c.disk = w.newDisk(name, c.index, m.disk.crash, m.disk.fault)
 	c.disk.replace(m.disk.db.Clone())
 	c.staff = newStaff(c)
 	if how == "silent" {
@@ -276,8 +277,9 @@ func (d *disk) replace(db *ledger.Memory) {
 // neither the hub nor any machine of the store holds now.
 func (w *world) forget(m *machine, before *ledger.Memory) {
 	w.forked = true
+	old := w.watchOf(m.disk.name, before)
 	for _, a := range w.books.order {
-		if a.lost || a.store != m.origin.Store || !m.disk.watch.wasOn(before, a) || w.cloud.disk.watch.holds(a) {
+		if a.lost || a.store != m.origin.Store || !old.holds(a) || w.cloud.disk.watch.holds(a) {
 			continue
 		}
 		a.lost = true

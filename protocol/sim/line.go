@@ -15,6 +15,10 @@ type broker struct {
 	retained map[protocol.AgentID][]byte // statuses
 }
 
+// lateMax is about the time in which a connection is made anew, so that what was
+// sent over the last one may arrive in the middle of the next session.
+const lateMax = 200 * time.Millisecond
+
 // parcel is a payload on its way.
 type parcel struct {
 	topic   string
@@ -44,7 +48,9 @@ func (b *broker) carry(p parcel, free *time.Duration, deliver func(parcel)) {
 	}
 	for range n {
 		at := b.w.now + b.latency()
-		if !b.chance(l.Reorder) {
+		if b.chance(l.Late) {
+			at += upTo(b.rnd, lateMax)
+		} else if !b.chance(l.Reorder) {
 			at = max(at, *free)
 			*free = at
 		}
@@ -113,7 +119,7 @@ func (b *broker) down(topic string, payload []byte) {
 // status keeps a machine's retained status and tells it to the hub.
 func (b *broker) status(m *machine, online bool, boot uint64, delay time.Duration) {
 	payload := protocol.EncodeStatus(protocol.Status{Online: online, BootID: boot})
-	b.w.after(delay, func() {
+	b.w.latent(delay, func() {
 		b.retained[m.origin.Agent] = payload
 		b.w.cloud.arrive(parcel{topic: protocol.TopicStatus(m.origin.Store, m.origin.Agent), payload: payload})
 	})

@@ -47,10 +47,13 @@ func (w *world) disasters() {
 	}
 	w.every(rnd, 6, w.cloud.keepBackup)
 	for range d.Backup {
-		w.schedule(upTo(rnd, within), func() { w.cloud.bringBack(true) })
+		w.schedule(upTo(rnd, within), func() { w.cloud.bringBack(byCommand) })
 	}
 	for range d.Older {
-		w.schedule(upTo(rnd, within), func() { w.cloud.bringBack(false) })
+		w.schedule(upTo(rnd, within), func() { w.cloud.bringBack(byNobody) })
+	}
+	for range d.Gap {
+		w.schedule(within/2+upTo(rnd, within/2), func() { w.cloud.bringBack(byCommandWithGaps) })
 	}
 	some := func(n int, fn func(*machine)) {
 		for range n {
@@ -93,11 +96,15 @@ func (w *world) outage(rnd *rand.Rand, d time.Duration) {
 func (w *world) fill(d *disk, long time.Duration) {
 	w.tell("%s: disk full for %v", d.name, long)
 	d.full = true
-	w.after(long, func() { d.full = false })
+	w.schedule(long, func() { d.full = false })
 }
 
-// fillAtWork now and then lets a disk become full while people work.
-func (w *world) fillAtWork(m *machine) {
+// troubleWork now and then lets a disk become full, or a connection end, while
+// people work.
+func (w *world) troubleWork(m *machine) {
+	if chance := w.plan.Line.TakeAtWork; chance > 0 && !w.quiet && m.rnd.Float64() < chance {
+		w.after(upTo(m.rnd, w.plan.pace()*time.Duration(w.plan.Burst)), m.drop)
+	}
 	if m.rnd.Float64() < w.plan.Machine.Full {
 		w.fill(m.disk, upTo(m.rnd, fullMax))
 	}

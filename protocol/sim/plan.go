@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,6 +20,9 @@ type Plan struct {
 	Hours    int    `json:"hours"`    // before the quiet end
 	Acts     int    `json:"acts"`     // of staff, on all machines together
 	Burst    int    `json:"burst"`    // acts that follow each other at once
+	// PaceMs is how long people mostly pause at most between the acts of a burst;
+	// 0 is 30.
+	PaceMs int `json:"pace_ms,omitempty"`
 	// LingerMs is how long idle machines are watched before the time in which
 	// nothing can happen is skipped.
 	LingerMs int  `json:"linger_ms"`
@@ -49,6 +53,12 @@ type Line struct {
 	HerdEvery   float64 `json:"herd_every_h,omitempty"`
 	WipeEvery   float64 `json:"wipe_every_h,omitempty"` // the broker forgets everything
 	TakeEvery   float64 `json:"take_every_h,omitempty"` // another connection takes the client's place
+	// TakeAtWork is the chance that this happens early in a burst of work, with
+	// messages on their way.
+	TakeAtWork float64 `json:"take_at_work,omitempty"`
+	// Late is the chance that the broker keeps a message for a moment, out of
+	// order.
+	Late float64 `json:"late,omitempty"`
 }
 
 // Cloud is what happens to the hub.
@@ -92,6 +102,7 @@ type Disaster struct {
 	Replace int `json:"replace,omitempty"` // the disk dies, another machine stands in
 	Backup  int `json:"backup,omitempty"`  // a backup of the hub is restored by the command
 	Older   int `json:"older,omitempty"`   // a backup of the hub is put in place, and nothing tells
+	Gap     int `json:"gap,omitempty"`     // like Backup, where machines have deleted what it lacks, and that is accepted
 }
 
 // Draw makes the plan of a seed: at least three machines in two stores, three
@@ -99,8 +110,11 @@ type Disaster struct {
 func Draw(seed uint64) Plan {
 	d := draw{rand.New(rand.NewPCG(seed, 0x706c616e))}
 	p := Plan{
-		Seed: seed, Machines: 3 + d.IntN(2), Hours: 72 + d.IntN(25), Acts: 500 + d.IntN(100),
-		Burst: []int{6, 12, 24, 48}[d.IntN(4)], LingerMs: []int{200, 200, 1_000, 1_000, 2_000, 3_000, 4_000, 12_000}[d.IntN(8)], Verify: d.IntN(4) == 0,
+		Seed: seed, Machines: 3, Hours: 72 + d.IntN(25), Acts: actsMin + d.IntN(20),
+		Burst: []int{6, 12, 24, 48}[d.IntN(4)], PaceMs: []int{1, 3, 10, 30}[d.IntN(4)], LingerMs: d.linger(), Verify: d.IntN(4) == 0,
+	}
+	if d.IntN(4) == 0 {
+		p.Machines++
 	}
 	p.Line = d.line()
 	p.Hours += p.Line.OutageDays * 24
@@ -113,7 +127,7 @@ func Draw(seed uint64) Plan {
 		Clock: d.on(), Trim: d.on(),
 	}
 	p.Business = Business{
-		Poison: d.on(), Unknown: d.on(), Oversized: d.IntN(20) == 0, Counts: d.IntN(2) == 0,
+		Poison: d.on(), Unknown: d.on(), Oversized: d.IntN(60) == 0, Counts: d.IntN(2) == 0,
 		Imports: d.upTo(4), Loads: d.upTo(3), Primaries: d.upTo(4),
 	}
 	if d.on() {
@@ -123,7 +137,25 @@ func Draw(seed uint64) Plan {
 		// Agents must still hold what the backup lacks.
 		p.Disaster.Backup, p.Disaster.Older, p.Machine.Trim = d.upTo(2), d.upTo(2), false
 	}
+	if p.Disaster == (Disaster{}) && d.IntN(6) == 0 {
+		// What a gap has lost is known by its moves alone, so that nothing may
+		// depend on who had seen what.
+		p.Disaster.Gap, p.Machine.Trim, p.Business.Counts, p.Business.Loads = 1, true, false, 0
+	}
+	p.Line.TakeAtWork, p.Line.Late = d.chance(0.5), d.chance(0.3)
+	if p.Line.Late > 0 && p.Line.Ghost == 0 && d.on() {
+		p.Line.Ghost = 0.5
+	}
 	return p
+}
+
+// actsMin is how many acts a drawn plan has at least. Some of them find nothing
+// to do; at least 500 become events.
+const actsMin = 510
+
+// linger is mostly too short for a beat, so that most of a run is work.
+func (d draw) linger() int {
+	return []int{200, 200, 200, 200, 500, 500, 500, 500, 1_000, 1_000, 1_000, 2_000, 2_000, 3_000, 4_000, 12_000}[d.IntN(16)]
 }
 
 func (d draw) line() Line {
@@ -165,6 +197,9 @@ func (d draw) upTo(most int) int {
 	}
 	return 1 + d.IntN(most)
 }
+
+// pace is how long people mostly pause at most.
+func (p Plan) pace() time.Duration { return time.Duration(cmp.Or(p.PaceMs, 30)) * time.Millisecond }
 
 // hours is a number of hours as a length of time.
 func hours(h float64) time.Duration { return time.Duration(h * float64(time.Hour)) }

@@ -24,15 +24,24 @@ func (c *cloud) keepBackup() {
 	}
 }
 
-// bringBack puts a backup in the place of the hub's database: by the command,
-// which begins another epoch and reads the second copy, or by somebody who
-// knows of no command.
-func (c *cloud) bringBack(byCommand bool) {
+// restored says who puts a backup in the place of the hub's database: the
+// command, which begins another epoch, with or without leave to go on where
+// events are gone, or somebody who knows of no command.
+type restored string
+
+const (
+	byCommand         restored = "by command"
+	byCommandWithGaps restored = "by command, with gaps"
+	byNobody          restored = "by hand"
+)
+
+// bringBack puts a backup in the place of the hub's database.
+func (c *cloud) bringBack(how restored) {
 	if len(c.backups) == 0 || c.process.ended {
 		return
 	}
 	w := c.w
-	w.tell("the hub's database is lost, a backup is put in its place, by command: %v", byCommand)
+	w.tell("the hub's database is lost, a backup is put in its place %s", how)
 	w.counts.Disasters++
 	c.crash(upTo(c.rnd, 10*time.Minute))
 	w.forked = true
@@ -44,9 +53,12 @@ func (c *cloud) bringBack(byCommand bool) {
 	for store, list := range from.feeds {
 		c.feeds[store] = slices.Clip(list)
 	}
-	c.stale = !byCommand
-	if err == nil && byCommand {
-		err = c.renew(above)
+	c.stale = how == byNobody
+	if how == byCommandWithGaps {
+		c.before = &disk{w: w, name: "the hub's lost disk", db: before}
+	}
+	if err == nil && how != byNobody {
+		err = c.renew(above, how == byCommandWithGaps)
 	}
 	if err != nil {
 		w.fail("hub is not restored: %v", err)
@@ -74,13 +86,14 @@ func life(w *world, db *ledger.Memory) (id hub.Identity, epoch uint64, err error
 }
 
 // renew does what the command restore does to a backup.
-func (c *cloud) renew(above uint64) error {
+func (c *cloud) renew(above uint64, acceptGaps bool) error {
 	id, _, err := life(c.w, c.disk.db)
 	if err != nil {
 		return err
 	}
+	c.disk.version++
 	return c.disk.db.Update(c.w.ctx, func(tx ledger.Tx) error {
-		_, err := hub.Renew(tx, hub.Renewal{Identity: id, Above: above, Now: c.clock.wall()})
+		_, err := hub.Renew(tx, hub.Renewal{Identity: id, Above: above, Now: c.clock.wall(), AcceptGaps: acceptGaps})
 		return err
 	})
 }

@@ -39,12 +39,12 @@ func (s *staff) burst(n int) {
 	if n == 0 {
 		return
 	}
-	wait := time.Duration(s.rnd.Int64N(int64(30 * time.Millisecond)))
-	if s.rnd.IntN(16) == 0 {
+	wait := upTo(s.rnd, s.m.w.plan.pace())
+	if s.rnd.IntN(24) == 0 {
 		wait = time.Duration(s.rnd.Int64N(int64(8 * time.Second)))
 	}
 	if n == s.m.w.plan.Burst {
-		s.m.w.fillAtWork(s.m)
+		s.m.w.troubleWork(s.m)
 	}
 	switch {
 	case !s.m.running():
@@ -55,7 +55,11 @@ func (s *staff) burst(n int) {
 	default:
 		wait = 5 * time.Second
 	}
-	s.m.w.after(wait, func() { s.burst(n) })
+	if wait < time.Second {
+		s.m.w.after(wait, func() { s.burst(n) })
+	} else {
+		s.m.w.schedule(wait, func() { s.burst(n) })
+	}
 }
 
 // act does something, and tells whether it was recorded.
@@ -210,7 +214,7 @@ func (s *staff) look() {
 	s.m.w.after(time.Millisecond, func() {
 		s.looking = false
 		if s.m.running() && !s.applyLoads() && s.m.running() && !s.m.w.quiet {
-			s.m.w.after(10*time.Second, s.look)
+			s.m.w.schedule(10*time.Second, s.look)
 		}
 	})
 }

@@ -32,6 +32,9 @@ type watch struct {
 	// their own, by their own, with the fingerprints of their records.
 	again    map[protocol.EventID][]uint64
 	reissued []reissued
+	// forgotten are events that a commit deletes, which the hub had once.
+	forgotten []protocol.EventID
+	gaps      []ledger.Gap // where the commit records some
 	// cut is the stretch of each stream that the commit deletes.
 	cut map[protocol.Inc]stretch
 }
@@ -70,7 +73,7 @@ const hashBytes = sha256.Size
 func (v *watch) inspect(tx ledger.Reader, rows []ledger.Row) error {
 	clear(v.staged)
 	clear(v.cut)
-	v.listing, v.reissued = v.listing[:0], v.reissued[:0]
+	v.listing, v.reissued, v.forgotten = v.listing[:0], v.reissued[:0], v.forgotten[:0]
 	var streams []protocol.Origin
 	peer := false
 	for _, r := range rows {
@@ -84,11 +87,13 @@ func (v *watch) inspect(tx ledger.Reader, rows []ledger.Row) error {
 			peer = true
 		}
 	}
+	v.readGaps(tx, rows)
 	for _, r := range rows {
 		if r.Key.Table == ledger.Events {
 			v.events(r)
 		}
 	}
+	v.jump()
 	v.cutBack()
 	for _, o := range streams {
 		v.cursor(tx, o)
@@ -122,10 +127,12 @@ func (v *watch) head(inc protocol.Inc) head {
 // its own.
 func (v *watch) events(r ledger.Row) {
 	if r.Value == nil {
+		v.jump()
 		v.event(r)
 		return
 	}
 	err := ledger.EventsOfRow(r, func(at protocol.EventID, hash protocol.Hash, rec protocol.Record) {
+		v.jump()
 		v.event(ledger.Row{Key: eventKey(at.Inc, at.Seq), Value: rec.AppendTo(hash[:])})
 	})
 	if err != nil {
@@ -162,7 +169,9 @@ func (v *watch) event(r ledger.Row) {
 	}
 	v.staged[inc] = head{seq, hash}
 	if v.w.forked {
-		v.noteReissue(r.Value[hashBytes:])
+		if again, ok := v.w.unwrap(r.Value[hashBytes:]); ok {
+			v.reissued = append(v.reissued, again)
+		}
 	}
 	o := v.w.books.origins[inc]
 	if v.disk == v.w.cloud.disk {
@@ -173,24 +182,29 @@ func (v *watch) event(r ledger.Row) {
 	}
 }
 
-// noteReissue notes what a record logs again.
-func (v *watch) noteReissue(record []byte) {
-	if id, print, ok := unwrap(record); ok {
-		v.reissued = append(v.reissued, reissued{id, print})
+// unwrap tells which event a record logs again, if it does. A record is met on
+// many disks and is decoded once.
+func (w *world) unwrap(record []byte) (again reissued, ok bool) {
+	print := fingerprint(record)
+	again, known := w.unwrapped[print]
+	if !known {
+		again = decodeReissue(record)
+		w.unwrapped[print] = again
 	}
+	return again, again != reissued{}
 }
 
-// unwrap reads which event a record logs again, if it does.
-func unwrap(record []byte) (id protocol.EventID, print uint64, ok bool) {
+// decodeReissue is zero for a record that logs nothing again.
+func decodeReissue(record []byte) reissued {
 	rec, err := protocol.RecordFromBytes(record)
 	if err != nil {
-		return id, 0, false
+		return reissued{}
 	}
 	ev, err := protocol.DecodeEvent(rec.Body)
 	if err != nil || ev.Reissue == nil {
-		return id, 0, false
+		return reissued{}
 	}
-	return ev.Reissue.ID, fingerprint(ev.Reissue.Record.AppendTo(nil)), true
+	return reissued{ev.Reissue.ID, fingerprint(ev.Reissue.Record.AppendTo(nil))}
 }
 
 // deleted holds the end of an event to I2 and I7: the hub has the very same, or
@@ -209,9 +223,12 @@ func (v *watch) deleted(key ledger.Key, id protocol.EventID) {
 	switch {
 	case row == nil, bytes.Equal(row, v.w.cloud.disk.event(id.Inc, id.Seq)):
 		v.trimmed++
+	case v.w.cloud.before != nil && bytes.Equal(row, v.w.cloud.before.event(id.Inc, id.Seq)):
+		// The hub had it, until somebody accepted that it may be gone.
+		v.forgotten = append(v.forgotten, id)
 	case slices.Contains(v.again[id], fingerprint(row[hashBytes:])):
 	default:
-		if first, print, ok := unwrap(row[hashBytes:]); !ok || !slices.Contains(v.again[first], print) {
+		if again, ok := v.w.unwrap(row[hashBytes:]); !ok || !slices.Contains(v.again[again.id], again.print) {
 			v.w.fail("%s deletes event %d of %x, which the hub does not hold (%d) (I7)", v.disk.name, id.Seq, id.Inc[:4], v.w.cloud.disk.watch.heads[id.Inc].seq)
 		}
 	}
@@ -268,12 +285,11 @@ func eventKey(inc protocol.Inc, seq protocol.Seq) ledger.Key {
 	return ledger.Key{Table: ledger.Events, ID: string(binary.BigEndian.AppendUint64(inc[:], uint64(seq)))}
 }
 
-// wasOn tells whether an earlier content of the disk held an act that the
-// present one does not.
-func (v *watch) wasOn(before *ledger.Memory, a *act) bool {
-	old := watch{w: v.w, disk: &disk{w: v.w, name: v.disk.name, db: before}}
-	old.reread()
-	return old.holds(a) && !v.holds(a)
+// watchOf is a watch on a database that was some disk's before.
+func (w *world) watchOf(name string, db *ledger.Memory) *watch {
+	v := &watch{w: w, disk: &disk{w: w, name: name, db: db}}
+	v.reread()
+	return v
 }
 
 // holds tells whether the disk holds an act, where it was logged first or again.
@@ -284,6 +300,7 @@ func (v *watch) holds(a *act) bool {
 
 // reread learns the state of a disk whose content was replaced.
 func (v *watch) reread() {
+	v.disk.version++
 	v.heads, v.staged, v.again, v.told = map[protocol.Inc]head{}, map[protocol.Inc]head{}, map[protocol.EventID][]uint64{}, 0
 	v.w.view(v.disk, func(r ledger.Reader) error {
 		streams, err := ledger.AllStreams(r)
@@ -295,8 +312,8 @@ func (v *watch) reread() {
 		}
 		return r.Scan(ledger.Events, "", "", func(id string, row []byte) (bool, error) {
 			return true, ledger.EventsOfRow(ledger.Row{Key: ledger.Key{Table: ledger.Events, ID: id}, Value: row}, func(_ protocol.EventID, _ protocol.Hash, rec protocol.Record) {
-				if id, print, ok := unwrap(rec.AppendTo(nil)); ok {
-					v.again[id] = append(v.again[id], print)
+				if again, ok := v.w.unwrap(rec.AppendTo(nil)); ok {
+					v.again[again.id] = append(v.again[again.id], again.print)
 				}
 			})
 		})

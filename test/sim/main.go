@@ -1,7 +1,8 @@
 // Sim runs seeds of the simulator on all cores until one fails.
 //
 // A seed that fails is printed with its plan, as a line for testdata/seeds, and
-// the exit status is 1. With -seed the story of one seed is told.
+// the exit status is 1. With -seed the story of one seed is told. A long run can
+// be made in parts: each goes on with -from where the last one ended.
 package main
 
 import (
@@ -19,7 +20,7 @@ import (
 type options struct {
 	seeds, from, cores uint64
 	tell               int64
-	mutants            bool
+	mutants, on        bool
 	mutant, root       string
 }
 
@@ -60,6 +61,7 @@ func parse(args []string, complaints io.Writer) (options, error) {
 	flags.SetOutput(complaints)
 	flags.Uint64Var(&o.seeds, "seeds", 20_000, "how many seeds are run, or tried for each mutant")
 	flags.Uint64Var(&o.from, "from", 0, "the first seed")
+	flags.BoolVar(&o.on, "on", false, "go on after a seed that fails, to find others")
 	flags.Uint64Var(&o.cores, "cores", 0, "how many seeds run at the same time; 0 is one for each core")
 	flags.Int64Var(&o.tell, "seed", -1, "run this seed alone and tell its story")
 	flags.BoolVar(&o.mutants, "mutants", false, "run seeds against each mutant of the production code until one catches it")

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -17,25 +17,34 @@ import (
 
 // tally is what runs came to together.
 type tally struct {
+	out    io.Writer
 	mu     sync.Mutex
 	seeds  uint64
 	counts sim.Counts
 	failed uint64
-	err    error
+	err    error // of the first seed that failed
 }
 
-func (t *tally) add(seed uint64, out sim.Outcome) {
+// add counts a run. The plan of one that failed is printed, as a line for
+// testdata/seeds.
+func (t *tally) add(plan sim.Plan, result sim.Outcome) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.seeds++
-	t.counts.Add(out.Counts)
-	if out.Err != nil && (t.err == nil || seed < t.failed) {
-		t.failed, t.err = seed, out.Err
+	t.counts.Add(result.Counts)
+	if result.Err == nil {
+		return nil
 	}
+	if t.err == nil || plan.Seed < t.failed {
+		t.failed, t.err = plan.Seed, result.Err
+	}
+	line, err := json.Marshal(plan)
+	fmt.Fprintf(t.out, "%s # %v\n", line, result.Err)
+	return err
 }
 
 // gcPercent is how much garbage may gather beside what is in use.
-const gcPercent = 800
+const gcPercent = 2000
 
 // seeds runs seeds, each on one core from its first step to its last.
 func seeds(ctx context.Context, o options, out io.Writer) error {
@@ -45,7 +54,7 @@ func seeds(ctx context.Context, o options, out io.Writer) error {
 	}
 	// Runs leave much garbage and hold little.
 	debug.SetGCPercent(gcPercent)
-	t := &tally{}
+	t := &tally{out: out}
 	started := time.Now()
 	next := atomic.Uint64{}
 	next.Store(o.from)
@@ -58,9 +67,9 @@ func seeds(ctx context.Context, o options, out io.Writer) error {
 				if seed >= o.from+o.seeds {
 					return
 				}
-				result := sim.Run(sim.Draw(seed), nil)
-				t.add(seed, result)
-				if result.Err != nil {
+				plan := sim.Draw(seed)
+				result := sim.Run(plan, nil)
+				if err := t.add(plan, result); err != nil || result.Err != nil && !o.on {
 					stop.Store(true)
 				}
 			}
@@ -78,24 +87,23 @@ func seeds(ctx context.Context, o options, out io.Writer) error {
 		case <-watched:
 			waiting = false
 		case <-ticker.C:
-			t.print(out, time.Since(started), cores)
+			t.print(time.Since(started), cores)
 		}
 	}
-	t.print(out, time.Since(started), cores)
-	if t.err != nil {
-		line, err := json.Marshal(sim.Draw(t.failed))
-		fmt.Fprintf(out, "%s # %v\n", line, t.err)
-		return errors.Join(t.err, err)
+	t.print(time.Since(started), cores)
+	if at := next.Load(); at < o.from+o.seeds {
+		// Seeds are begun in their order, and each that was begun has ended.
+		fmt.Fprintf(out, "go on with -from %d\n", at)
 	}
-	return ctx.Err()
+	return cmp.Or(t.err, ctx.Err())
 }
 
-func (t *tally) print(out io.Writer, took time.Duration, cores int) {
+func (t *tally) print(took time.Duration, cores int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.counts
-	fmt.Fprintf(out, "%d seeds in %v on %d cores: %.1f seeds/s/core; %d events, %d commits, %d messages, %d crashes, %d disasters, %d gave up, %d snapshots, %d trimmed, %.0f simulated days\n",
-		t.seeds, took.Round(time.Millisecond), cores, float64(t.seeds)/took.Seconds()/float64(cores), c.Events, c.Commits, c.Messages, c.Crashes, c.Disasters, c.Aside, c.Snapshots, c.Trimmed,
+	fmt.Fprintf(t.out, "%d seeds in %v on %d cores: %.1f seeds/s/core; %d events, %d commits, %d messages, %d crashes, %d disasters, %d gave up, %d gone, %d void, %d snapshots, %d trimmed, %.0f simulated days\n",
+		t.seeds, took.Round(time.Millisecond), cores, float64(t.seeds)/took.Seconds()/float64(cores), c.Events, c.Commits, c.Messages, c.Crashes, c.Disasters, c.Aside, c.Gone, c.Void, c.Snapshots, c.Trimmed,
 		c.Simulated.Hours()/24)
 }
 

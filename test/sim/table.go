@@ -20,6 +20,12 @@ const (
 	fileSum      = "protocol/ledger/sum.go"
 	fileOwn      = "cloud/hub/own.go"
 	fileSafe     = "cloud/hub/safe.go"
+	fileEntry    = "protocol/ledger/entry.go"
+	fileGap      = "protocol/ledger/gap.go"
+	fileGapHub   = "cloud/hub/gap.go"
+	fileCarry    = "agent/uplink/carry.go"
+	fileSessions = "cloud/hub/sessions.go"
+	fileCodec    = "protocol/codec_event.go"
 )
 
 // table are the mutants. An edit's old text is production code as it stands; when
@@ -52,7 +58,7 @@ var table = []mutant{
 	}},
 	{"snapshot's end left out", "I11", []edit{
 		{fileShadow, "s.Sum == \"\" || s.FeedPos != pos || s.Upto < s.Offset", "s.Sum == \"\" || s.FeedPos != pos"},
-		{fileSnapshot, "		for _, piece := range chunks(part) {\n", "		for _, piece := range chunks(part) {\n			if len(piece.Rows) > 0 {\n				piece.Rows = piece.Rows[:len(piece.Rows)-1]\n			}\n"},
+		{fileSnapshot, "		for _, piece := range chunks(part) {\n			if piece.Upto <= shadow.Upto {\n", "		for _, piece := range chunks(part) {\n			if len(piece.Rows) > 0 {\n				piece.Rows = piece.Rows[:len(piece.Rows)-1]\n			}\n			if piece.Upto <= shadow.Upto {\n"},
 	}},
 	{"any session may write", "I16", []edit{{fileSession, "return s.id == id && s.origin.Store == t.Store", "return s.origin.Store == t.Store"}}},
 	{"deadlines by wall clock", "I17", []edit{{fileUpload, "if len(u.flight) > 0 && e.now.Mono-u.progressAt >= u.ackWait {", "if len(u.flight) > 0 && e.now.Mono-u.progressAt >= u.ackWait && e.now.Wall.Year() < 2030 {"}}},
@@ -60,7 +66,7 @@ var table = []mutant{
 	{"full disk taken for done", "I19", []edit{{fileDownload, "	if in.Err != nil {\n		e.applyFailed(f, in)\n		return\n	}\n", "	if protocol.CodeOf(in.Err) == protocol.DiskFull {\n		in.Cursor, in.Err = f.cursor, nil\n		in.Cursor.Offset = max(in.Cursor.Offset, f.busy)\n	}\n	if in.Err != nil {\n		e.applyFailed(f, in)\n		return\n	}\n"}}},
 	{"nothing is sent again", "I20", []edit{{fileUpload, "		u.sent, u.flight, u.progressAt = u.acked, nil, e.now.Mono\n", "		u.progressAt = e.now.Mono\n"}}},
 	{"no beat", "I20", []edit{{fileEngine, "	if now >= e.beatAt {\n		e.beat()\n	}\n", "	if now >= e.beatAt {\n		e.beatAt = now + beatEvery\n	}\n"}}},
-	{"long logs refuse to grow", "I22", []edit{{fileApply, "	if res.Dead > 0 {\n", "	if res.Dead > 0 || res.Stream.Seq > 150 && ev.Sale != nil && ev.Sale.Type == protocol.SaleReturn {\n"}}},
+	{"long logs refuse to grow", "I22", []edit{{fileEntry, "	if res.Dead > 0 {\n", "	if res.Dead > 0 || res.Stream.Seq > 150 && ev.Sale != nil && ev.Sale.Type == protocol.SaleReturn {\n"}}},
 	{"fork forgets what is not safe", "I1, I2", []edit{{fileFork, "	safe = min(safe, stream.Seq)\n", "	safe = stream.Seq\n"}}},
 	{"fork loses one event", "I2", []edit{{fileFork, "		records = append(records, protocol.Record{Clock: clock, Body: body})\n", "		if seq%11 > 0 || len(records) == 0 {\n			records = append(records, protocol.Record{Clock: clock, Body: body})\n		}\n"}}},
 	{"nothing is carried", "I2", []edit{{fileOwn, "if head.Seq <= here.Seq || head.Inc == m.Inc ||", "if head.Agent != protocol.HubAgent || head.Seq <= here.Seq || head.Inc == m.Inc ||"}}},
@@ -82,6 +88,27 @@ var table = []mutant{
 	{"load counted from its start", "I3", []edit{{fileFold, "		load.Applied = max(load.Applied, m.LoadRows)\n", "		load.Applied = max(load.Applied, m.LoadRows-1)\n"}}},
 	{"restored hub keeps its epoch", "I10, I20", []edit{{fileSafe, "epoch = max(epoch+1, o.Above+1, uint64(max(o.Now.Unix(), 1)))", "epoch = max(epoch, 1)"}}},
 	{"restored hub goes on in its streams", "I4", []edit{{fileSafe, "	if err := tx.Write(rows); err != nil {\n		return 0, err\n	}\n	if err := ledger.SetNote(tx, o.Identity", "	if err := ledger.SetNote(tx, o.Identity"}}},
-	{"older database goes unnoticed", "I10, I20", []edit{{fileSession, "if m.AckedSeq == 0 || m.SeenEpoch < h.Epoch() {", "if m.SeenEpoch <= h.Epoch() {"}}},
+	{"older database goes unnoticed", "I10, I20", []edit{{fileSession, "	if err != nil || !older {\n", "	if older = false; err != nil || !older {\n"}}},
+	{"cursor beyond the head is nothing", "I10", []edit{{fileSession, "older = older || p.Epoch > h.Epoch() || p.Offset > head", "older = older || p.Epoch > h.Epoch() || head > 1<<40"}}},
+	{"gap closed at once", "I2", []edit{{fileGapHub, "	return now-w.since >= gapPatience\n", "	return true\n"}}},
+	{"gap's sums not counted", "I3", []edit{{fileGap, "		level.Add(m.State, m.Delta)\n		sums.add(m)\n", "		if m.Delta < -3000 {\n			continue\n		}\n		level.Add(m.State, m.Delta)\n		sums.add(m)\n"}}},
+	{"gap counts what is held", "I3", []edit{{fileGap, "			for _, m := range ev.Moves {\n				add(m, -1)\n			}\n		}\n		return true, nil\n", "			_ = ev\n		}\n		return true, nil\n"}}},
+	{"gap left out of the sums", "I9", []edit{{fileGap, "		sums.add(m)\n", "		_ = sums\n"}}},
+	{"stream does not go on behind a gap", "I5, I20", []edit{{fileGap, "		stream.Seq, stream.Hash = g.To, g.Hash\n", "		stream.Seq, stream.Hash = g.To-1, g.Hash\n"}}},
+	{"carried stream taken for done", "I2", []edit{{fileCarry, "		if c.acked >= c.last {\n", "		if c.sent >= c.last {\n"}}},
+	{"carried stream sent once only", "I2", []edit{{fileCarry, "			c.sent, c.flight, c.progressAt = c.acked, nil, e.now.Mono\n", "			c.progressAt = e.now.Mono\n"}}},
+	{"snapshot loaded over what is live", "I11", []edit{{fileShadow, "	if err := write(s.gen); err != nil {\n", "	if err := write(0); err != nil {\n"}}},
+	{"live generation swept", "I11", []edit{{fileShadow, "	before := sweep{pos.Feed, gens.of(pos.Feed)}\n", "	before := sweep{pos.Feed, s.gen}\n"}}},
+	{"shadow goes on with another snapshot", "I11, I20", []edit{
+		{fileShadow, "	if err != nil || s.Sum == sum && s.FeedPos == pos {\n", "	if err != nil || s.Sum != \"\" {\n"},
+		{fileShadow, "s.Sum == \"\" || s.FeedPos != pos || s.Upto < s.Offset", "s.Sum == \"\" || s.Upto < s.Offset"},
+	}},
+	{"hello ends no session", "I16", []edit{{fileSessions, "return old.origin.Inc == s.origin.Inc || old.bootID == s.bootID ||", "return old.bootID == s.bootID && old.origin.Inc != s.origin.Inc ||"}}},
+	{"beats by wall clock", "I17", []edit{{fileEngine, "	if now >= e.beatAt {\n		e.beat()\n	}\n", "	if now >= e.beatAt && e.now.Wall.Year() > 2020 {\n		e.beat()\n	}\n"}}},
+	{"dead letter not written down", "I18", []edit{{fileFold, "		f.set.put(deadKey(a.at), blob(a.dead))\n", "		if a.at.Seq%5 > 0 {\n			f.set.put(deadKey(a.at), blob(a.dead))\n		}\n"}}},
+	{"oversized event taken", "I18", []edit{{fileCodec, "	limit := EventBytesMax - RecordHeaderBytes\n", "	limit := 2 * EventBytesMax\n"}}},
+	{"full hub stops taking events", "I19, I20", []edit{{fileIngest, "		h.log.Error(\"the hub's disk is full; events wait at the stores\", \"error\", err)\n		return nil\n", "		h.log.Error(\"the hub's disk is full; events wait at the stores\", \"error\", err)\n		h.driver = nil\n		return nil\n"}}},
+	{"feeds that fail are not asked for", "I20", []edit{{fileDownload, "func (f *feed) behind() bool { return f.resync || f.head > f.cursor.Offset || !f.cursor.Tail }", "func (f *feed) behind() bool { return f.resync || f.head > f.cursor.Offset && f.faults == 0 || !f.cursor.Tail }"}}},
+	{"no sale while sync is behind", "I22", []edit{{fileEntry, "	if res.Dead > 0 {\n", "	if res.Dead > 0 || res.Stream.Seq%64 == 63 && ev.Sale != nil {\n"}}},
 	{"cut stream does not come down again", "I10", []edit{{fileFork, "		_, err = ResetFeed(tx, protocol.FeedPos{Feed: protocol.PeerFeed(o.Store)})\n", ""}}},
 }
