@@ -32,11 +32,11 @@ type reacher struct {
 }
 
 func newReacher() *reacher {
+	d := net.DefaultResolver
 	return &reacher{
 		dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			// Lookups of one resolver share an answer, and so the wait for one
 			// that was lost.
-			d := net.DefaultResolver
 			fresh := &net.Resolver{PreferGo: d.PreferGo, StrictErrors: d.StrictErrors, Dial: d.Dial}
 			return (&net.Dialer{Timeout: reachTimeout, Resolver: fresh}).DialContext(ctx, network, address)
 		},
