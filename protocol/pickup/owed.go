@@ -36,8 +36,8 @@ func (s *State) Owed() (owed []protocol.OrderChange) {
 	if acknowledged && s.Hub == CancelRequested {
 		say(protocol.Canceled, "put_back", nil)
 	}
-	if acknowledged && s.Order.Paid && !s.RefundRequested {
-		say(protocol.RefundRequested, "put_back", nil)
+	if reason := s.Store.String(); s.Paid && !s.RefundRequested && (acknowledged || s.Store == Rejected) {
+		say(protocol.RefundRequested, reason, nil)
 	}
 	return owed
 }

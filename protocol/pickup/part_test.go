@@ -118,6 +118,9 @@ func (h *history) hubActs(s *pickup.State) {
 			h.change(s, protocol.OrderChange{PartID: partID, Change: protocol.Expired})
 		}
 	}
+	if h.rng.IntN(20) == 0 && !s.Paid && s.Hub < pickup.CancelRequested {
+		h.change(s, protocol.OrderChange{PartID: partID, Change: protocol.PaidOrder})
+	}
 	h.pay(s)
 }
 
@@ -238,6 +241,10 @@ func (h *history) goodsAgree(seed uint64, s *pickup.State) {
 		for _, m := range h.events[i].event.Moves {
 			moved[m.State][m.SKU] += m.Delta
 		}
+	}
+	back := s.Store == pickup.Rejected || s.Hub >= pickup.CancelRequested && s.Store == pickup.PutBack
+	if s.Paid && back && !s.RefundRequested {
+		h.t.Errorf("seed %d: paid, %s and %s, and no refund is asked for", seed, s.Hub, s.Store)
 	}
 	for i, l := range s.Order.Lines {
 		said[protocol.Committed][l.Item.SKU] += s.Committed[i]
