@@ -1,5 +1,10 @@
 package protocol
 
+import (
+	"crypto/sha256"
+	"encoding/binary"
+)
+
 // Call is a request that its sender may repeat. With a key, the same body is
 // answered with the first answer, and another body is refused.
 type Call struct {
@@ -12,4 +17,13 @@ type Call struct {
 type Answer struct {
 	Status int
 	Body   []byte // JSON
+}
+
+// BodySum identifies the body of a keyed call, and is 0 for one without a key.
+func (c Call) BodySum() uint64 {
+	if c.Key == "" {
+		return 0
+	}
+	sum := sha256.Sum256(c.Body)
+	return binary.BigEndian.Uint64(sum[:])
 }

@@ -2,7 +2,6 @@ package till
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"strconv"
@@ -61,15 +60,6 @@ func validKey(key string) bool {
 		}
 	}
 	return key != "" && len(key) <= keyBytesMax
-}
-
-// bodySum identifies the body of a keyed call.
-func bodySum(c protocol.Call) uint64 {
-	if c.Key == "" {
-		return 0
-	}
-	sum := sha256.Sum256(c.Body)
-	return binary.BigEndian.Uint64(sum[:])
 }
 
 // keptAnswer is the note of an answered call.

@@ -144,7 +144,7 @@ func (t *Till) do(ctx context.Context, c protocol.Call, prepare func(*desk), rec
 // once is do, and fails with errForked where the machine began a new stream
 // since it last looked.
 func (t *Till) once(ctx context.Context, c protocol.Call, prepare func(*desk), record func(*act) (outcome, error)) (protocol.Answer, error) {
-	d, mono, sum := desk{Till: t, as: t.present.Load(), now: t.o.Now()}, t.o.Mono(), bodySum(c)
+	d, mono, sum := desk{Till: t, as: t.present.Load(), now: t.o.Now()}, t.o.Mono(), c.BodySum()
 	ahead := prepare != nil && !t.alone()
 	if ahead {
 		if err := d.prepare(ctx, prepare); err != nil {
@@ -253,7 +253,7 @@ func documentJSON(document any) ([]byte, error) {
 func (a *act) log(ev *protocol.Event) error {
 	ev.Boot, ev.UTCOffsetMin = a.o.Boot, a.shop.offsetMin(a.now)
 	if a.call.Key != "" {
-		ev.Idempotency = &protocol.Idempotency{Route: a.call.Route, Key: a.call.Key, Body: bodySum(a.call)}
+		ev.Idempotency = &protocol.Idempotency{Route: a.call.Route, Key: a.call.Key, Body: a.call.BodySum()}
 	}
 	if err := a.begin(ev.Moves); err != nil {
 		return err

@@ -82,7 +82,7 @@ func (h *Hub) placeAt(ctx context.Context, c protocol.Call, r *pickup.PlaceReque
 			ev.Moves = addMove(ev.Moves, protocol.Move{SKU: l.Item.SKU, State: protocol.Committed, Delta: l.Quantity})
 		}
 		if c.Key != "" {
-			ev.Idempotency = &protocol.Idempotency{Route: c.Route, Key: c.Key, Body: bodySum(c.Body)}
+			ev.Idempotency = &protocol.Idempotency{Route: c.Route, Key: c.Key, Body: c.BodySum()}
 		}
 		return []*protocol.Event{ev}, nil
 	}, func(tx ledger.Tx, events []*protocol.Event) error {
@@ -276,14 +276,4 @@ func (h *Hub) orderDocument(r ledger.Reader, id protocol.OrderID) (pickup.Docume
 		Item:        func(sku protocol.SKU) *protocol.Item { return items[sku] }, PickupCode: h.pickupCode(id),
 		Exceptions: exceptions, Zone: zone, AsOf: h.now().In(zone).Format(offsetLayout),
 	}, list), nil
-}
-
-// bodySum identifies the body of a keyed call.
-func bodySum(body []byte) uint64 {
-	sum := sha256.Sum256(body)
-	n := uint64(0)
-	for _, b := range sum[:8] {
-		n = n<<8 | uint64(b)
-	}
-	return n
 }
