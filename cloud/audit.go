@@ -27,3 +27,20 @@ func (c *Cloud) audit(ctx context.Context) error {
 		}
 	}
 }
+
+// tick lets the core do what is due. What goes wrong is tried again the next
+// time.
+func (c *Cloud) tick(ctx context.Context) error {
+	due := time.NewTicker(hub.TickEvery)
+	defer due.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-due.C:
+		}
+		if err := c.hub.Tick(ctx); err != nil && ctx.Err() == nil {
+			c.log.Error("deadlines not looked at", "error", err)
+		}
+	}
+}

@@ -181,6 +181,7 @@ func (c *Cloud) Run(ctx context.Context, ready func(http, mqtt string)) error {
 	})
 	g.Go(func() error { return c.ingest(ctx) })
 	g.Go(func() error { return c.audit(ctx) })
+	g.Go(func() error { return c.tick(ctx) })
 	if c.copy != nil {
 		g.Go(func() error { return c.copy.Run(ctx) })
 	}

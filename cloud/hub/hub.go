@@ -55,6 +55,7 @@ type Hub struct {
 	boot     uint32
 	safety   safety  // has a lock of its own
 	digests  digests // likewise
+	ran      running // saved is Tick's alone
 
 	mu        sync.Mutex
 	sessions  map[protocol.AgentID][]*session
@@ -94,6 +95,9 @@ func New(ctx context.Context, o Options) (*Hub, error) {
 			return err
 		}
 		if h.secret, err = secret(tx, h.random); err != nil {
+			return err
+		}
+		if err := h.loadRunning(tx); err != nil {
 			return err
 		}
 		boot, err := counter(tx, "boot")
