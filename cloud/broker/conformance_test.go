@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"counterpart/cloud/broker"
 )
@@ -95,12 +96,24 @@ func testRetainedStatusAndLastWill(t *testing.T, r *running) {
 	if err := h.broker.Publish("cp/1/hub", []byte("epoch"), true); err != nil {
 		t.Fatal(err)
 	}
-	late := dialAgent(t, r.url, nil, "cp/1/hub", status)
-	for range 2 {
-		m := late.next(t)
-		if want := map[string]string{"cp/1/hub": "epoch", status: "offline"}[m.topic]; string(m.payload) != want || !m.retained {
-			t.Errorf("a late subscriber got %+v, want %q retained", m, want)
+	// A broker may store a retained message a moment after it has passed it on; who
+	// asks just then gets it by asking again.
+	late := dialAgent(t, r.url, nil)
+	want := map[string]string{"cp/1/hub": "epoch", status: "offline"}
+	for deadline := time.Now().Add(patience); len(want) > 0 && time.Now().Before(deadline); {
+		for topic := range want {
+			done(t, "subscribe", late.mqtt.Subscribe(topic, 0, nil))
 		}
+		select {
+		case m := <-late.messages:
+			if text, ok := want[m.topic]; m.retained && ok && string(m.payload) == text {
+				delete(want, m.topic)
+			}
+		case <-time.After(time.Second):
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("a late subscriber did not get what is retained: %v", want)
 	}
 }
 
