@@ -23,6 +23,7 @@ func checkOrder(c *check, o *Order) {
 	checkPart(c, o.PartID)
 	c.name("number", o.Number)
 	c.word("method", string(o.Method), true)
+	c.word("sourcing", o.Sourcing, false)
 	c.currency(o.Currency)
 	c.text("payment reference", o.PaymentReference)
 	c.text("shopper", o.Shopper.Name)
@@ -30,6 +31,9 @@ func checkOrder(c *check, o *Order) {
 	c.count("lines", len(o.Lines), SaleLinesMax)
 	for i := range o.Lines {
 		l := &o.Lines[i]
+		if l.Number == 0 || l.Number > SaleLinesMax {
+			c.failf("line %d is none", l.Number)
+		}
 		c.natural("quantity", int64(l.Quantity))
 		c.amount("unit price", int64(l.UnitPrice))
 		c.amount("amount", int64(l.Amount))
@@ -41,7 +45,7 @@ func encodeOrder(c *check, o *Order, items *itemTable) *wire.Order {
 	w := &wire.Order{
 		Id: string(o.Order), Part: o.Part, InsteadOf: o.InsteadOf, Number: o.Number, Method: string(o.Method), Currency: o.Currency,
 		Paid: o.Paid, PaymentReference: o.PaymentReference, Substitutes: o.Substitutes,
-		ShopperName: o.Shopper.Name, ShopperPhone: o.Shopper.Phone, PickupByMs: o.PickupByMs,
+		ShopperName: o.Shopper.Name, ShopperPhone: o.Shopper.Phone, PickupByMs: o.PickupByMs, Sourcing: o.Sourcing,
 		LineQuantities: list[int64](n),
 	}
 	if o.CodeSum != (Hash{}) {
@@ -56,6 +60,7 @@ func encodeOrder(c *check, o *Order, items *itemTable) *wire.Order {
 	w.LineItems = column(n, func(i int) int32 { return int32(items.ref(c, i, &o.Lines[i].Item) - i) })
 	w.LinePrices = column(n, func(i int) int64 { return int64(o.Lines[i].UnitPrice) })
 	w.LineAmounts = column(n, func(i int) int64 { return int64(o.Lines[i].Amount) })
+	w.LineNumbers = column(n, func(i int) int32 { return int32(o.Lines[i].Number) - int32(i) - 1 })
 	return w
 }
 
@@ -65,17 +70,19 @@ func decodeOrder(c *check, w *wire.Order, items []ItemRef) *Order {
 	c.column("line_items", len(w.LineItems), n)
 	c.column("line_prices", len(w.LinePrices), n)
 	c.column("line_amounts", len(w.LineAmounts), n)
+	c.column("line_numbers", len(w.LineNumbers), n)
 	if c.err != nil {
 		return nil
 	}
 	o := &Order{
 		PartID: PartID{OrderID(w.Id), w.Part}, InsteadOf: w.InsteadOf, Number: w.Number, Method: Method(w.Method), Currency: w.Currency,
 		Paid: w.Paid, PaymentReference: w.PaymentReference, Substitutes: w.Substitutes,
-		Shopper: Shopper{Name: w.ShopperName, Phone: w.ShopperPhone}, PickupByMs: w.PickupByMs,
+		Shopper: Shopper{Name: w.ShopperName, Phone: w.ShopperPhone}, PickupByMs: w.PickupByMs, Sourcing: w.Sourcing,
 		CodeSum: Hash(fixed(c, "code_sum", w.CodeSum, len(Hash{}))), TokenKey: [32]byte(fixed(c, "token_key", w.TokenKey, 32)), Lines: list[OrderLine](n),
 	}
 	for i := range o.Lines {
 		o.Lines[i] = OrderLine{
+			Number: uint32(int64(i) + 1 + int64(entry(w.LineNumbers, i))),
 			Item: *item(c, items, i, entry(w.LineItems, i)), Quantity: Quantity(w.LineQuantities[i]),
 			UnitPrice: Money(entry(w.LinePrices, i)), Amount: Money(entry(w.LineAmounts, i)),
 		}
@@ -89,11 +96,15 @@ func checkOrderChange(c *check, o *OrderChange) {
 	c.text("reason", o.Reason)
 	c.text("reference", o.Reference)
 	c.idOrNone("staff", string(o.Staff))
+	c.natural("amount", int64(o.Amount))
 	checkPartLines(c, o.Lines)
 }
 
 func encodeOrderChange(o *OrderChange) *wire.OrderChange {
-	w := &wire.OrderChange{Order: string(o.Order), Part: o.Part, Change: string(o.Change), Reason: o.Reason, Reference: o.Reference, Staff: string(o.Staff)}
+	w := &wire.OrderChange{
+		Order: string(o.Order), Part: o.Part, Change: string(o.Change), Reason: o.Reason, Reference: o.Reference, Staff: string(o.Staff),
+		AmountMinor: int64(o.Amount), Instead: o.Instead,
+	}
 	w.Lines, w.LineQuantities = encodePartLines(o.Lines)
 	return w
 }
@@ -101,7 +112,7 @@ func encodeOrderChange(o *OrderChange) *wire.OrderChange {
 func decodeOrderChange(c *check, w *wire.OrderChange) *OrderChange {
 	return &OrderChange{
 		PartID: PartID{OrderID(w.Order), w.Part}, Change: Change(w.Change), Reason: w.Reason, Reference: w.Reference, Staff: StaffID(w.Staff),
-		Lines: decodePartLines(c, w.Lines, w.LineQuantities),
+		Lines: decodePartLines(c, w.Lines, w.LineQuantities), Amount: Money(w.AmountMinor), Instead: w.Instead,
 	}
 }
 

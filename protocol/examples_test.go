@@ -104,7 +104,7 @@ func exampleOrder() *protocol.Event {
 		Order: &protocol.Order{
 			PartID: samplePart, InsteadOf: 2, Number: "7K3M-9Q", Method: protocol.Curbside, Currency: "GBP", Paid: true, PaymentReference: "pi_1", Substitutes: true,
 			Shopper: protocol.Shopper{Name: "Ayla", Phone: "+994501234567"}, PickupByMs: 1_795_252_932_000, CodeSum: sampleOrigin.Genesis(), TokenKey: sampleOrigin.Genesis(),
-			Lines: []protocol.OrderLine{{Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: 2000, UnitPrice: 250, Amount: 500}},
+			Lines: []protocol.OrderLine{{Number: 1, Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: 2000, UnitPrice: 250, Amount: 500}},
 		},
 	}
 }

@@ -47,6 +47,9 @@ type Order struct {
 	Substitutes      bool // the shopper takes other goods in their place
 	Shopper          Shopper
 	PickupByMs       int64 // Unix milliseconds, for display; 0 for none
+	// Sourcing is the rule by which the store was chosen; empty where the shopper
+	// named it. Only an order with a rule may go to another store.
+	Sourcing string
 	// CodeSum is the keyed hash of the typed pickup code, which no store knows.
 	CodeSum Hash
 	// TokenKey is the Ed25519 key that verifies the shopper's pickup token.
@@ -57,8 +60,10 @@ type Order struct {
 // Shopper is whom the goods are for.
 type Shopper struct{ Name, Phone string }
 
-// OrderLine is one item of an order. Amount is final.
+// OrderLine is one item of a part. Number is its line in the whole order, from 1.
+// Amount is final.
 type OrderLine struct {
+	Number    uint32
 	Item      ItemRef
 	Quantity  Quantity // above zero
 	UnitPrice Money
@@ -68,14 +73,34 @@ type OrderLine struct {
 // Change is what the hub says of a part after it was placed.
 type Change string
 
-// The changes. All but the last two move the hub's register up.
+// The changes that move the hub's register up.
 const (
 	PaidOrder       Change = "paid"
 	CancelRequested Change = "cancel_requested"
-	Canceled        Change = "canceled"
-	Expired         Change = "expired"
+	// Withdrawn asks for cancellation as CancelRequested does, and not because the
+	// shopper wishes it: the goods may come from another store.
+	Withdrawn Change = "withdrawn"
+	Canceled  Change = "canceled"
+	Expired   Change = "expired"
+	// Refunded with the reason ShortageReason leaves the register.
+	Refunded Change = "refunded"
+)
+
+// The changes that leave the register.
+const (
+	// RefundRequested asks the shop to pay back the lines that are named.
 	RefundRequested Change = "refund_requested"
-	Refunded        Change = "refunded"
+	// Rerouted says which other part stands in for the lines that are named,
+	// Unplaced that no store can keep them.
+	Rerouted Change = "rerouted"
+	Unplaced Change = "unplaced"
+	// Breached says that the store's book no longer covers the lines that are
+	// named.
+	Breached Change = "breached"
+	// Reminded and Overdue say that a deadline comes near, or has passed. The
+	// reason names it.
+	Reminded Change = "reminded"
+	Overdue  Change = "overdue"
 	// ReleasedGoods says that goods which the store does not pick are no longer
 	// committed. Less than zero takes back what two machines picked that did not
 	// know of each other.
@@ -85,6 +110,10 @@ const (
 	CorrectedGoods Change = "corrected"
 )
 
+// ShortageReason marks what concerns goods that a clerk did not find, while the
+// rest of the part goes on.
+const ShortageReason = "shortage"
+
 // OrderChange moves the hub's register of a part. Only the hub writes it, in the
 // stream of the part's store.
 type OrderChange struct {
@@ -93,7 +122,9 @@ type OrderChange struct {
 	Reason    string
 	Reference string // of a payment or refund
 	Staff     StaffID
-	Lines     []PartLine // of what was released or corrected
+	Lines     []PartLine
+	Amount    Money  // of a refund that is asked for
+	Instead   uint32 // the part that stands in for the lines
 }
 
 // PartLine is a quantity of one line of an order, from 1.

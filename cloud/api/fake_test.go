@@ -76,7 +76,7 @@ func order() pickup.Document {
 	id := protocol.PartID{Order: "o-1", Part: 1}
 	p.Add(protocol.EventID{Inc: protocol.Inc{1}, Seq: 1}, &protocol.Event{Kind: protocol.KindOrder, Order: &protocol.Order{
 		PartID: id, Number: "7K3M-9Q2X", Method: protocol.Curbside, Currency: "GBP", Paid: true, PickupByMs: 1_795_252_932_000,
-		Lines: []protocol.OrderLine{{Item: protocol.ItemRef{SKU: "PEN"}, Quantity: 1000, UnitPrice: 250, Amount: 250}},
+		Lines: []protocol.OrderLine{{Number: 1, Item: protocol.ItemRef{SKU: "PEN"}, Quantity: 1000, UnitPrice: 250, Amount: 250}},
 	}}, nil, "")
 	for i, act := range []protocol.Act{protocol.Pick, protocol.Arrive} {
 		p.Add(protocol.EventID{Inc: protocol.Inc{2}, Seq: protocol.Seq(i + 1)}, &protocol.Event{Kind: protocol.KindFulfilment, Fulfilment: &protocol.Fulfilment{

@@ -178,31 +178,55 @@ func (h *Hub) actAll(ctx context.Context, store protocol.StoreID, build func(led
 // actAfter is actAll, and calls after in the same transaction when the events
 // are logged.
 func (h *Hub) actAfter(ctx context.Context, store protocol.StoreID, build func(ledger.Tx, protocol.Origin) ([]*protocol.Event, error), after func(ledger.Tx, []*protocol.Event) error) (ledger.Result, error) {
-	inc, err := h.ownStream(ctx, store)
-	if err != nil {
-		return ledger.Result{}, err
+	results, err := h.actIn(ctx, []protocol.StoreID{store}, func(tx ledger.Tx, own map[protocol.StoreID]protocol.Origin) ([]deed, error) {
+		events, err := build(tx, own[store])
+		return []deed{{store, events}}, err
+	}, func(tx ledger.Tx, deeds []deed) error { return after(tx, deeds[0].events) })
+	return results[store], err
+}
+
+// deed is what the hub logs in its own stream of a store.
+type deed struct {
+	store  protocol.StoreID
+	events []*protocol.Event
+}
+
+// actIn logs events in the hub's own streams of several stores, in one
+// transaction: those that build makes, which is told the streams of the stores
+// that are named. The results are those of the last event of each store.
+func (h *Hub) actIn(ctx context.Context, stores []protocol.StoreID, build func(ledger.Tx, map[protocol.StoreID]protocol.Origin) ([]deed, error), after func(ledger.Tx, []deed) error) (map[protocol.StoreID]ledger.Result, error) {
+	own := map[protocol.StoreID]protocol.Origin{}
+	for _, store := range stores {
+		inc, err := h.ownStream(ctx, store)
+		if err != nil {
+			return nil, err
+		}
+		own[store] = protocol.Origin{Store: store, Agent: protocol.HubAgent, Inc: inc}
 	}
-	origin := protocol.Origin{Store: store, Agent: protocol.HubAgent, Inc: inc}
-	var res ledger.Result
+	var results map[protocol.StoreID]ledger.Result
 	var grown map[protocol.FeedID]ledger.Growth
-	err = h.driver.Update(ctx, func(tx ledger.Tx) error {
-		res, grown = ledger.Result{}, map[protocol.FeedID]ledger.Growth{}
-		events, err := build(tx, origin)
+	err := h.driver.Update(ctx, func(tx ledger.Tx) error {
+		results, grown = map[protocol.StoreID]ledger.Result{}, map[protocol.FeedID]ledger.Growth{}
+		deeds, err := build(tx, own)
 		if err != nil {
 			return err
 		}
-		for _, ev := range events {
-			if res, err = h.logOwn(tx, origin, ev, grown); err != nil {
-				return err
+		for _, d := range deeds {
+			for _, ev := range d.events {
+				if results[d.store], err = h.logOwn(tx, own[d.store], ev, grown); err != nil {
+					return err
+				}
 			}
 		}
-		return after(tx, events)
+		return after(tx, deeds)
 	})
 	if err != nil {
-		return res, err
+		return results, err
 	}
-	h.safety.note(origin, res.Stream.Seq)
-	return res, h.announce(ctx, grown, nil)
+	for store, res := range results {
+		h.safety.note(own[store], res.Stream.Seq)
+	}
+	return results, h.announce(ctx, grown, nil)
 }
 
 // logOwn logs one event of the hub and puts it on the feeds.

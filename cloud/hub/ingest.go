@@ -106,7 +106,11 @@ func (h *Hub) ingest(ctx context.Context, run []*incoming) error {
 	if len(ready) == 0 {
 		return nil
 	}
-	err := h.driver.Update(ctx, func(tx ledger.Tx) error { return foldAll(tx, ready) })
+	var short []ledger.ItemAt
+	err := h.driver.Update(ctx, func(tx ledger.Tx) (err error) {
+		short, err = foldAll(tx, ready)
+		return err
+	})
 	switch {
 	case protocol.CodeOf(err) == protocol.DiskFull:
 		// Nothing was committed and nothing is acknowledged: the agents keep
@@ -133,11 +137,11 @@ func (h *Hub) ingest(ctx context.Context, run []*incoming) error {
 			return nil
 		}
 	}
-	return h.committed(ctx, ready)
+	return h.committed(ctx, ready, short)
 }
 
 // committed tells everybody of a commit.
-func (h *Hub) committed(ctx context.Context, ready []*incoming) error {
+func (h *Hub) committed(ctx context.Context, ready []*incoming, short []ledger.ItemAt) error {
 	grown, carried := map[protocol.FeedID]ledger.Growth{}, map[protocol.FeedID]*protocol.Delta{}
 	for i, in := range ready {
 		if in.err == nil && in.res.Applied > 0 {
@@ -154,7 +158,7 @@ func (h *Hub) committed(ctx context.Context, ready []*incoming) error {
 	if err := h.announce(ctx, grown, carried); err != nil {
 		return err
 	}
-	return h.settleTouched(ctx, ready)
+	return h.settleTouched(ctx, ready, short)
 }
 
 // passOn adds the batch, packed as it came, to what its store's event feed has
@@ -229,8 +233,9 @@ func (h *Hub) open(in *incoming) bool {
 	return true
 }
 
-// foldAll folds batches in one transaction and over one working set.
-func foldAll(tx ledger.Tx, ready []*incoming) (err error) {
+// foldAll folds batches in one transaction and over one working set. short are the
+// items that can no longer keep what is promised.
+func foldAll(tx ledger.Tx, ready []*incoming) (short []ledger.ItemAt, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic in the fold: %v", r)
@@ -239,10 +244,11 @@ func foldAll(tx ledger.Tx, ready []*incoming) (err error) {
 	group := ledger.NewGroup(tx)
 	for _, in := range ready {
 		if err := in.apply(group); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return group.Flush()
+	err = group.Flush()
+	return group.Short(), err
 }
 
 // apply folds one batch; refusals are kept in in.err and do not hurt the other

@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha256"
-	"errors"
 	"net/http"
 	"time"
 
@@ -15,78 +14,68 @@ import (
 	"counterpart/protocol/sale"
 )
 
-// placeTries is how often a store near a place is chosen anew because another
+// placeTries is how often stores near a place are chosen anew because another
 // order was faster.
 const placeTries = 4
 
-// PlaceOrder has a store keep goods for a shopper and answers 201 with the
-// order. All of it is promised in one transaction, within what that store may
-// promise in that moment (I12), or nothing is and the answer says what is short.
+// PlaceOrder has stores keep goods for a shopper and answers 201 with the order.
+// All of it is promised in one transaction, within what each store may promise in
+// that moment (I12), or nothing is and the answer says what is short.
 func (h *Hub) PlaceOrder(ctx context.Context, c protocol.Call, r pickup.PlaceRequest) (protocol.Answer, error) {
-	return h.once(ctx, c, func(keep func(ledger.Tx, protocol.Answer) error) (protocol.Answer, error) {
+	return h.once(ctx, c, func(keep func(ledger.Tx, protocol.Answer) error) (answer protocol.Answer, err error) {
 		if err := r.Validate(h.now(), sale.ContainsCardNumber); err != nil {
-			return protocol.Answer{}, err
+			return answer, err
 		}
-		var err error
 		for range placeTries {
-			store := r.Store
-			if r.Near != nil {
-				if store, err = h.chooseStore(ctx, &r); err != nil {
-					return protocol.Answer{}, err
-				}
+			var parcels []parcel
+			err = h.view(ctx, func(v ledger.Reader) error {
+				// Most of those who come too late are turned away without a transaction.
+				parcels, err = h.parcels(v, &r)
+				return err
+			})
+			if err != nil {
+				return answer, err
 			}
-			var answer protocol.Answer
-			if answer, err = h.placeAt(ctx, c, &r, store, keep); err == nil || r.Near == nil || protocol.CodeOf(err) != protocol.Short {
+			answer, err = h.place(ctx, c, &r, parcels, keep)
+			if err == nil || r.Near == nil || protocol.CodeOf(err) != protocol.Short {
 				return answer, err
 			}
 		}
-		return protocol.Answer{}, err
+		return answer, err
 	})
 }
 
-// placeAt places an order at one store.
-func (h *Hub) placeAt(ctx context.Context, c protocol.Call, r *pickup.PlaceRequest, store protocol.StoreID, keep func(ledger.Tx, protocol.Answer) error) (answer protocol.Answer, err error) {
-	err = h.view(ctx, func(v ledger.Reader) error {
-		if err := knownStore(v, store); err != nil {
-			return err
-		}
-		// Most of those who come too late are turned away without a transaction.
-		record, err := ledger.ReadStore(v, store)
-		if err == nil {
-			_, err = h.order(v, r, record)
-		}
-		return err
-	})
-	if err != nil {
-		return answer, err
-	}
-	_, err = h.actAfter(ctx, store, func(tx ledger.Tx, origin protocol.Origin) ([]*protocol.Event, error) {
-		record, err := ledger.ReadStore(tx, store)
+// place promises parcels in one transaction.
+func (h *Hub) place(ctx context.Context, c protocol.Call, r *pickup.PlaceRequest, parcels []parcel, keep func(ledger.Tx, protocol.Answer) error) (answer protocol.Answer, err error) {
+	_, err = h.actIn(ctx, storesOf(parcels), func(tx ledger.Tx, own map[protocol.StoreID]protocol.Origin) (deeds []deed, err error) {
+		stream, err := ledger.ReadStream(tx, own[parcels[0].store.ID])
 		if err != nil {
 			return nil, err
 		}
-		stream, err := ledger.ReadStream(tx, origin)
+		order, err := h.order(r)
 		if err != nil {
 			return nil, err
 		}
-		order, err := h.order(tx, r, record)
-		if err != nil {
-			return nil, err
+		order.Order = protocol.NewOrderID(protocol.EventID{Inc: own[parcels[0].store.ID].Inc, Seq: stream.Seq + 1})
+		for i := range parcels {
+			order.Part = uint32(i + 1)
+			ev, err := h.orderEvent(tx, *order, &parcels[i], r.Partial)
+			if err != nil {
+				return nil, err
+			}
+			if i == 0 && c.Key != "" {
+				ev.Idempotency = &protocol.Idempotency{Route: c.Route, Key: c.Key, Body: c.BodySum()}
+			}
+			deeds = append(deeds, deed{parcels[i].store.ID, []*protocol.Event{ev}})
 		}
-		order.PartID = protocol.PartID{Order: protocol.NewOrderID(protocol.EventID{Inc: origin.Inc, Seq: stream.Seq + 1}), Part: 1}
-		order.Number = orderNumber(order.Order)
-		order.CodeSum = pickup.CodeSum(order.PartID, h.pickupCode(order.Order))
-		order.TokenKey = [ed25519.PublicKeySize]byte(h.tokenKey(order.PartID).Public().(ed25519.PublicKey))
-		ev := &protocol.Event{Kind: protocol.KindOrder, Order: order}
-		for _, l := range order.Lines {
-			ev.Moves = addMove(ev.Moves, protocol.Move{SKU: l.Item.SKU, State: protocol.Committed, Delta: l.Quantity})
+		return deeds, nil
+	}, func(tx ledger.Tx, deeds []deed) error {
+		for _, d := range deeds {
+			if err := h.arm(tx, d.store, d.events[0].Order, h.expiry(d.events[0].Order)); err != nil {
+				return err
+			}
 		}
-		if c.Key != "" {
-			ev.Idempotency = &protocol.Idempotency{Route: c.Route, Key: c.Key, Body: c.BodySum()}
-		}
-		return []*protocol.Event{ev}, nil
-	}, func(tx ledger.Tx, events []*protocol.Event) error {
-		doc, err := h.orderDocument(tx, events[0].Order.Order)
+		doc, err := h.orderDocument(tx, deeds[0].events[0].Order.Order)
 		if err != nil {
 			return err
 		}
@@ -98,6 +87,75 @@ func (h *Hub) placeAt(ctx context.Context, c protocol.Call, r *pickup.PlaceReque
 	return answer, err
 }
 
+func storesOf(parcels []parcel) (list []protocol.StoreID) {
+	for i := range parcels {
+		list = append(list, parcels[i].store.ID)
+	}
+	return list
+}
+
+// order is what all parts of an order have in common.
+func (h *Hub) order(r *pickup.PlaceRequest) (*protocol.Order, error) {
+	by, err := r.PickupByTime(h.now())
+	if err != nil {
+		return nil, err
+	}
+	o := &protocol.Order{
+		Method: r.Method, Paid: r.Payment.Status == "paid", PaymentReference: r.Payment.Reference, Substitutes: r.Substitutes,
+		Shopper: protocol.Shopper{Name: r.Shopper.Name, Phone: r.Shopper.Phone}, Sourcing: r.Sourcing,
+	}
+	if !by.IsZero() {
+		o.PickupByMs = by.UnixMilli()
+	}
+	return o, nil
+}
+
+// orderEvent asks a store to keep a parcel, within what it may promise now.
+func (h *Hub) orderEvent(tx ledger.Reader, o protocol.Order, p *parcel, partial bool) (ev *protocol.Event, err error) {
+	if o.Lines, err = h.orderLines(tx, p, partial); err != nil {
+		return nil, err
+	}
+	o.Currency = p.store.Currency
+	o.Number = orderNumber(o.Order)
+	o.CodeSum = pickup.CodeSum(o.PartID, h.pickupCode(o.Order))
+	o.TokenKey = [ed25519.PublicKeySize]byte(h.tokenKey(o.PartID).Public().(ed25519.PublicKey))
+	ev = &protocol.Event{Kind: protocol.KindOrder, Order: &o}
+	for _, l := range o.Lines {
+		ev.Moves = addMove(ev.Moves, protocol.Move{SKU: l.Item.SKU, State: protocol.Committed, Delta: l.Quantity})
+	}
+	return ev, nil
+}
+
+// orderLines are the lines of a parcel as far as its store may promise them now:
+// all, or, where a part is enough, what there is. Else they are refused.
+func (h *Hub) orderLines(r ledger.Reader, p *parcel, partial bool) (lines []protocol.OrderLine, err error) {
+	have, err := h.keepable(r, p)
+	if err != nil {
+		return nil, err
+	}
+	var short []shortLine
+	for i, w := range p.wants {
+		line := *w.line
+		if have[i] < w.line.Quantity {
+			left, err := h.promisable(r, p.store, w.item)
+			if err != nil {
+				return nil, err
+			}
+			short = append(short, shortLine{Line: int(line.Number), item: w.item, Promisable: left})
+			if have[i] <= 0 {
+				continue
+			}
+			line.Quantity = have[i]
+			line.Amount, _ = line.Quantity.Times(line.UnitPrice)
+		}
+		lines = append(lines, line)
+	}
+	if len(short) > 0 && (!partial || len(lines) == 0) {
+		return nil, h.errShort(r, short, p.store)
+	}
+	return lines, nil
+}
+
 // addMove adds a move to a list that has one for each item.
 func addMove(moves []protocol.Move, m protocol.Move) []protocol.Move {
 	for i := range moves {
@@ -107,88 +165,6 @@ func addMove(moves []protocol.Move, m protocol.Move) []protocol.Move {
 		}
 	}
 	return append(moves, m)
-}
-
-// order resolves the lines of a request at a store, and refuses what is short.
-func (h *Hub) order(tx ledger.Reader, r *pickup.PlaceRequest, store *protocol.StoreRecord) (*protocol.Order, error) {
-	by, err := r.PickupByTime(h.now())
-	if err != nil {
-		return nil, err
-	}
-	o := &protocol.Order{
-		Method: r.Method, Currency: store.Currency, Paid: r.Payment.Status == "paid", PaymentReference: r.Payment.Reference,
-		Substitutes: r.Substitutes, Shopper: protocol.Shopper{Name: r.Shopper.Name, Phone: r.Shopper.Phone},
-	}
-	if !by.IsZero() {
-		o.PickupByMs = by.UnixMilli()
-	}
-	var short []shortLine
-	left := map[protocol.SKU]protocol.Quantity{}
-	for i, l := range r.Lines {
-		line, item, err := h.orderLine(tx, l, store)
-		if err != nil {
-			return nil, atOrderLine(err, i+1)
-		}
-		if _, ok := left[item.SKU]; !ok {
-			level, err := ledger.ReadLevel(tx, store.ID, item.SKU)
-			if err != nil {
-				return nil, err
-			}
-			left[item.SKU] = promisable(level, item)
-		}
-		if have := left[item.SKU]; line.Quantity > have {
-			short = append(short, shortLine{Line: i + 1, item: item, Promisable: have})
-			if !r.Partial || have <= 0 {
-				continue
-			}
-			line.Amount, _ = have.Times(line.UnitPrice)
-			line.Quantity = have
-		}
-		left[item.SKU] -= line.Quantity
-		o.Lines = append(o.Lines, line)
-	}
-	if len(short) > 0 && (!r.Partial || len(o.Lines) == 0) {
-		return nil, h.errShort(tx, short, store)
-	}
-	return o, nil
-}
-
-func atOrderLine(err error, line int) error {
-	var e *protocol.Error
-	if errors.As(err, &e) {
-		return e.With("line", line)
-	}
-	return err
-}
-
-// orderLine finds out what one line means and costs at a store.
-func (h *Hub) orderLine(r ledger.Reader, l pickup.PlaceLine, store *protocol.StoreRecord) (protocol.OrderLine, *protocol.Item, error) {
-	var line protocol.OrderLine
-	item, err := namedByCode(r, l.Code)
-	if err != nil {
-		return line, nil, err
-	}
-	o, _, err := owner(r, l.Code)
-	if err != nil {
-		return line, nil, err
-	}
-	prices, err := ledger.ReadPrices(r, zoneOf(store), []protocol.SKU{item.SKU})
-	if err != nil {
-		return line, nil, err
-	}
-	price := priceAt(store, item, prices[0], h.now())
-	if price == nil {
-		return line, nil, protocol.Refuse(protocol.PriceMissing, item.Name+" has no price in this store. Nothing was ordered. Import a price first.").With("value", clip(l.Code))
-	}
-	line = protocol.OrderLine{Item: protocol.ItemRef{SKU: item.SKU}, Quantity: *l.Qty * o.Multiplier / 1000, UnitPrice: *price}
-	if item.Unit != protocol.Each {
-		line.Item.Unit = item.Unit
-	}
-	var ok bool
-	if line.Amount, ok = line.Quantity.Times(line.UnitPrice); !ok || line.Quantity <= 0 || line.Quantity > pickup.QuantityMax {
-		return line, nil, protocol.OutOfRange("qty", l.Qty.String(), "more than an order can hold")
-	}
-	return line, item, nil
 }
 
 // orderNumber is what people call an order by: short, and not unique.
@@ -270,10 +246,12 @@ func (h *Hub) orderDocument(r ledger.Reader, id protocol.OrderID) (pickup.Docume
 			}
 		}
 	}
-	last := list[len(list)-1]
+
 	return pickup.NewDocument(pickup.Meta{
-		PickupToken: pickup.NewToken(h.tokenKey(last.State.Order.PartID), last.Store, last.State.Order.PartID),
-		Item:        func(sku protocol.SKU) *protocol.Item { return items[sku] }, PickupCode: h.pickupCode(id),
+		PickupToken: func(p *pickup.Placement) string {
+			return pickup.NewToken(h.tokenKey(p.State.Order.PartID), p.Store, p.State.Order.PartID)
+		},
+		Item: func(sku protocol.SKU) *protocol.Item { return items[sku] }, PickupCode: h.pickupCode(id),
 		Exceptions: exceptions, Zone: zone, AsOf: h.now().In(zone).Format(offsetLayout),
 	}, list), nil
 }

@@ -41,7 +41,10 @@ func (h *Hub) quarantine(ctx context.Context, in *incoming) error {
 		one.batch = &protocol.Batch{Inc: in.batch.Inc, FirstSeq: in.batch.FirstSeq + protocol.Seq(i), PrevHash: hash, Count: 1}
 		one.records = []protocol.Record{r}
 		hash = hash.Next(r)
-		err := h.driver.Update(ctx, func(tx ledger.Tx) error { return foldAll(tx, []*incoming{&one}) })
+		err := h.driver.Update(ctx, func(tx ledger.Tx) error {
+			_, err := foldAll(tx, []*incoming{&one})
+			return err
+		})
 		if err != nil {
 			reason := err.Error()
 			h.log.Error("an event is set aside", "agent", in.origin.Agent, "seq", one.batch.FirstSeq, "error", err)

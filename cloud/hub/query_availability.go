@@ -165,6 +165,15 @@ func (c *connections) availability(r ledger.Reader, item *protocol.Item, p place
 	return result, nil
 }
 
+// promisable is what a store may promise of an item now.
+func (h *Hub) promisable(r ledger.Reader, store *protocol.StoreRecord, item *protocol.Item) (protocol.Quantity, error) {
+	level, err := ledger.ReadLevel(r, store.ID, item.SKU)
+	if err != nil {
+		return 0, err
+	}
+	return promisable(level, item), nil
+}
+
 // promisable is what online may still promise: nothing of an item that is
 // blocked from sale.
 func promisable(level *stock.Level, item *protocol.Item) protocol.Quantity {

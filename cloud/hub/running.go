@@ -38,7 +38,10 @@ func (h *Hub) loadRunning(r ledger.Reader) error {
 // Tick does what is due. It is called every TickEvery, never twice at a time. A
 // full disk delays it.
 func (h *Hub) Tick(ctx context.Context) error {
-	err := h.saveRunning(ctx)
+	err := h.passDeadlines(ctx)
+	if err == nil {
+		err = h.saveRunning(ctx)
+	}
 	if protocol.CodeOf(err) == protocol.DiskFull {
 		h.log.Error("the hub's disk is full; deadlines wait", "error", err)
 		return nil

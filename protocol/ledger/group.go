@@ -1,6 +1,9 @@
 package ledger
 
-import "counterpart/protocol"
+import (
+	"counterpart/protocol"
+	"counterpart/protocol/stock"
+)
 
 // Group applies the batches of one transaction over one working set, and puts
 // them on feeds: what several of them touch is loaded, decoded and written once,
@@ -11,7 +14,18 @@ type Group struct {
 	set   *set
 	peers map[protocol.FeedID]*growing
 	order []*growing
+	short []ItemAt
 }
+
+// ItemAt is an item in a store.
+type ItemAt struct {
+	Store protocol.StoreID
+	SKU   protocol.SKU
+}
+
+// Short are the items that the transaction touched and whose goods no longer
+// cover what is promised of them. Only Flush finds them.
+func (g *Group) Short() []ItemAt { return g.short }
 
 // growing is an event feed that gains events. Its row that is not yet put
 // stands at the head.
@@ -73,6 +87,17 @@ func (p *growing) put(s *set) {
 func (g *Group) Flush() error {
 	for _, p := range g.order {
 		p.put(g.set)
+	}
+	for _, c := range g.set.order {
+		level, ok := c.agg.(*stock.Level)
+		if !ok || !c.dirty || level.Short() == 0 {
+			continue
+		}
+		names, err := split(c.key.ID, 2)
+		if err != nil {
+			return err
+		}
+		g.short = append(g.short, ItemAt{protocol.StoreID(names[0]), protocol.SKU(names[1])})
 	}
 	if err := g.set.flush(); err != nil {
 		return err

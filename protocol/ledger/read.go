@@ -288,3 +288,13 @@ func noteKey(name ...string) Key {
 	k.Table = Notes
 	return k
 }
+
+// ScanNotes calls fn for each row of this machine's own whose name begins with
+// the given parts, with the parts that follow, in the order of the names, until
+// it returns false.
+func ScanNotes(r Reader, begin []string, fn func(names []string, value []byte) (bool, error)) error {
+	from := noteKey(begin...).ID + sep
+	return r.Scan(Notes, from, after(from), func(id string, v []byte) (bool, error) {
+		return fn(strings.Split(strings.TrimPrefix(id, from), sep), v)
+	})
+}

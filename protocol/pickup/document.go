@@ -1,6 +1,8 @@
 package pickup
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"counterpart/protocol"
@@ -74,10 +76,11 @@ type Meta struct {
 	// Item finds what the catalogue knows of a SKU, nil for nothing.
 	Item func(protocol.SKU) *protocol.Item
 	// The code and the token are given to the shopper's side by the hub alone.
-	PickupCode, PickupToken string
-	Exceptions              []string
-	Zone                    *time.Location
-	AsOf                    string // RFC 3339
+	PickupCode  string
+	PickupToken func(*Placement) string // nil for none
+	Exceptions  []string
+	Zone        *time.Location
+	AsOf        string // RFC 3339
 }
 
 // Placement is a part with its store.
@@ -86,17 +89,21 @@ type Placement struct {
 	State State
 }
 
-// NewDocument shows an order by its parts, of which there is at least one and
-// each has an order. What is said of the whole order is said of the part that
-// came last.
+// NewDocument shows an order by its parts, in the order of their numbers, of
+// which there is at least one and each has an order. What is said of the whole
+// order is said of the part that is least far, among those that still bring
+// something to the shopper.
 func NewDocument(m Meta, parts []Placement) Document {
-	last := &parts[len(parts)-1]
-	s, o := &last.State, last.State.Order
+	said := speaker(parts)
+	s, o := &said.State, said.State.Order
 	d := Document{
-		ID: o.Order, Number: o.Number, Store: last.Store, Method: o.Method, HubState: s.Hub.String(), StoreState: s.shown(), Firm: s.Firm(),
+		ID: o.Order, Number: o.Number, Store: said.Store, Method: o.Method, HubState: s.Hub.String(), StoreState: s.shown(), Firm: s.Firm(),
 		Currency: o.Currency, Payment: PaymentDocument{Status: "due", Reference: orNull(o.PaymentReference)},
 		Shopper:    ShopperDocument{Name: orNull(o.Shopper.Name), Phone: orNull(o.Shopper.Phone)},
-		PickupCode: orNull(m.PickupCode), PickupToken: orNull(m.PickupToken), Shelf: orNull(s.Shelf), Exceptions: m.Exceptions, AsOf: m.AsOf,
+		PickupCode: orNull(m.PickupCode), Shelf: orNull(s.Shelf), Exceptions: m.Exceptions, AsOf: m.AsOf,
+	}
+	if m.PickupToken != nil {
+		d.PickupToken = orNull(m.PickupToken(said))
 	}
 	if d.Exceptions == nil {
 		d.Exceptions = []string{}
@@ -117,18 +124,62 @@ func NewDocument(m Meta, parts []Placement) Document {
 		p := &parts[i]
 		d.Fulfilments = append(d.Fulfilments, FulfilmentDocument{N: p.State.Order.Part, Store: p.Store, StoreState: p.State.shown()})
 	}
-	for i, l := range o.Lines {
-		line := DocumentLine{
-			Line: i + 1, SKU: l.Item.SKU, GTIN: orNull(l.Item.GTIN), Name: orNull(l.Item.Name), Qty: l.Quantity,
-			PickedQty: s.Staged[i] + s.Handed[i], UnitPriceMinor: l.UnitPrice, AmountMinor: l.Amount,
-		}
-		if item := m.Item(l.Item.SKU); item != nil {
-			line.GTIN, line.Name = orNull(item.GTIN), orNull(item.Name)
-		}
-		d.TotalMinor += l.Amount
-		d.Lines = append(d.Lines, line)
-	}
+	d.lines(m, parts)
 	return d
+}
+
+// speaker is the part that speaks for the whole order.
+func speaker(parts []Placement) *Placement {
+	said := &parts[len(parts)-1]
+	live := false
+	for i := range parts {
+		p := &parts[i]
+		if p.State.Ended() || slices.ContainsFunc(parts, func(other Placement) bool { return other.State.Order.InsteadOf == p.State.Order.Part }) && !some(p.State.Staged) {
+			continue
+		}
+		if !live || p.State.Hub < said.State.Hub || p.State.Hub == said.State.Hub && p.State.Store < said.State.Store {
+			said, live = p, true
+		}
+	}
+	return said
+}
+
+// lines shows the lines of the whole order. What another part stands in for is
+// that part's.
+func (d *Document) lines(m Meta, parts []Placement) {
+	at := map[uint32]int{}
+	moved := map[[2]uint32]protocol.OrderLine{} // by part and line
+	for i := range parts {
+		o := parts[i].State.Order
+		for _, l := range o.Lines {
+			key := [2]uint32{o.InsteadOf, l.Number}
+			sum := moved[key]
+			sum.Quantity, sum.Amount = sum.Quantity+l.Quantity, sum.Amount+l.Amount
+			moved[key] = sum
+		}
+	}
+	for i := range parts {
+		s := &parts[i].State
+		for j, l := range s.Order.Lines {
+			n, ok := at[l.Number]
+			if !ok {
+				n = len(d.Lines)
+				at[l.Number] = n
+				line := DocumentLine{Line: int(l.Number), SKU: l.Item.SKU, GTIN: orNull(l.Item.GTIN), Name: orNull(l.Item.Name), UnitPriceMinor: l.UnitPrice}
+				if item := m.Item(l.Item.SKU); item != nil {
+					line.GTIN, line.Name = orNull(item.GTIN), orNull(item.Name)
+				}
+				d.Lines = append(d.Lines, line)
+			}
+			gone := moved[[2]uint32{s.Order.Part, l.Number}]
+			line := &d.Lines[n]
+			line.Qty += l.Quantity - gone.Quantity
+			line.PickedQty += s.Staged[j] + s.Handed[j]
+			line.AmountMinor += l.Amount - gone.Amount
+			d.TotalMinor += l.Amount - gone.Amount
+		}
+	}
+	slices.SortStableFunc(d.Lines, func(a, b DocumentLine) int { return cmp.Compare(a.Line, b.Line) })
 }
 
 // shown is the store's state, null while the store has said nothing.

@@ -1,15 +1,16 @@
 package pickup
 
 import (
+	"math/bits"
 	"slices"
 
 	"counterpart/protocol"
 )
 
 // Owed is what the hub has to log because of what the store did: goods that are
-// released, a cancellation that the store has acknowledged by putting back, a
-// refund to ask the shop for. The hub logs it in the transaction that folds the
-// cause; afterwards nothing is owed.
+// released, a cancellation that the store has acknowledged, a refund to ask the
+// shop for. The hub logs it right after the transaction that folds the cause;
+// afterwards nothing is owed.
 func (s *State) Owed() (owed []protocol.OrderChange) {
 	if s.Order == nil {
 		return nil
@@ -17,15 +18,12 @@ func (s *State) Owed() (owed []protocol.OrderChange) {
 	say := func(c protocol.Change, reason string, lines []protocol.PartLine) {
 		owed = append(owed, protocol.OrderChange{PartID: s.Order.PartID, Change: c, Reason: reason, Lines: lines})
 	}
-	acknowledged := s.Hub >= CancelRequested && s.Store == PutBack
 	switch left := above(s.Committed); {
 	case len(left) == 0:
-	case s.Store == Rejected:
-		say(protocol.ReleasedGoods, "rejected", left)
-	case acknowledged:
-		say(protocol.ReleasedGoods, "put_back", left)
-	case s.Store >= PartiallyPicked:
-		say(protocol.ReleasedGoods, "shortage", left)
+	case s.Ended():
+		say(protocol.ReleasedGoods, s.Store.String(), left)
+	case s.Store >= PartiallyPicked && s.Store != PutBack:
+		say(protocol.ReleasedGoods, protocol.ShortageReason, left)
 	}
 	if twice := below(s.Committed); len(twice) > 0 {
 		say(protocol.ReleasedGoods, "picked_twice", twice)
@@ -33,13 +31,97 @@ func (s *State) Owed() (owed []protocol.OrderChange) {
 	if twice := below(s.Staged); len(twice) > 0 {
 		say(protocol.CorrectedGoods, "taken_twice", twice)
 	}
-	if acknowledged && s.Hub == CancelRequested {
-		say(protocol.Canceled, "put_back", nil)
+	if s.Ended() && s.Hub <= CancelRequested {
+		say(protocol.Canceled, s.Store.String(), nil)
 	}
-	if reason := s.Store.String(); s.Paid && !s.RefundRequested && (acknowledged || s.Store == Rejected) {
-		say(protocol.RefundRequested, reason, nil)
+	if _, lines := s.missing(); s.Paid && len(lines) > 0 {
+		say(protocol.RefundRequested, s.missingReason(), lines)
+		owed[len(owed)-1].Amount = s.ShareOf(lines)
 	}
 	return owed
+}
+
+func (s *State) missingReason() string {
+	if s.Ended() {
+		return s.Store.String()
+	}
+	return protocol.ShortageReason
+}
+
+// Homeless is what this part will not bring to the shopper and another store may
+// yet: the hub has to place it there, or to say that it is unplaced.
+func (s *State) Homeless() []protocol.PartLine {
+	if s.Order == nil {
+		return nil
+	}
+	homeless, _ := s.missing()
+	return homeless
+}
+
+// missing is what this part will not bring to the shopper, and of which nothing
+// has become yet: first what other stores may keep, then what they may not. A
+// shopper who comes to a store is not sent to another one for the rest.
+func (s *State) missing() (homeless, rest []protocol.PartLine) {
+	comes := s.Order.Method == protocol.InStore || s.Order.Method == protocol.Curbside
+	movable := s.Order.Sourcing != "" && !s.ByShopper && (s.Ended() || !comes)
+	for i := range s.Order.Lines {
+		lost := s.Released[i]
+		if s.Ended() {
+			lost = s.Order.Lines[i].Quantity - s.Handed[i]
+		}
+		left := lost - s.Elsewhere[i] - s.Asked[i]
+		if left <= 0 {
+			continue
+		}
+		gone := left
+		if movable {
+			gone = max(0, min(left, s.Unplaced[i]-s.Asked[i]))
+		}
+		line := uint32(i + 1)
+		if left > gone {
+			homeless = append(homeless, protocol.PartLine{Line: line, Quantity: left - gone})
+		}
+		if gone > 0 {
+			rest = append(rest, protocol.PartLine{Line: line, Quantity: gone})
+		}
+	}
+	return homeless, rest
+}
+
+// ShareOf is what the next quantities that leave the part came to. The shares of
+// all that leaves add up to the line's amount.
+func (s *State) ShareOf(lines []protocol.PartLine) (sum protocol.Money) {
+	for _, l := range lines {
+		sum += s.share(int(l.Line)-1, l.Quantity)
+	}
+	return sum
+}
+
+func (s *State) share(i int, next protocol.Quantity) protocol.Money {
+	line := &s.Order.Lines[i]
+	if line.Quantity <= 0 || line.Amount <= 0 {
+		return 0
+	}
+	upto := func(q protocol.Quantity) protocol.Money {
+		q = max(0, min(q, line.Quantity))
+		hi, lo := bits.Mul64(uint64(line.Amount), uint64(q))
+		lo, carry := bits.Add64(lo, uint64(line.Quantity)/2, 0)
+		share, _ := bits.Div64(hi+carry, lo, uint64(line.Quantity))
+		return protocol.Money(share)
+	}
+	before := s.Elsewhere[i] + s.Asked[i]
+	return upto(before+next) - upto(before)
+}
+
+// RefundsDue are the reasons of refunds that the shop was asked for and has not
+// confirmed: ShortageReason, or nothing for the rest.
+func (s *State) RefundsDue() (reasons []string) {
+	for i, reason := range [...]string{ofShortage: protocol.ShortageReason, ofRest: ""} {
+		for range s.Refunds[i].Asked - s.Refunds[i].Done {
+			reasons = append(reasons, reason)
+		}
+	}
+	return reasons
 }
 
 // Moves are those of a change by the hub.
@@ -70,24 +152,37 @@ const (
 	// HandedAfterCancel: the goods were handed over, and the hub had canceled,
 	// expired or refunded the order.
 	HandedAfterCancel = "order_handed_over_after_cancel"
+	// BookBreached: the store sold what was promised, and no other store was asked.
+	BookBreached = "order_breached"
+	// TooLate: the store did not do in time what a deadline asks for.
+	TooLate = "order_overdue"
 )
 
 // BrokenKinds are all rules that Broken may name.
-var BrokenKinds = []string{UnknownOrder, AtOnce, HandedTwice, HandedAfterCancel}
+var BrokenKinds = []string{UnknownOrder, AtOnce, HandedTwice, HandedAfterCancel, BookBreached, TooLate}
 
 // Broken names the rules that the part's events break together. It depends on
 // the part alone, so every order of folding finds the same in the end. The
 // events are in no order.
 func (p *Part) Broken() map[string][]protocol.EventID {
 	found := map[string][]protocol.EventID{}
-	handed, closed := []protocol.EventID(nil), []protocol.EventID(nil)
+	var handed, closed, breached []protocol.EventID
+	withdrawn := false
 	after := map[protocol.EventID][]protocol.EventID{}
 	for i := range p.entries {
 		switch e := &p.entries[i]; e.class {
 		case change:
 			switch e.event.OrderChange.Change {
 			case protocol.Canceled, protocol.Expired, protocol.Refunded:
-				closed = append(closed, e.id)
+				if e.event.OrderChange.Reason != protocol.ShortageReason {
+					closed = append(closed, e.id)
+				}
+			case protocol.Withdrawn:
+				withdrawn = true
+			case protocol.Breached:
+				breached = append(breached, e.id)
+			case protocol.Overdue:
+				found[TooLate] = append(found[TooLate], e.id)
 			}
 		case act:
 			f := e.event.Fulfilment
@@ -116,6 +211,9 @@ func (p *Part) Broken() map[string][]protocol.EventID {
 	}
 	if len(handed) > 0 && len(closed) > 0 {
 		found[HandedAfterCancel] = append(handed, closed...)
+	}
+	if len(breached) > 0 && !withdrawn {
+		found[BookBreached] = breached
 	}
 	return found
 }

@@ -45,10 +45,16 @@ func newHistory(t *testing.T, seed uint64) *history {
 		h.seen[i] = map[int]bool{}
 	}
 	order := &protocol.Order{PartID: partID, Method: protocol.InStore, Paid: h.rng.IntN(2) == 0}
+	if h.rng.IntN(2) == 0 {
+		order.Sourcing = pickup.SourcingNearest
+	}
+	if h.rng.IntN(2) == 0 {
+		order.Method = protocol.ShipFromStore
+	}
 	var moves []protocol.Move
 	for i := range 1 + h.rng.IntN(3) {
 		sku, q := protocol.SKU(fmt.Sprint("item-", i%2)), protocol.Quantity(1000*(1+h.rng.IntN(3)))
-		order.Lines = append(order.Lines, protocol.OrderLine{Item: protocol.ItemRef{SKU: sku}, Quantity: q})
+		order.Lines = append(order.Lines, protocol.OrderLine{Number: uint32(i + 1), Item: protocol.ItemRef{SKU: sku}, Quantity: q})
 		moves = append(moves, protocol.Move{SKU: sku, State: protocol.Committed, Delta: q})
 	}
 	h.log(hub, &protocol.Event{Kind: protocol.KindOrder, Order: order, Moves: moves}, "")
@@ -109,6 +115,10 @@ func (h *history) step() {
 
 func (h *history) hubActs(s *pickup.State) {
 	switch h.rng.IntN(20) {
+	case 2:
+		if s.Hub < pickup.CancelRequested && s.Store != pickup.PickedUp {
+			h.change(s, protocol.OrderChange{PartID: partID, Change: protocol.Withdrawn})
+		}
 	case 0:
 		if s.Hub < pickup.CancelRequested && s.Store != pickup.PickedUp {
 			h.change(s, protocol.OrderChange{PartID: partID, Change: protocol.CancelRequested})
@@ -128,6 +138,18 @@ func (h *history) hubActs(s *pickup.State) {
 func (h *history) pay(s *pickup.State) {
 	for _, owed := range s.Owed() {
 		h.change(s, owed)
+	}
+	if lines := s.Homeless(); len(lines) > 0 {
+		change := protocol.OrderChange{PartID: partID, Change: protocol.Unplaced, Lines: lines}
+		if h.rng.IntN(2) == 0 {
+			change.Change, change.Instead = protocol.Rerouted, 2
+		}
+		h.change(s, change)
+	}
+	for _, reason := range s.RefundsDue() {
+		if h.rng.IntN(2) == 0 {
+			h.change(s, protocol.OrderChange{PartID: partID, Change: protocol.Refunded, Reason: reason})
+		}
 	}
 }
 
@@ -177,7 +199,7 @@ func (h *history) settle() pickup.State {
 			h.seen[hub][i] = true
 		}
 		s := h.view(hub).State()
-		if len(s.Owed()) == 0 {
+		if len(s.Owed())+len(s.Homeless()) == 0 {
 			return s
 		}
 		h.pay(&s)
@@ -242,11 +264,13 @@ func (h *history) goodsAgree(seed uint64, s *pickup.State) {
 			moved[m.State][m.SKU] += m.Delta
 		}
 	}
-	back := s.Store == pickup.Rejected || s.Hub >= pickup.CancelRequested && s.Store == pickup.PutBack
-	if s.Paid && back && !s.RefundRequested {
-		h.t.Errorf("seed %d: paid, %s and %s, and no refund is asked for", seed, s.Hub, s.Store)
+	if s.Ended() && s.Hub < pickup.Canceled {
+		h.t.Errorf("seed %d: %s, and the hub says %s", seed, s.Store, s.Hub)
 	}
 	for i, l := range s.Order.Lines {
+		if gone := s.Asked[i] + s.Elsewhere[i]; s.Paid && s.Ended() && gone+s.Handed[i] < l.Quantity {
+			h.t.Errorf("seed %d: paid, %s and %s, and of line %d only %s is paid back or comes from elsewhere", seed, s.Hub, s.Store, i+1, gone)
+		}
 		said[protocol.Committed][l.Item.SKU] += s.Committed[i]
 		said[protocol.Staged][l.Item.SKU] += s.Staged[i]
 		if s.Committed[i] != 0 && s.Over() {

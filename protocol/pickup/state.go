@@ -24,7 +24,7 @@ func (s HubState) String() string {
 
 // changeStates are the states to which changes lead.
 var changeStates = map[protocol.Change]HubState{
-	protocol.PaidOrder: Paid, protocol.CancelRequested: CancelRequested, protocol.Canceled: Canceled,
+	protocol.PaidOrder: Paid, protocol.CancelRequested: CancelRequested, protocol.Withdrawn: CancelRequested, protocol.Canceled: Canceled,
 	protocol.Expired: Expired, protocol.Refunded: Refunded,
 }
 
@@ -61,13 +61,20 @@ type State struct {
 	// Committed is still promised and not picked, Staged waits for the shopper,
 	// Handed is with the shopper, Released was given up by the hub.
 	Committed, Staged, Handed, Released []protocol.Quantity
-	Paid                                bool
-	RefundRequested                     bool
-	Last                                protocol.EventID // the act that the next one follows
-	Picker                              protocol.StaffID // who picks now
-	Shelf, Bay, Car                     string
-	Arrived                             bool
-	Receipt                             protocol.ReceiptNo
+	// Asked is of what a refund was asked for, Elsewhere what other parts stand in
+	// for, Unplaced what no store could keep, Breached what the book no longer
+	// covered.
+	Asked, Elsewhere, Unplaced, Breached []protocol.Quantity
+	Paid                                 bool
+	ByShopper                            bool             // canceled by the shopper, or expired
+	Withdrawn                            bool             // the hub took it back
+	Refunds                              [2]Refund        // of shortages, and of all else
+	Notices                              []Notice         // what the hub said of deadlines
+	Last                                 protocol.EventID // the act that the next one follows
+	Picker                               protocol.StaffID // who picks now
+	Shelf, Bay, Car                      string
+	Arrived                              bool
+	Receipt                              protocol.ReceiptNo
 }
 
 // Firm tells whether the goods are in the shopper's name on a shelf, not only in
@@ -76,10 +83,28 @@ func (s *State) Firm() bool {
 	return s.Store >= PartiallyPicked && s.Store <= Ready || s.Store == PickedUp
 }
 
-// Over tells whether nothing more will happen to the goods.
-func (s *State) Over() bool {
-	return s.Store == PickedUp || s.Store == Rejected && !some(s.Committed) || s.Hub >= CancelRequested && s.Store == PutBack
+// Refund counts how often the shop was asked to pay back, and how often it did.
+type Refund struct{ Asked, Done int }
+
+// The refunds.
+const (
+	ofShortage = iota
+	ofRest
+)
+
+// Notice is what the hub said of a deadline: reminded or overdue, and which.
+type Notice struct {
+	Change   protocol.Change
+	Deadline string
 }
+
+// Ended tells whether the store acknowledged that it keeps nothing of the part.
+func (s *State) Ended() bool {
+	return s.Store == Rejected || s.Store == PutBack && s.Hub >= CancelRequested
+}
+
+// Over tells whether nothing more will happen to the goods.
+func (s *State) Over() bool { return s.Store == PickedUp || s.Ended() && !some(s.Committed) }
 
 // State works out what the part comes to.
 func (p *Part) State() State {
@@ -89,8 +114,11 @@ func (p *Part) State() State {
 		return s
 	}
 	n := len(s.Order.Lines)
-	room := make([]protocol.Quantity, 4*n)
-	s.Committed, s.Staged, s.Handed, s.Released = room[:n:n], room[n:2*n:2*n], room[2*n:3*n:3*n], room[3*n:]
+	lists := []*[]protocol.Quantity{&s.Committed, &s.Staged, &s.Handed, &s.Released, &s.Asked, &s.Elsewhere, &s.Unplaced, &s.Breached}
+	room := make([]protocol.Quantity, len(lists)*n)
+	for i, list := range lists {
+		*list = room[i*n : (i+1)*n : (i+1)*n]
+	}
 	for i := range s.Order.Lines {
 		s.Committed[i] = s.Order.Lines[i].Quantity
 	}
@@ -114,16 +142,37 @@ func (p *Part) State() State {
 }
 
 func (s *State) change(c *protocol.OrderChange) {
-	s.Hub = max(s.Hub, changeStates[c.Change])
+	refund := &s.Refunds[ofRest]
+	if c.Reason == protocol.ShortageReason {
+		refund = &s.Refunds[ofShortage]
+	}
+	if c.Change != protocol.Refunded || refund == &s.Refunds[ofRest] {
+		s.Hub = max(s.Hub, changeStates[c.Change])
+	}
 	switch c.Change {
 	case protocol.PaidOrder:
 		s.Paid = true
+	case protocol.CancelRequested, protocol.Expired:
+		s.ByShopper = true
+	case protocol.Withdrawn:
+		s.Withdrawn = true
 	case protocol.RefundRequested:
-		s.RefundRequested = true
+		refund.Asked++
+		s.move(c.Lines, nil, s.Asked)
+	case protocol.Refunded:
+		refund.Done++
 	case protocol.ReleasedGoods:
 		s.move(c.Lines, s.Committed, s.Released)
 	case protocol.CorrectedGoods:
 		s.move(c.Lines, s.Staged, nil)
+	case protocol.Rerouted:
+		s.move(c.Lines, nil, s.Elsewhere)
+	case protocol.Unplaced:
+		s.move(c.Lines, nil, s.Unplaced)
+	case protocol.Breached:
+		s.move(c.Lines, nil, s.Breached)
+	case protocol.Reminded, protocol.Overdue:
+		s.Notices = append(s.Notices, Notice{c.Change, c.Reason})
 	}
 }
 
@@ -215,14 +264,16 @@ func pickedState(o *protocol.Order, lines []protocol.PartLine) StoreState {
 	return Picked
 }
 
-// move takes quantities from one list to another; nil keeps none of them.
+// move takes quantities from one list to another; nil is nowhere.
 func (s *State) move(lines []protocol.PartLine, from, to []protocol.Quantity) {
 	for _, l := range lines {
 		i := int(l.Line) - 1
-		if i < 0 || i >= len(from) {
+		if i < 0 || i >= len(s.Order.Lines) {
 			continue
 		}
-		from[i] -= l.Quantity
+		if from != nil {
+			from[i] -= l.Quantity
+		}
 		if to != nil {
 			to[i] += l.Quantity
 		}

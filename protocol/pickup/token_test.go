@@ -15,7 +15,7 @@ func ordered(t *testing.T) (pickup.State, ed25519.PrivateKey) {
 	key := ed25519.NewKeyFromSeed([]byte(strings.Repeat("k", ed25519.SeedSize)))
 	order := &protocol.Order{
 		PartID: partID, Method: protocol.InStore, Shopper: protocol.Shopper{Phone: "+994 50 123-45-67"}, CodeSum: pickup.CodeSum(partID, "7K3M-9Q2X"),
-		Lines: []protocol.OrderLine{{Item: protocol.ItemRef{SKU: "PEN"}, Quantity: 1000}},
+		Lines: []protocol.OrderLine{{Number: 1, Item: protocol.ItemRef{SKU: "PEN"}, Quantity: 1000}},
 	}
 	copy(order.TokenKey[:], key.Public().(ed25519.PublicKey))
 	var p pickup.Part

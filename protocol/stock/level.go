@@ -63,6 +63,12 @@ func (l *Level) Promisable(safetyStock protocol.Quantity) protocol.Quantity {
 	return max(0, l.Allotment(safetyStock)-l.quantities[protocol.Committed])
 }
 
+// Short is how much of the open promises the goods of the shop no longer cover.
+// Buffers have no part in it.
+func (l *Level) Short() protocol.Quantity {
+	return max(0, l.quantities[protocol.Committed]-l.Allotment(0))
+}
+
 // MarkUnseen records that the event at of a stream found movements which a
 // count had missed.
 func (l *Level) MarkUnseen(at protocol.StreamPos) { l.marks = raise(l.marks, at) }

@@ -964,6 +964,8 @@ type Order struct {
 	LinePrices     []int64 `protobuf:"zigzag64,16,rep,packed,name=line_prices,json=linePrices,proto3" json:"line_prices,omitempty"`             // unit price, minor units
 	LineAmounts    []int64 `protobuf:"zigzag64,17,rep,packed,name=line_amounts,json=lineAmounts,proto3" json:"line_amounts,omitempty"`          // final, minor units
 	TokenKey       []byte  `protobuf:"bytes,18,opt,name=token_key,json=tokenKey,proto3" json:"token_key,omitempty"`                             // 32 bytes: the Ed25519 key that verifies the pickup token
+	Sourcing       string  `protobuf:"bytes,19,opt,name=sourcing,proto3" json:"sourcing,omitempty"`                                             // nearest, fewest_parcels or most_stock; empty where the shopper named the store
+	LineNumbers    []int32 `protobuf:"zigzag32,20,rep,packed,name=line_numbers,json=lineNumbers,proto3" json:"line_numbers,omitempty"`          // line of the whole order, from 1, less the line's own number
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1124,19 +1126,38 @@ func (x *Order) GetTokenKey() []byte {
 	return nil
 }
 
+func (x *Order) GetSourcing() string {
+	if x != nil {
+		return x.Sourcing
+	}
+	return ""
+}
+
+func (x *Order) GetLineNumbers() []int32 {
+	if x != nil {
+		return x.LineNumbers
+	}
+	return nil
+}
+
 // OrderChange (kind_text "order_change") is written by the hub about a part that
 // it placed. When it releases goods, its moves say that they are no longer
-// committed; when it corrects, that they had been staged once, not twice.
+// committed; when it corrects, that they had been staged once, not twice. Readers
+// pass over a change that they do not know.
 type OrderChange struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Order          string                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
-	Part           uint32                 `protobuf:"varint,2,opt,name=part,proto3" json:"part,omitempty"`
-	Change         string                 `protobuf:"bytes,3,opt,name=change,proto3" json:"change,omitempty"` // paid, cancel_requested, canceled, expired, refund_requested, refunded, released or corrected
-	Reason         string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	Reference      string                 `protobuf:"bytes,5,opt,name=reference,proto3" json:"reference,omitempty"` // of a payment or refund
-	Staff          string                 `protobuf:"bytes,6,opt,name=staff,proto3" json:"staff,omitempty"`
-	Lines          []uint32               `protobuf:"varint,7,rep,packed,name=lines,proto3" json:"lines,omitempty"` // line of the order, from 1
-	LineQuantities []int64                `protobuf:"zigzag64,8,rep,packed,name=line_quantities,json=lineQuantities,proto3" json:"line_quantities,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Order string                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
+	Part  uint32                 `protobuf:"varint,2,opt,name=part,proto3" json:"part,omitempty"`
+	// paid, cancel_requested, withdrawn, canceled, expired, refunded; released,
+	// corrected, refund_requested, rerouted, unplaced, breached, reminded, overdue
+	Change         string   `protobuf:"bytes,3,opt,name=change,proto3" json:"change,omitempty"`
+	Reason         string   `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reference      string   `protobuf:"bytes,5,opt,name=reference,proto3" json:"reference,omitempty"` // of a payment or refund
+	Staff          string   `protobuf:"bytes,6,opt,name=staff,proto3" json:"staff,omitempty"`
+	Lines          []uint32 `protobuf:"varint,7,rep,packed,name=lines,proto3" json:"lines,omitempty"` // line of the part, from 1
+	LineQuantities []int64  `protobuf:"zigzag64,8,rep,packed,name=line_quantities,json=lineQuantities,proto3" json:"line_quantities,omitempty"`
+	AmountMinor    int64    `protobuf:"zigzag64,9,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"` // of a refund that is asked for
+	Instead        uint32   `protobuf:"varint,10,opt,name=instead,proto3" json:"instead,omitempty"`                             // the part that stands in for the lines
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1225,6 +1246,20 @@ func (x *OrderChange) GetLineQuantities() []int64 {
 		return x.LineQuantities
 	}
 	return nil
+}
+
+func (x *OrderChange) GetAmountMinor() int64 {
+	if x != nil {
+		return x.AmountMinor
+	}
+	return 0
+}
+
+func (x *OrderChange) GetInstead() uint32 {
+	if x != nil {
+		return x.Instead
+	}
+	return 0
 }
 
 // Fulfilment (kind_text "fulfilment") is what staff of a store did about a part.
@@ -2604,7 +2639,7 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\tOwnDigest\x12\x12\n" +
 	"\x04fold\x18\x01 \x01(\rR\x04fold\x123\n" +
 	"\astreams\x18\x02 \x03(\v2\x19.counterpart.v1.StreamPosR\astreams\x12\x12\n" +
-	"\x04sums\x18\x03 \x01(\fR\x04sums\"\xa7\x04\n" +
+	"\x04sums\x18\x03 \x01(\fR\x04sums\"\xe6\x04\n" +
 	"\x05Order\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04part\x18\x02 \x01(\rR\x04part\x12\x1d\n" +
@@ -2628,7 +2663,9 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\vline_prices\x18\x10 \x03(\x12R\n" +
 	"linePrices\x12!\n" +
 	"\fline_amounts\x18\x11 \x03(\x12R\vlineAmounts\x12\x1b\n" +
-	"\ttoken_key\x18\x12 \x01(\fR\btokenKey\"\xda\x01\n" +
+	"\ttoken_key\x18\x12 \x01(\fR\btokenKey\x12\x1a\n" +
+	"\bsourcing\x18\x13 \x01(\tR\bsourcing\x12!\n" +
+	"\fline_numbers\x18\x14 \x03(\x11R\vlineNumbers\"\x97\x02\n" +
 	"\vOrderChange\x12\x14\n" +
 	"\x05order\x18\x01 \x01(\tR\x05order\x12\x12\n" +
 	"\x04part\x18\x02 \x01(\rR\x04part\x12\x16\n" +
@@ -2637,7 +2674,10 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\treference\x18\x05 \x01(\tR\treference\x12\x14\n" +
 	"\x05staff\x18\x06 \x01(\tR\x05staff\x12\x14\n" +
 	"\x05lines\x18\a \x03(\rR\x05lines\x12'\n" +
-	"\x0fline_quantities\x18\b \x03(\x12R\x0elineQuantities\"\xb8\x02\n" +
+	"\x0fline_quantities\x18\b \x03(\x12R\x0elineQuantities\x12!\n" +
+	"\famount_minor\x18\t \x01(\x12R\vamountMinor\x12\x18\n" +
+	"\ainstead\x18\n" +
+	" \x01(\rR\ainstead\"\xb8\x02\n" +
 	"\n" +
 	"Fulfilment\x12\x14\n" +
 	"\x05order\x18\x01 \x01(\tR\x05order\x12\x12\n" +

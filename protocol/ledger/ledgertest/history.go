@@ -235,7 +235,7 @@ func (h *history) order() {
 		}})
 		return
 	}
-	line := protocol.OrderLine{Item: protocol.ItemRef{SKU: h.sku()}, Quantity: h.quantity()}
+	line := protocol.OrderLine{Number: 1, Item: protocol.ItemRef{SKU: h.sku()}, Quantity: h.quantity()}
 	h.log(h.streams[3], &protocol.Event{
 		Kind: protocol.KindOrder, Order: &protocol.Order{PartID: id, Method: protocol.InStore, Lines: []protocol.OrderLine{line}},
 		Moves: []protocol.Move{{SKU: line.Item.SKU, State: protocol.Committed, Delta: line.Quantity}},
