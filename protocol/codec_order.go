@@ -83,7 +83,7 @@ func decodeOrder(c *check, w *wire.Order, items []ItemRef) *Order {
 	for i := range o.Lines {
 		o.Lines[i] = OrderLine{
 			Number: uint32(int64(i) + 1 + int64(entry(w.LineNumbers, i))),
-			Item: *item(c, items, i, entry(w.LineItems, i)), Quantity: Quantity(w.LineQuantities[i]),
+			Item:   *item(c, items, i, entry(w.LineItems, i)), Quantity: Quantity(w.LineQuantities[i]),
 			UnitPrice: Money(entry(w.LinePrices, i)), Amount: Money(entry(w.LineAmounts, i)),
 		}
 	}

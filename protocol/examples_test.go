@@ -80,6 +80,13 @@ func exampleEvents() map[string]*protocol.Event {
 		}},
 		"order":        exampleOrder(),
 		"order_change": exampleOrderChange(), "fulfilment": exampleFulfilment(),
+		"order-second": exampleSecondPart(),
+		"order_change-refund": {Kind: protocol.KindOrderChange, Boot: 9, OrderChange: &protocol.OrderChange{
+			PartID: samplePart, Change: protocol.RefundRequested, Reason: protocol.ShortageReason, Lines: []protocol.PartLine{{Line: 1, Quantity: 1000}}, Amount: 250,
+		}},
+		"order_change-rerouted": {Kind: protocol.KindOrderChange, Boot: 9, OrderChange: &protocol.OrderChange{
+			PartID: samplePart, Change: protocol.Rerouted, Lines: []protocol.PartLine{{Line: 1, Quantity: 2000}}, Instead: 2,
+		}},
 		"digest": {Kind: protocol.KindDigest, Boot: 3, Digest: exampleDigest()},
 		"count_seen": {Kind: protocol.KindCountSeen, Boot: 9, CountSeen: &protocol.CountSeen{
 			Count: protocol.EventID{Inc: sampleInc, Seq: 1043}, SKUs: []protocol.SKU{"PEN-01", "OLIVES"},
@@ -107,6 +114,13 @@ func exampleOrder() *protocol.Event {
 			Lines: []protocol.OrderLine{{Number: 1, Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: 2000, UnitPrice: 250, Amount: 500}},
 		},
 	}
+}
+
+// exampleSecondPart keeps the third line of an order whose store the hub chose.
+func exampleSecondPart() *protocol.Event {
+	ev := exampleOrder()
+	ev.Order.Part, ev.Order.InsteadOf, ev.Order.Sourcing, ev.Order.Lines[0].Number = 2, 1, "nearest", 3
+	return ev
 }
 
 func exampleOrderChange() *protocol.Event {

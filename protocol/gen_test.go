@@ -260,6 +260,7 @@ var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
 		e.Kind, e.OrderChange = protocol.KindOrderChange, &protocol.OrderChange{
 			PartID: genPart.Draw(t, "part"), Change: word(t, "change", protocol.PaidOrder, protocol.ReleasedGoods), Reason: text(t, "reason"),
 			Reference: text(t, "reference"), Staff: protocol.StaffID(orNone(t, "staff", genID)), Lines: few(t, "lines", genPartLine, 3),
+			Amount: protocol.Money(genCount.Draw(t, "amount")), Instead: rapid.Uint32().Draw(t, "instead"),
 		}
 	case 9:
 		e.Kind, e.Fulfilment = protocol.KindFulfilment, &protocol.Fulfilment{
@@ -294,10 +295,10 @@ var genOrder = rapid.Custom(func(t *rapid.T) *protocol.Order {
 		PartID: genPart.Draw(t, "part"), InsteadOf: rapid.Uint32().Draw(t, "instead"), Number: name(t, "number"),
 		Method: word(t, "method", protocol.InStore, protocol.Curbside), Currency: genCoin.Draw(t, "currency"),
 		Paid: rapid.Bool().Draw(t, "paid"), PaymentReference: text(t, "payment"), Substitutes: rapid.Bool().Draw(t, "substitutes"),
-		Shopper: protocol.Shopper{Name: text(t, "name"), Phone: text(t, "phone")}, PickupByMs: rapid.Int64().Draw(t, "by"), CodeSum: genHash.Draw(t, "code"), TokenKey: genHash.Draw(t, "key"),
+		Sourcing: word(t, "sourcing", "", "nearest"), Shopper: protocol.Shopper{Name: text(t, "name"), Phone: text(t, "phone")}, PickupByMs: rapid.Int64().Draw(t, "by"), CodeSum: genHash.Draw(t, "code"), TokenKey: genHash.Draw(t, "key"),
 		Lines: few(t, "lines", rapid.Custom(func(t *rapid.T) protocol.OrderLine {
 			return protocol.OrderLine{
-				Item: genItemRef.Draw(t, "item"), Quantity: protocol.Quantity(genCount.Draw(t, "qty")), UnitPrice: money(t, "price"), Amount: money(t, "amount"),
+				Number: rapid.Uint32Range(1, protocol.SaleLinesMax).Draw(t, "number"), Item: genItemRef.Draw(t, "item"), Quantity: protocol.Quantity(genCount.Draw(t, "qty")), UnitPrice: money(t, "price"), Amount: money(t, "amount"),
 			}
 		}), 24),
 	}

@@ -194,14 +194,16 @@ func (p *player) greet(feeds ...protocol.FeedPos) *protocol.Welcome {
 // sell logs a sale of an item and is the batch that carries it up.
 func (p *player) sell(sku protocol.SKU) Inbound {
 	p.c.t.Helper()
+	ev := receiptOf(protocol.SaleSale, uint64(p.hello.LastSeq)+1, "2026-11-21", 1000, "")
+	ev.Moves[0].SKU, ev.Sale.Lines[0].Item.SKU = sku, sku
+	return p.does(ev)
+}
+
+// does logs an event and is the batch that carries it up.
+func (p *player) does(ev *protocol.Event) Inbound {
+	p.c.t.Helper()
 	batch := &protocol.Batch{Session: p.session, Inc: p.origin.Inc, Count: 1}
 	err := p.log.Update(p.c.t.Context(), func(tx ledger.Tx) error {
-		s, err := ledger.ReadStream(tx, p.origin)
-		if err != nil {
-			return err
-		}
-		ev := receiptOf(protocol.SaleSale, uint64(s.Seq)+1, "2026-11-21", 1000, "")
-		ev.Moves[0].SKU, ev.Sale.Lines[0].Item.SKU = sku, sku
 		res, err := ledger.Log(tx, p.origin, protocol.Clock{WallMs: 1}, ev)
 		if err != nil {
 			return err

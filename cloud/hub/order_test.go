@@ -1,0 +1,330 @@
+package hub
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+	"counterpart/protocol/pickup"
+)
+
+// shops is a hub with three stores along a street, each with an agent and ten
+// pens; only s2 and s3 have ink.
+type shops struct {
+	*core
+	agents map[protocol.StoreID]*player
+	keys   int
+}
+
+func newShops(t *testing.T) *shops {
+	t.Helper()
+	s := &shops{core: newCore(t), agents: map[protocol.StoreID]*player{}}
+	mustTakeIn(t, s.Hub, StoresTable, "id,name,timezone,lat,lon,currency,primary_agent\n"+
+		"s1,One,Europe/London,51.50,-0.10,GBP,a1\ns2,Two,Europe/London,51.50,-0.11,GBP,a2\ns3,Three,Europe/London,51.50,-0.12,GBP,a3\n")
+	mustTakeIn(t, s.Hub, ItemsTable, "sku,name,price_minor\nPEN,Pen,250\nINK,Ink,999\n")
+	for i := range 3 {
+		store := protocol.StoreID(fmt.Sprint("s", i+1))
+		p := s.player(store, protocol.AgentID(fmt.Sprint("a", i+1)), byte(50+i))
+		p.greet()
+		s.agents[store] = p
+		s.receive(p.does(movement("PEN", 10_000)))
+		if i > 0 {
+			s.receive(p.does(movement("INK", 10_000)))
+		}
+	}
+	return s
+}
+
+func movement(sku protocol.SKU, q protocol.Quantity) *protocol.Event {
+	return &protocol.Event{
+		Kind: protocol.KindMovement, Moves: []protocol.Move{{SKU: sku, State: protocol.OnHand, Delta: q}},
+		Movement: &protocol.Movement{Type: protocol.Receipt, Lines: []protocol.MovementLine{{Item: protocol.ItemRef{SKU: sku}, Quantity: q}}},
+	}
+}
+
+// place orders, and demands the answer to be 201.
+func (s *shops) place(body string) pickup.Document {
+	s.t.Helper()
+	var r pickup.PlaceRequest
+	if err := json.Unmarshal([]byte(body), &r); err != nil {
+		s.t.Fatal(err)
+	}
+	s.keys++
+	answer, err := s.PlaceOrder(s.t.Context(), protocol.Call{Route: "POST /v1/orders", Key: fmt.Sprint(s.keys), Body: []byte(body)}, r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var doc pickup.Document
+	if err := json.Unmarshal(answer.Body, &doc); err != nil {
+		s.t.Fatal(err)
+	}
+	return doc
+}
+
+// staff do something about the part of an order that a store keeps.
+func (s *shops) staff(store protocol.StoreID, id protocol.OrderID, ask pickup.Ask) {
+	s.t.Helper()
+	part := s.partAt(store, id)
+	f, moves, err := part.Plan(ask, func(sku protocol.SKU) protocol.Quantity { return 0 })
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.receive(s.agents[store].does(&protocol.Event{Kind: protocol.KindFulfilment, Fulfilment: f, Moves: moves}))
+}
+
+func (s *shops) partAt(store protocol.StoreID, id protocol.OrderID) (state pickup.State) {
+	s.t.Helper()
+	err := s.view(s.t.Context(), func(r ledger.Reader) error {
+		list, _, err := s.parts(r, id)
+		for _, p := range list {
+			if p.Store == store {
+				state = p.State
+			}
+		}
+		return err
+	})
+	if err != nil || state.Order == nil {
+		s.t.Fatalf("%s has no part of %s: %v", store, id, err)
+	}
+	return state
+}
+
+// shop does what the online shop asks for.
+func (s *shops) shop(id protocol.OrderID, action string, a pickup.HubAction) {
+	s.t.Helper()
+	if _, err := s.ActOnOrder(s.t.Context(), protocol.Call{}, id, action, a); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// wants compares an order, and what is promised of its items in all stores.
+func (s *shops) wants(id protocol.OrderID, order string, committed string) {
+	s.t.Helper()
+	doc, err := s.Order(s.t.Context(), id)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	state := "null"
+	if doc.StoreState != nil {
+		state = *doc.StoreState
+	}
+	var stores, levels []string
+	for _, f := range doc.Fulfilments {
+		stores = append(stores, string(f.Store))
+	}
+	if got := fmt.Sprintf("%s %s at %s of %s, %d", doc.HubState, state, doc.Store, strings.Join(stores, "+"), doc.TotalMinor); got != order {
+		s.t.Errorf("the order is %q, want %q", got, order)
+	}
+	for _, store := range []protocol.StoreID{"s1", "s2", "s3"} {
+		for _, sku := range []protocol.SKU{"PEN", "INK"} {
+			if q := s.level(store, sku, protocol.Committed); q != 0 {
+				levels = append(levels, fmt.Sprintf("%s %s of %s", store, q, sku))
+			}
+		}
+	}
+	if got := strings.Join(levels, ", "); got != committed {
+		s.t.Errorf("committed is %q, want %q", got, committed)
+	}
+}
+
+func (s *shops) level(store protocol.StoreID, sku protocol.SKU, state protocol.State) (q protocol.Quantity) {
+	s.t.Helper()
+	err := s.view(s.t.Context(), func(r ledger.Reader) error {
+		level, err := ledger.ReadLevel(r, store, sku)
+		if err == nil {
+			q = level.Quantity(state)
+		}
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return q
+}
+
+// open are the kinds of the exceptions of an order.
+func (s *shops) open(id protocol.OrderID) string {
+	s.t.Helper()
+	list, err := s.Exceptions(s.t.Context(), "open", Page{Limit: 100})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var kinds []string
+	for _, e := range list.Items {
+		if strings.HasPrefix(e.Refs[0], string(id)) {
+			kinds = append(kinds, e.Kind)
+		}
+	}
+	return strings.Join(kinds, " ")
+}
+
+const nearOne = `"near":{"lat":51.5,"lon":-0.1},`
+
+func paid(where, method, lines string) string {
+	return `{` + where + `"method":"` + method + `","payment":{"status":"paid","reference":"pi"},"lines":[` + lines + `],"shopper":{"name":"Ayla"}}`
+}
+
+// TestRejectedOrderGoesToTheNextStore: an order whose store the hub chose goes on
+// to the next one, at the same prices, until there is none; then it is paid back.
+func TestRejectedOrderGoesToTheNextStore(t *testing.T) {
+	s := newShops(t)
+	id := s.place(paid(nearOne, "in_store", `{"code":"PEN","qty":2}`)).ID
+	s.wants(id, "paid null at s1 of s1, 500", "s1 2 of PEN")
+	mustTakeIn(t, s.Hub, ItemsTable, "sku,name,price_minor\nPEN,Pen,300\n")
+	s.staff("s1", id, pickup.Ask{Act: protocol.Reject, Reason: "broken"})
+	s.wants(id, "paid null at s2 of s1+s2, 500", "s2 2 of PEN")
+	s.staff("s2", id, pickup.Ask{Act: protocol.Accept})
+	s.staff("s2", id, pickup.Ask{Act: protocol.Reject, Reason: "broken"})
+	s.staff("s3", id, pickup.Ask{Act: protocol.Reject, Reason: "broken"})
+	s.wants(id, "canceled rejected at s3 of s1+s2+s3, 500", "")
+	if last := s.partAt("s3", id); last.Asked[0] != 2000 || len(last.RefundsDue()) != 1 {
+		t.Errorf("refunds of %v are due for %v", last.RefundsDue(), last.Asked)
+	}
+	if first := s.partAt("s1", id); len(first.RefundsDue()) != 0 {
+		t.Error("what another store stands in for is paid back as well")
+	}
+	s.shop(id, "refund", pickup.HubAction{Reference: "re"})
+	s.wants(id, "refunded rejected at s3 of s1+s2+s3, 500", "")
+	if kinds := s.open(id); kinds != "" {
+		t.Errorf("exceptions: %s", kinds)
+	}
+}
+
+// TestNamedStoreIsNotLeft: a shopper who chose the store is not sent elsewhere.
+func TestNamedStoreIsNotLeft(t *testing.T) {
+	s := newShops(t)
+	id := s.place(paid(`"store":"s1",`, "in_store", `{"code":"PEN","qty":2}`)).ID
+	s.staff("s1", id, pickup.Ask{Act: protocol.Reject, Reason: "broken"})
+	s.wants(id, "canceled rejected at s1 of s1, 500", "")
+}
+
+// TestCanceledOrderIsNotSentOn: whoever cancels does not want it from elsewhere.
+func TestCanceledOrderIsNotSentOn(t *testing.T) {
+	s := newShops(t)
+	id := s.place(paid(nearOne, "ship_from_store", `{"code":"PEN","qty":2}`)).ID
+	s.shop(id, "cancel", pickup.HubAction{})
+	s.wants(id, "cancel_requested null at s1 of s1, 500", "s1 2 of PEN")
+	s.staff("s1", id, pickup.Ask{Act: protocol.PutBack})
+	s.wants(id, "canceled put_back at s1 of s1, 500", "")
+}
+
+// TestFewestParcels: what no single store has comes from two, and is one order.
+func TestFewestParcels(t *testing.T) {
+	s := newShops(t)
+	s.receive(s.agents["s2"].does(movement("PEN", -10_000)), s.agents["s3"].does(movement("PEN", -10_000)))
+	id := s.place(paid(nearOne+`"sourcing":"fewest_parcels",`, "ship_from_store", `{"code":"PEN","qty":2},{"code":"INK","qty":3}`)).ID
+	s.wants(id, "paid null at s1 of s1+s2, 3497", "s1 2 of PEN, s2 3 of INK")
+	s.staff("s2", id, pickup.Ask{Act: protocol.Pick, Lines: []protocol.PartLine{{Line: 1, Quantity: 1000}}})
+	s.wants(id, "paid null at s1 of s1+s2+s3, 3497", "s1 2 of PEN, s3 2 of INK")
+	s.shop(id, "cancel", pickup.HubAction{})
+	for _, store := range []protocol.StoreID{"s1", "s2", "s3"} {
+		s.staff(store, id, pickup.Ask{Act: protocol.PutBack})
+	}
+	s.wants(id, "canceled put_back at s3 of s1+s2+s3, 3497", "")
+	s.shop(id, "refund", pickup.HubAction{Reference: "re"})
+	s.wants(id, "refunded put_back at s3 of s1+s2+s3, 3497", "")
+}
+
+// TestShortageIsPaidBack: the shares of what does not come add up to the penny.
+func TestShortageIsPaidBack(t *testing.T) {
+	s := newShops(t)
+	id := s.place(paid(`"store":"s2",`, "in_store", `{"code":"INK","qty":3}`)).ID
+	s.staff("s2", id, pickup.Ask{Act: protocol.Pick, Lines: []protocol.PartLine{{Line: 1, Quantity: 1000}}})
+	s.wants(id, "paid partially_picked at s2 of s2, 2997", "")
+	part := s.partAt("s2", id)
+	if got := part.ShareOf([]protocol.PartLine{{Line: 1, Quantity: 1000}}); part.Asked[0] != 2000 || got != 999 {
+		t.Errorf("of 3, %s are asked for, the rest is worth %d", part.Asked[0], got)
+	}
+	s.shop(id, "refund", pickup.HubAction{Reference: "re"})
+	s.wants(id, "paid partially_picked at s2 of s2, 2997", "")
+	s.staff("s2", id, pickup.Ask{Act: protocol.HandOver})
+	s.wants(id, "paid picked_up at s2 of s2, 2997", "")
+}
+
+// TestI17_DeadlinesFollowNoClock: deadlines come after running time, whatever the
+// clock says, and say what they have to.
+func TestI17_DeadlinesFollowNoClock(t *testing.T) {
+	for _, years := range []int{0, 10, -10} {
+		s := newShops(t)
+		named := s.place(paid(`"store":"s1",`, "in_store", `{"code":"PEN","qty":1}`)).ID
+		near := s.place(paid(nearOne, "in_store", `{"code":"PEN","qty":2}`)).ID
+		clock := s.now
+		s.now = func() time.Time { return clock().AddDate(years, 0, 0) }
+		tick := func(after time.Duration) {
+			s.time += after
+			if err := s.Tick(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tick(acceptWithin - time.Second)
+		s.wants(near, "paid null at s1 of s1, 500", "s1 3 of PEN")
+		tick(time.Second)
+		s.wants(near, "cancel_requested null at s1 of s1, 500", "s1 3 of PEN")
+		if a, b := s.open(named), s.open(near); a != pickup.TooLate || b != pickup.TooLate {
+			t.Errorf("%d years: exceptions %q and %q", years, a, b)
+		}
+		s.staff("s1", near, pickup.Ask{Act: protocol.PutBack})
+		s.wants(near, "paid null at s2 of s1+s2, 500", "s1 1 of PEN, s2 2 of PEN")
+		s.staff("s1", named, pickup.Ask{Act: protocol.Pick, Lines: []protocol.PartLine{{Line: 1, Quantity: 1000}}})
+		s.staff("s1", named, pickup.Ask{Act: protocol.Ready})
+		tick(heldFor)
+		s.wants(named, "expired ready at s1 of s1, 250", "s2 2 of PEN")
+		s.staff("s1", named, pickup.Ask{Act: protocol.PutBack})
+		s.wants(named, "expired put_back at s1 of s1, 250", "s2 2 of PEN")
+		if part := s.partAt("s1", named); part.Asked[0] != 1000 || s.level("s1", "PEN", protocol.Staged) != 0 {
+			t.Errorf("%d years: %v asked for after expiry", years, part.Asked)
+		}
+	}
+}
+
+// TestSoldAwayOrdersGiveWayInTurn: a till that sells what is promised leaves
+// first the unpaid and then the youngest orders without goods. Those that may go
+// to another store do; for the others a person has to decide.
+func TestSoldAwayOrdersGiveWayInTurn(t *testing.T) {
+	s := newShops(t)
+	due := strings.Replace(paid(`"store":"s1",`, "in_store", `{"code":"PEN","qty":2}`), `"status":"paid","reference":"pi"`, `"status":"due"`, 1)
+	oldest := s.place(due).ID
+	s.time += time.Second
+	old := s.place(paid(`"store":"s1",`, "in_store", `{"code":"PEN","qty":2}`)).ID
+	s.time += time.Second
+	young := s.place(paid(nearOne, "ship_from_store", `{"code":"PEN","qty":2}`)).ID
+	for range 4 {
+		s.receive(s.agents["s1"].sell("PEN"))
+	}
+	if got := s.open(oldest) + s.open(old) + s.open(young); got != "" {
+		t.Fatalf("before anything is short: %s", got)
+	}
+	s.receive(s.agents["s1"].sell("PEN"))
+	if a, b, c := s.open(oldest), s.open(old), s.open(young); a != pickup.BookBreached || b+c != "" {
+		t.Errorf("one short: %q, %q, %q", a, b, c)
+	}
+	s.receive(s.agents["s1"].sell("PEN"), s.agents["s1"].sell("PEN"))
+	if a, b, c := s.open(oldest), s.open(old), s.open(young); a != pickup.BookBreached || b+c != "" {
+		t.Errorf("three short: %q, %q, %q", a, b, c)
+	}
+	s.wants(young, "cancel_requested null at s1 of s1, 500", "s1 6 of PEN")
+	s.staff("s1", young, pickup.Ask{Act: protocol.PutBack})
+	s.wants(young, "paid null at s2 of s1+s2, 500", "s1 4 of PEN, s2 2 of PEN")
+}
+
+// TestSettlingSurvivesACrash: what the hub owed when it ended is done at the next
+// start.
+func TestSettlingSurvivesACrash(t *testing.T) {
+	s := newShops(t)
+	id := s.place(paid(nearOne, "in_store", `{"code":"PEN","qty":2}`)).ID
+	part := s.partAt("s1", id)
+	f, moves, err := part.Plan(pickup.Ask{Act: protocol.Reject, Reason: "broken"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	logAs(t, s.Hub, s.agents["s1"].origin, &protocol.Event{Kind: protocol.KindFulfilment, Fulfilment: f, Moves: moves})
+	s.wants(id, "paid rejected at s1 of s1, 500", "s1 2 of PEN")
+	if err := s.settleAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.wants(id, "paid null at s2 of s1+s2, 500", "s2 2 of PEN")
+}
