@@ -183,6 +183,9 @@ func (a *Agent) follow(ctx context.Context) error {
 		if err := a.till.SeeCounts(ctx); err != nil && ctx.Err() == nil {
 			a.log.Error("count of a sibling not noted", "error", err)
 		}
+		if err := a.till.SettleOrders(ctx); err != nil && ctx.Err() == nil {
+			a.log.Error("cancellation of an order not answered", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil

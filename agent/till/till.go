@@ -78,6 +78,7 @@ type Till struct {
 	// loading keeps two runs of ApplyLoads, and of SeeCounts, apart. The
 	// transactions alone make them right; this only saves work.
 	loading, seeing sync.Mutex
+	answering       acknowledging
 }
 
 // New makes the tills of one machine. Nothing is read or written yet.

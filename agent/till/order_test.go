@@ -1,0 +1,158 @@
+package till_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"counterpart/agent/till"
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+	"counterpart/protocol/pickup"
+)
+
+// orderPart is the n-th order that the hub placed with the store.
+func orderPart(n int) protocol.PartID {
+	return protocol.PartID{Order: protocol.NewOrderID(protocol.EventID{Inc: hubOrigin.Inc, Seq: protocol.Seq(n)}), Part: 1}
+}
+
+// ordered lets the hub place an order of pens, which it commits.
+func (s *shopTest) ordered(n, pens int) protocol.PartID {
+	s.t.Helper()
+	id, q := orderPart(n), protocol.Quantity(pens)*1000
+	s.hubLogs(hubOrigin, &protocol.Event{
+		Kind:  protocol.KindOrder,
+		Moves: []protocol.Move{{SKU: "PEN-01", State: protocol.Committed, Delta: q}},
+		Order: &protocol.Order{
+			PartID: id, Number: fmt.Sprint("W-", n), Method: protocol.InStore, Currency: "GBP", Paid: true, Shopper: protocol.Shopper{Name: "Ayla", Phone: "+994501234567"},
+			Lines: []protocol.OrderLine{{Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: q, UnitPrice: 250, Amount: 250 * protocol.Money(pens)}},
+		},
+	})
+	return id
+}
+
+func (s *shopTest) changed(id protocol.PartID, c protocol.Change) {
+	s.t.Helper()
+	s.hubLogs(hubOrigin, &protocol.Event{Kind: protocol.KindOrderChange, OrderChange: &protocol.OrderChange{PartID: id, Change: c}})
+}
+
+func (s *shopTest) act(id protocol.PartID, action, body string) pickup.Document {
+	s.t.Helper()
+	a, err := s.till.Fulfil(context.Background(), noCall(till.OrderRoute+string(id.Order)+"/"+action), id.Order, action, request[pickup.Request](s.t, body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return document[pickup.Document](s.t, a)
+}
+
+// answered settles the orders and tells how many events that logged.
+func (s *shopTest) answered() int {
+	s.t.Helper()
+	before := len(s.events())
+	if err := s.till.SettleOrders(context.Background()); err != nil {
+		s.t.Fatal(err)
+	}
+	return len(s.events()) - before
+}
+
+func (s *shopTest) storeState(id protocol.PartID) string {
+	s.t.Helper()
+	doc, err := s.till.Order(context.Background(), id.Order)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if doc.StoreState == nil {
+		return ""
+	}
+	return *doc.StoreState
+}
+
+// primary makes an agent the store's primary.
+func (s *shopTest) primary(agent protocol.AgentID) {
+	s.t.Helper()
+	c := catalog()
+	c.Items, c.Taxes = nil, nil
+	c.Stores[0].Primary = agent
+	s.hubLogs(chainOrigin, &protocol.Event{Kind: protocol.KindCatalog, Catalog: c})
+}
+
+// TestSettleOrders lets the primary answer what was canceled or expired, once,
+// and only where nothing is staged.
+func TestSettleOrders(t *testing.T) {
+	eachDriver(t, func(t *testing.T, s *shopTest) {
+		s.receive("PEN-01", 10)
+		canceled, expired, staged, kept, picking := s.ordered(1, 1), s.ordered(2, 1), s.ordered(3, 1), s.ordered(4, 1), s.ordered(5, 1)
+		s.act(staged, "pick", `{"staff":"s7","lines":[{"line":1,"qty":1}]}`)
+		s.act(picking, "pick", `{"staff":"s7"}`)
+		if n := s.answered(); n != 0 {
+			t.Errorf("%d answers, and nothing was asked", n)
+		}
+		s.changed(canceled, protocol.CancelRequested)
+		s.changed(expired, protocol.Expired)
+		s.changed(staged, protocol.CancelRequested)
+		s.changed(picking, protocol.CancelRequested)
+		if n := s.answered(); n != 3 {
+			t.Errorf("%d answers to three", n)
+		}
+		for id, want := range map[protocol.PartID]string{canceled: "put_back", expired: "put_back", picking: "put_back", staged: "picked", kept: ""} {
+			if got := s.storeState(id); got != want {
+				t.Errorf("%s is %q, want %q", id, got, want)
+			}
+		}
+		if n := s.answered(); n != 0 {
+			t.Errorf("%d answers again", n)
+		}
+		s.act(staged, "put-back", `{"staff":"s7"}`)
+		if n := s.answered(); n != 0 {
+			t.Errorf("%d answers to what a person put back", n)
+		}
+		s.verify()
+	})
+}
+
+// TestSettleOrdersMissed answers what came while nobody looked: before a start,
+// while another machine was the primary, and in events that are not here.
+func TestSettleOrdersMissed(t *testing.T) {
+	for name, miss := range map[string]func(*shopTest, func()){
+		"before a start": func(s *shopTest, change func()) {
+			change()
+			again := bare(s.t, s.driver, s.origin, s.clock)
+			s.till = again.till
+		},
+		"under another primary": func(s *shopTest, change func()) {
+			s.primary("a2")
+			change()
+			if n := s.answered(); n != 0 {
+				s.t.Errorf("%d answers of a machine that is not the primary", n)
+			}
+			s.primary("a1")
+		},
+		"in events that are not here": func(s *shopTest, change func()) {
+			change()
+			err := s.driver.Update(context.Background(), func(tx ledger.Tx) error {
+				stream, err := ledger.ReadStream(tx, hubOrigin)
+				if err == nil {
+					_, err = ledger.TrimEvents(tx, hubOrigin.Inc, stream.Seq, 100)
+				}
+				return err
+			})
+			if err != nil {
+				s.t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := memory(t)
+			s.receive("PEN-01", 10)
+			id := s.ordered(1, 1)
+			s.answered()
+			miss(s, func() {
+				s.changed(id, protocol.CancelRequested)
+				s.ordered(2, 1)
+			})
+			if n := s.answered(); n != 1 || s.storeState(id) != "put_back" {
+				t.Errorf("%d answers, and the order is %q", n, s.storeState(id))
+			}
+		})
+	}
+}
