@@ -22,7 +22,7 @@ const (
 // the hub. It is in memory: a start looks at every part.
 type acknowledging struct {
 	mu sync.Mutex
-	at Position // nil: everything has to be looked at
+	at progress // nil: everything has to be looked at
 }
 
 // SettleOrders answers cancellations and expiries of which nothing is staged, if

@@ -16,15 +16,26 @@ func orderPart(n int) protocol.PartID {
 	return protocol.PartID{Order: protocol.NewOrderID(protocol.EventID{Inc: hubOrigin.Inc, Seq: protocol.Seq(n)}), Part: 1}
 }
 
-// ordered lets the hub place an order of pens, which it commits.
+// ordered lets the hub place a paid order of pens, which it commits.
 func (s *shopTest) ordered(n, pens int) protocol.PartID {
+	s.t.Helper()
+	return s.placed(n, pens, true)
+}
+
+// due is ordered, to be paid at the hand-over.
+func (s *shopTest) due(n, pens int) protocol.PartID {
+	s.t.Helper()
+	return s.placed(n, pens, false)
+}
+
+func (s *shopTest) placed(n, pens int, paid bool) protocol.PartID {
 	s.t.Helper()
 	id, q := orderPart(n), protocol.Quantity(pens)*1000
 	s.hubLogs(hubOrigin, &protocol.Event{
 		Kind:  protocol.KindOrder,
 		Moves: []protocol.Move{{SKU: "PEN-01", State: protocol.Committed, Delta: q}},
 		Order: &protocol.Order{
-			PartID: id, Number: fmt.Sprint("W-", n), Method: protocol.InStore, Currency: "GBP", Paid: true, Shopper: protocol.Shopper{Name: "Ayla", Phone: "+994501234567"},
+			PartID: id, Number: fmt.Sprint("W-", n), Method: protocol.InStore, Currency: "GBP", Paid: paid, Shopper: protocol.Shopper{Name: "Ayla", Phone: "+994501234567"},
 			Lines: []protocol.OrderLine{{Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: q, UnitPrice: 250, Amount: 250 * protocol.Money(pens)}},
 		},
 	})
@@ -154,5 +165,95 @@ func TestSettleOrdersMissed(t *testing.T) {
 				t.Errorf("%d answers, and the order is %q", n, s.storeState(id))
 			}
 		})
+	}
+}
+
+// told reads on from a position, and tells the orders that were shown.
+func (s *shopTest) told(after string) (orders []pickup.Document, at string) {
+	s.t.Helper()
+	for more := true; more; {
+		c, err := s.till.OrdersAfter(context.Background(), after)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		orders, after, more = append(orders, c.Orders...), c.At, c.More
+	}
+	return orders, after
+}
+
+// TestOrdersAfter follows what the hub and a sibling do to orders, from the
+// present on, from a position, and over events that are not here.
+func TestOrdersAfter(t *testing.T) {
+	eachDriver(t, func(t *testing.T, s *shopTest) {
+		other := bare(t, ledger.NewMemory(), originB, s.clock)
+		other.hubLogs(chainOrigin, &protocol.Event{Kind: protocol.KindCatalog, Catalog: catalog()})
+		other.tails(protocol.FeedCatalog, protocol.StoreFeed("s1"), protocol.PriceFeed("default"))
+		place := func(n int) protocol.PartID {
+			other.ordered(n, 1)
+			return s.ordered(n, 1)
+		}
+		old := place(1)
+		if orders, _ := s.told(""); len(orders) != 0 {
+			t.Errorf("from the present on there are %d orders", len(orders))
+		}
+		_, at := s.told("")
+		placed := place(2)
+		orders, at := s.told(at)
+		if len(orders) != 1 || orders[0].ID != placed.Order || orders[0].StoreState != nil {
+			t.Fatalf("after an order: %+v", orders)
+		}
+		before := at
+		other.act(placed, "accept", `{"staff":"s8"}`)
+		other.act(placed, "pick", `{"staff":"s8","lines":[{"line":1,"qty":1}]}`)
+		other.copyTo(s)
+		s.receive("PEN-01", 1)
+		if orders, at = s.told(at); len(orders) != 1 || *orders[0].StoreState != "picked" {
+			t.Fatalf("after a sibling's acts: %+v", orders)
+		}
+		if orders, again := s.told(at); len(orders) != 0 || again != at {
+			t.Errorf("told again: %+v at %s", orders, again)
+		}
+		if orders, _ := s.told(before); len(orders) != 1 {
+			t.Errorf("from the position before: %+v", orders)
+		}
+		s.act(old, "accept", `{"staff":"s7"}`)
+		if orders, _ := s.told(at); len(orders) != 0 {
+			t.Errorf("what this machine does is told twice: %+v", orders)
+		}
+		err := s.driver.Update(context.Background(), func(tx ledger.Tx) error {
+			_, err := ledger.TrimEvents(tx, originB.Inc, 2, 100)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if orders, _ := s.told(before); len(orders) != 2 {
+			t.Errorf("over what is not here any more: %+v", orders)
+		}
+		for _, text := range []string{"x", "o.", "o.zz-1", "o.aabbccddeeff", "o.aabbccddeeff-!", "p.aabbccddeeff-1"} {
+			_, err := s.till.OrdersAfter(context.Background(), text)
+			wantCode(t, err, protocol.OutOfRangeCode)
+		}
+	})
+}
+
+// TestOrderEvents shows an order that is sold at its hand-over as order and
+// sale.
+func TestOrderEvents(t *testing.T) {
+	s := memory(t)
+	s.receive("PEN-01", 5)
+	id := s.due(1, 2)
+	s.act(id, "pick", `{"staff":"s7","lines":[{"line":1,"qty":2}]}`)
+	s.act(id, "hand-over", `{"staff":"s7","check":{"phone_digits":"4567"},"tenders":[{"type":"card","amount_minor":500}]}`)
+	docs, err := s.till.EventsAfter(context.Background(), 1, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := ""
+	for _, d := range docs {
+		told += fmt.Sprintf("%d %s ", d.Seq, d.Name)
+	}
+	if told != "2 order 3 order 3 sale " {
+		t.Errorf("events are %s", told)
 	}
 }

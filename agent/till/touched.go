@@ -1,25 +1,73 @@
 package till
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"maps"
+	"slices"
+	"strconv"
+	"strings"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
+	"counterpart/protocol/pickup"
 )
 
-// Position is how far somebody has looked at each stream of the store. None is
-// the place of somebody who has seen nothing.
-type Position map[protocol.Inc]protocol.Seq
+// progress is how far somebody has looked at each of the store's other streams.
+// None is the place of somebody who has seen nothing.
+type progress map[streamMark]protocol.Seq
+
+// streamMark stands for a stream in a position, which is written with every
+// message of the event stream: a store may have dozens of streams over the years.
+type streamMark [6]byte
+
+func markOf(inc protocol.Inc) (m streamMark) {
+	sum := sha256.Sum256(inc[:])
+	copy(m[:], sum[:])
+	return m
+}
+
+// progressMark begins the text of a position, so that it is never empty.
+const progressMark = "o"
+
+func (p progress) String() string {
+	entries := []string{progressMark}
+	for _, m := range slices.SortedFunc(maps.Keys(p), func(a, b streamMark) int { return slices.Compare(a[:], b[:]) }) {
+		entries = append(entries, hex.EncodeToString(m[:])+"-"+strconv.FormatUint(uint64(p[m]), 36))
+	}
+	return strings.Join(entries, ".")
+}
+
+func parseProgress(text string) (progress, error) {
+	entries := strings.Split(text, ".")
+	p := progress{}
+	for _, entry := range entries[1:] {
+		name, number, _ := strings.Cut(entry, "-")
+		mark, err := hex.DecodeString(name)
+		seq, numberErr := strconv.ParseUint(number, 36, 64)
+		if err != nil || numberErr != nil || len(mark) != len(streamMark{}) {
+			return nil, errNoProgress
+		}
+		p[streamMark(mark)] = protocol.Seq(seq)
+	}
+	if entries[0] != progressMark {
+		return nil, errNoProgress
+	}
+	return p, nil
+}
+
+var errNoProgress = protocol.OutOfRange("Last-Event-ID", "", "not the id of an event of this stream")
 
 // touchedStep is how many events one look goes through, so that none reads for
 // long in one transaction.
 const touchedStep = 5000
 
-// touched are the parts of orders that events of the store's streams name.
+// touched are the parts of orders that events of the store's other streams name.
 type touched struct {
 	parts []protocol.PartID // in the order of their first mention
 	noted map[protocol.PartID]bool
-	at    Position // how far the look went
+	at    progress // how far the look went
 	more  bool     // it has to go on from there
 	// all says that events in between are not here, because they were trimmed or
 	// came as a state: any part may have changed.
@@ -28,17 +76,21 @@ type touched struct {
 
 // touchedAfter looks at the events of the store's other streams behind a
 // position. What this machine logs itself it knows without looking.
-func (t *Till) touchedAfter(r ledger.Reader, after Position) (touched, error) {
+func (t *Till) touchedAfter(r ledger.Reader, after progress) (touched, error) {
 	streams, err := ledger.Streams(r, t.origin().Store, "")
 	if err != nil {
 		return touched{}, err
 	}
-	found := touched{at: Position{}, all: after == nil}
-	maps.Copy(found.at, after)
+	found := touched{at: progress{}, all: after == nil}
 	left := protocol.Seq(touchedStep)
 	for _, s := range streams {
-		inc, from := s.Origin.Inc, found.at[s.Origin.Inc]
-		if inc == t.origin().Inc || from >= s.Seq || found.all {
+		inc, mark := s.Origin.Inc, markOf(s.Origin.Inc)
+		if inc == t.origin().Inc {
+			continue
+		}
+		from := min(after[mark], s.Seq)
+		found.at[mark] = from
+		if from == s.Seq || found.all {
 			continue
 		}
 		upTo := min(s.Seq, from+left)
@@ -48,13 +100,15 @@ func (t *Till) touchedAfter(r ledger.Reader, after Position) (touched, error) {
 		if err != nil {
 			return touched{}, err
 		}
-		found.all, found.at[inc] = !whole, upTo
+		found.all, found.at[mark] = !whole, upTo
 	}
 	if !found.all {
 		return found, nil
 	}
 	for _, s := range streams {
-		found.at[s.Origin.Inc] = s.Seq
+		if s.Origin.Inc != t.origin().Inc {
+			found.at[markOf(s.Origin.Inc)] = s.Seq
+		}
 	}
 	found.more = false
 	return found, nil
@@ -64,14 +118,17 @@ func (t *Till) touchedAfter(r ledger.Reader, after Position) (touched, error) {
 // all of the events are here.
 func (f *touched) look(r ledger.Reader, inc protocol.Inc, from, upTo protocol.Seq) (whole bool, err error) {
 	next := from + 1
+	if from == upTo {
+		return true, nil
+	}
 	err = ledger.ScanEvents(r, inc, next, func(at protocol.Seq, _ protocol.Hash, rec protocol.Record) (bool, error) {
-		if at > upTo || at != next {
+		if at != next {
 			return false, nil
 		}
 		next++
 		e, err := decodeLogged(protocol.EventID{Inc: inc, Seq: at}, rec)
 		if err != nil {
-			return true, nil // dead at the fold as well
+			return at < upTo, nil // dead at the fold as well
 		}
 		if id := ledger.PartOf(e.event); id.Part != 0 {
 			f.note(id)
@@ -90,4 +147,70 @@ func (f *touched) note(id protocol.PartID) {
 	}
 	f.noted[id] = true
 	f.parts = append(f.parts, id)
+}
+
+// ChangedOrders are orders that the hub or another machine of the store changed.
+type ChangedOrders struct {
+	Orders []pickup.Document
+	At     string // the position behind them
+	More   bool   // there are others behind it
+}
+
+// OrdersAfter shows the orders that the hub and the store's other machines
+// changed behind a position, as they are now. An empty one is the present.
+// Where what happened in between is not here any more, all orders are shown
+// that are not over.
+func (t *Till) OrdersAfter(ctx context.Context, after string) (c ChangedOrders, err error) {
+	var from progress
+	if after != "" {
+		if from, err = parseProgress(after); err != nil {
+			return c, err
+		}
+	}
+	err = t.o.Driver.View(ctx, func(r ledger.Reader) error {
+		found, err := t.touchedAfter(r, from)
+		if err != nil {
+			return err
+		}
+		c = ChangedOrders{Orders: []pickup.Document{}, At: found.at.String(), More: found.more}
+		if after == "" || !found.all && len(found.parts) == 0 {
+			return nil
+		}
+		shop, err := t.readShop(r)
+		if err != nil {
+			return err
+		}
+		d := desk{Till: t, r: r, now: t.o.Now(), shop: shop}
+		if found.all {
+			c.Orders, err = d.openOrders(r)
+			return err
+		}
+		for _, id := range found.parts {
+			doc, err := d.orderDocument(r, id.Order, d.now)
+			if protocol.CodeOf(err) == protocol.NotFound {
+				continue // What is known of it is not yet who ordered it.
+			}
+			if err != nil {
+				return err
+			}
+			c.Orders = append(c.Orders, doc)
+		}
+		return nil
+	})
+	return c, err
+}
+
+// openOrders are the parts that the store keeps and has something to do about.
+func (d *desk) openOrders(r ledger.Reader) (docs []pickup.Document, err error) {
+	docs = []pickup.Document{}
+	err = ledger.Parts(r, d.Till.origin().Store, protocol.PartID{}, func(_ protocol.PartID, part *pickup.Part) (bool, error) {
+		s := part.State()
+		if s.Order == nil || s.Over() {
+			return true, nil
+		}
+		doc, err := d.partDocument(r, &s, d.now)
+		docs = append(docs, doc)
+		return err == nil, err
+	})
+	return docs, err
 }
