@@ -69,7 +69,8 @@ func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Agen
 	}
 	a.till = till.New(till.Options{
 		Driver: selling{a.db, a.disk}, Origin: a.origin(), Series: id.Series, Forked: id.Cause != "", Boot: id.Boot, Patterns: patterns,
-		Now: a.now, Mono: func() int64 { return time.Since(a.started).Milliseconds() }, Appended: a.appended, Log: log,
+		Now: a.now, Mono: func() int64 { return time.Since(a.started).Milliseconds() },
+		Acked: func() protocol.Seq { return a.uplink().Status().Ack }, Appended: a.appended, Log: log,
 	})
 	return a, nil
 }
