@@ -38,7 +38,7 @@ func (t *Till) SettleOrders(ctx context.Context) error {
 		var found touched
 		err := t.o.Driver.View(ctx, func(r ledger.Reader) (err error) {
 			if primary, err = t.primary(r); err == nil && primary {
-				found, err = t.touchedAfter(r, t.answering.at)
+				found, err = t.touchedAfter(r, t.answering.at, false)
 			}
 			return err
 		})

@@ -257,3 +257,55 @@ func TestOrderEvents(t *testing.T) {
 		t.Errorf("events are %s", told)
 	}
 }
+
+// TestOpenOrders lists what there is to do, whoever does it, in pages.
+func TestOpenOrders(t *testing.T) {
+	eachDriver(t, func(t *testing.T, s *shopTest) {
+		open := func(limit int) string {
+			t.Helper()
+			text, after := "", ""
+			for {
+				docs, next, err := s.till.Orders(context.Background(), "open", limit, after)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, d := range docs {
+					text += d.Number + " "
+					if d.PlacedAt == nil {
+						t.Errorf("%s was placed at no time", d.Number)
+					}
+				}
+				if next == nil {
+					return text
+				}
+				after = *next
+			}
+		}
+		s.receive("PEN-01", 10)
+		first, second := s.ordered(1, 1), s.ordered(2, 1)
+		s.ordered(3, 1)
+		for _, limit := range []int{1, 2, 3, 10} {
+			if got := open(limit); got != "W-1 W-2 W-3 " {
+				t.Errorf("open are %s", got)
+			}
+		}
+		s.act(first, "pick", `{"staff":"s7"}`)
+		if docs, _, err := s.till.Orders(context.Background(), "picking", 10, ""); err != nil || len(docs) != 1 || docs[0].Picker == nil || *docs[0].Picker != "s7" {
+			t.Errorf("who picks is not said: %+v, %v", docs, err)
+		}
+		s.act(first, "pick", `{"staff":"s7","lines":[{"line":1,"qty":1}]}`)
+		s.act(first, "hand-over", `{"staff":"s7","check":{"phone_digits":"4567"}}`)
+		s.changed(second, protocol.CancelRequested)
+		if got := open(10); got != "W-2 W-3 " {
+			t.Errorf("after a hand-over, open are %s", got)
+		}
+		s.answered()
+		if got := open(10); got != "W-3 " {
+			t.Errorf("after a cancellation was answered, open are %s", got)
+		}
+		s.ordered(4, 1)
+		if got := open(10); got != "W-3 W-4 " {
+			t.Errorf("after another order, open are %s", got)
+		}
+	})
+}

@@ -85,6 +85,7 @@ type Till struct {
 	// transactions alone make them right; this only saves work.
 	loading, seeing sync.Mutex
 	answering       acknowledging
+	open            openParts
 }
 
 // New makes the tills of one machine. Nothing is read or written yet.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,7 +64,7 @@ var errNoProgress = protocol.OutOfRange("Last-Event-ID", "", "not the id of an e
 // long in one transaction.
 const touchedStep = 5000
 
-// touched are the parts of orders that events of the store's other streams name.
+// touched are the parts of orders that events of the store's streams name.
 type touched struct {
 	parts []protocol.PartID // in the order of their first mention
 	noted map[protocol.PartID]bool
@@ -74,9 +75,9 @@ type touched struct {
 	all bool
 }
 
-// touchedAfter looks at the events of the store's other streams behind a
-// position. What this machine logs itself it knows without looking.
-func (t *Till) touchedAfter(r ledger.Reader, after progress) (touched, error) {
+// touchedAfter looks at the events of the store's streams behind a position. own
+// says that it looks at what this machine logs as well.
+func (t *Till) touchedAfter(r ledger.Reader, after progress, own bool) (touched, error) {
 	streams, err := ledger.Streams(r, t.origin().Store, "")
 	if err != nil {
 		return touched{}, err
@@ -85,7 +86,7 @@ func (t *Till) touchedAfter(r ledger.Reader, after progress) (touched, error) {
 	left := protocol.Seq(touchedStep)
 	for _, s := range streams {
 		inc, mark := s.Origin.Inc, markOf(s.Origin.Inc)
-		if inc == t.origin().Inc {
+		if inc == t.origin().Inc && !own {
 			continue
 		}
 		from := min(after[mark], s.Seq)
@@ -106,7 +107,7 @@ func (t *Till) touchedAfter(r ledger.Reader, after progress) (touched, error) {
 		return found, nil
 	}
 	for _, s := range streams {
-		if s.Origin.Inc != t.origin().Inc {
+		if s.Origin.Inc != t.origin().Inc || own {
 			found.at[markOf(s.Origin.Inc)] = s.Seq
 		}
 	}
@@ -168,7 +169,7 @@ func (t *Till) OrdersAfter(ctx context.Context, after string) (c ChangedOrders, 
 		}
 	}
 	err = t.o.Driver.View(ctx, func(r ledger.Reader) error {
-		found, err := t.touchedAfter(r, from)
+		found, err := t.touchedAfter(r, from, false)
 		if err != nil {
 			return err
 		}
@@ -182,7 +183,7 @@ func (t *Till) OrdersAfter(ctx context.Context, after string) (c ChangedOrders, 
 		}
 		d := desk{Till: t, r: r, now: t.o.Now(), shop: shop}
 		if found.all {
-			c.Orders, err = d.openOrders(r)
+			c.Orders, _, err = d.openOrders(r, protocol.PartID{}, math.MaxInt)
 			return err
 		}
 		for _, id := range found.parts {
@@ -198,19 +199,4 @@ func (t *Till) OrdersAfter(ctx context.Context, after string) (c ChangedOrders, 
 		return nil
 	})
 	return c, err
-}
-
-// openOrders are the parts that the store keeps and has something to do about.
-func (d *desk) openOrders(r ledger.Reader) (docs []pickup.Document, err error) {
-	docs = []pickup.Document{}
-	err = ledger.Parts(r, d.Till.origin().Store, protocol.PartID{}, func(_ protocol.PartID, part *pickup.Part) (bool, error) {
-		s := part.State()
-		if s.Order == nil || s.Over() {
-			return true, nil
-		}
-		doc, err := d.partDocument(r, &s, d.now)
-		docs = append(docs, doc)
-		return err == nil, err
-	})
-	return docs, err
 }

@@ -271,9 +271,13 @@ func (h *Hub) orderDocument(r ledger.Reader, id protocol.OrderID) (pickup.Docume
 		}
 	}
 	last := list[len(list)-1]
+	placed, _, err := ledger.ReadEvent(r, last.State.Placed)
+	if err != nil {
+		return pickup.Document{}, err
+	}
 	return pickup.NewDocument(pickup.Meta{
 		PickupToken: pickup.NewToken(h.tokenKey(last.State.Order.PartID), last.Store, last.State.Order.PartID),
 		Item:        func(sku protocol.SKU) *protocol.Item { return items[sku] }, PickupCode: h.pickupCode(id),
-		Exceptions: exceptions, Zone: zone, AsOf: h.now().In(zone).Format(offsetLayout),
+		Exceptions: exceptions, Zone: zone, AsOf: h.now().In(zone).Format(offsetLayout), PlacedMs: placed.WallMs,
 	}, list), nil
 }

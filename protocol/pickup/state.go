@@ -52,6 +52,7 @@ func (s StoreState) String() string {
 // State is what a part comes to. Lists are by line of the order.
 type State struct {
 	Order   *protocol.Order // nil: not known here
+	Placed  protocol.EventID
 	Hub     HubState
 	Store   StoreState
 	Attempt uint32
@@ -84,7 +85,7 @@ func (s *State) Over() bool {
 // State works out what the part comes to.
 func (p *Part) State() State {
 	var s State
-	s.Order, _ = p.Order()
+	s.Order, s.Placed = p.Order()
 	if s.Order == nil {
 		return s
 	}
