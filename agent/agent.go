@@ -69,7 +69,8 @@ func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Agen
 	}
 	a.till = till.New(till.Options{
 		Driver: selling{a.db, a.disk}, Origin: a.origin(), Series: id.Series, Forked: id.Cause != "", Boot: id.Boot, Patterns: patterns,
-		Now: a.now, Mono: func() int64 { return time.Since(a.started).Milliseconds() }, Appended: a.appended, Log: log,
+		Now: a.now, Mono: func() int64 { return time.Since(a.started).Milliseconds() },
+		Acked: func() protocol.Seq { return a.uplink().Status().Ack }, Appended: a.appended, Log: log,
 	})
 	return a, nil
 }
@@ -182,6 +183,9 @@ func (a *Agent) follow(ctx context.Context) error {
 		}
 		if err := a.till.SeeCounts(ctx); err != nil && ctx.Err() == nil {
 			a.log.Error("count of a sibling not noted", "error", err)
+		}
+		if err := a.till.SettleOrders(ctx); err != nil && ctx.Err() == nil {
+			a.log.Error("cancellation of an order not answered", "error", err)
 		}
 		select {
 		case <-ctx.Done():

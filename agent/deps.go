@@ -21,7 +21,7 @@ func (a *Agent) deps() api.Deps {
 	return api.Deps{
 		Sell: a.till.Sell, Return: a.till.Return, Void: a.till.Void, Move: a.till.Move, Fulfil: a.till.Fulfil, Order: a.till.Order, Orders: a.till.Orders,
 		Sale: a.till.Sale, Stock: a.till.Stock, Items: a.till.Items, LastSales: a.till.LastSales,
-		EventsAfter: a.eventsAfter, Status: a.status, Exceptions: a.exceptions, Ready: a.ready, Changed: a.changes.Next,
+		EventsAfter: a.eventsAfter, OrdersAfter: a.ordersAfter, Status: a.status, Exceptions: a.exceptions, Ready: a.ready, Changed: a.changes.Next,
 		Metrics: a.metrics(), Log: a.log, InsecureDev: a.cfg.InsecureDev,
 	}
 }
@@ -36,6 +36,11 @@ func (a *Agent) eventsAfter(ctx context.Context, after protocol.Seq, limit int) 
 		events[i] = api.Event{Seq: d.Seq, Name: d.Name, Data: d.Data}
 	}
 	return events, nil
+}
+
+func (a *Agent) ordersAfter(ctx context.Context, after string) (api.ChangedOrders, error) {
+	c, err := a.till.OrdersAfter(ctx, after)
+	return api.ChangedOrders(c), err
 }
 
 // ready tells whether the agent can sell; the hub need not be reachable.

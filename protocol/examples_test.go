@@ -80,13 +80,7 @@ func exampleEvents() map[string]*protocol.Event {
 		}},
 		"order":        exampleOrder(),
 		"order_change": exampleOrderChange(), "fulfilment": exampleFulfilment(),
-		"order-second": exampleSecondPart(),
-		"order_change-refund": {Kind: protocol.KindOrderChange, Boot: 9, OrderChange: &protocol.OrderChange{
-			PartID: samplePart, Change: protocol.RefundRequested, Reason: protocol.ShortageReason, Lines: []protocol.PartLine{{Line: 1, Quantity: 1000}}, Amount: 250,
-		}},
-		"order_change-rerouted": {Kind: protocol.KindOrderChange, Boot: 9, OrderChange: &protocol.OrderChange{
-			PartID: samplePart, Change: protocol.Rerouted, Lines: []protocol.PartLine{{Line: 1, Quantity: 2000}}, Instead: 2,
-		}},
+		"order-second": exampleSecondPart(), "order_change-refund": exampleRefund(), "order_change-rerouted": exampleRerouted(),
 		"digest": {Kind: protocol.KindDigest, Boot: 3, Digest: exampleDigest()},
 		"count_seen": {Kind: protocol.KindCountSeen, Boot: 9, CountSeen: &protocol.CountSeen{
 			Count: protocol.EventID{Inc: sampleInc, Seq: 1043}, SKUs: []protocol.SKU{"PEN-01", "OLIVES"},
@@ -121,6 +115,18 @@ func exampleSecondPart() *protocol.Event {
 	ev := exampleOrder()
 	ev.Order.Part, ev.Order.InsteadOf, ev.Order.Sourcing, ev.Order.Lines[0].Number = 2, 1, "nearest", 3
 	return ev
+}
+
+func exampleRefund() *protocol.Event {
+	return &protocol.Event{Kind: protocol.KindOrderChange, Boot: 9, OrderChange: &protocol.OrderChange{
+		PartID: samplePart, Change: protocol.RefundRequested, Reason: protocol.ShortageReason, Lines: []protocol.PartLine{{Line: 1, Quantity: 1000}}, Amount: 250,
+	}}
+}
+
+func exampleRerouted() *protocol.Event {
+	return &protocol.Event{Kind: protocol.KindOrderChange, Boot: 9, OrderChange: &protocol.OrderChange{
+		PartID: samplePart, Change: protocol.Rerouted, Lines: []protocol.PartLine{{Line: 1, Quantity: 2000}}, Instead: 2,
+	}}
 }
 
 func exampleOrderChange() *protocol.Event {

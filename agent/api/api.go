@@ -51,6 +51,9 @@ type Deps struct {
 	// EventsAfter returns up to limit events of the agent's own stream above
 	// after, in order.
 	EventsAfter func(ctx context.Context, after protocol.Seq, limit int) ([]Event, error)
+	// OrdersAfter returns orders that the hub or another machine of the store
+	// changed behind a position, as they are now; an empty one is the present.
+	OrdersAfter func(ctx context.Context, after string) (ChangedOrders, error)
 	// LastSales returns the n latest receipts, the latest first.
 	LastSales  func(ctx context.Context, n int) ([]sale.Document, error)
 	Status     func(context.Context) Status

@@ -163,7 +163,7 @@ func TestEventsResume(t *testing.T) {
 
 func TestEventsRefusePositionsThatAreNotOurs(t *testing.T) {
 	h := New(newShop().deps())
-	for _, id := range []string{"x", "-", "-1", strings.Repeat("9f", 16) + "-x", "99999999999999999999", "1.5"} {
+	for _, id := range []string{"x", "-", "-1", strings.Repeat("9f", 16) + "-x", "99999999999999999999", "1.5", "1~x"} {
 		r := newRequest(http.MethodGet, "/v1/events", nil)
 		r.Header.Set("Last-Event-ID", id)
 		if p := wantProblem(t, do(t, h, r), 422, "out_of_range"); p["field"] != "Last-Event-ID" {
@@ -201,6 +201,61 @@ func TestStatusEventsOnlyWhenItChanges(t *testing.T) {
 	s.happen("", "")
 	if m := r.want("status", ""); !strings.Contains(m.data, `"state":"offline","cause":"dns"`) {
 		t.Errorf("%s", m.data)
+	}
+}
+
+// TestEventsOfOrders tells of orders that others changed, from the present or
+// from where a reader was, and gives two documents of one event one position.
+func TestEventsOfOrders(t *testing.T) {
+	s := newShop()
+	s.changeOrder("o-0")
+	url := serveEvents(t, s)
+	r := follow(t, url)
+	r.want("status", "")
+	s.changeOrder("o-1")
+	order := func(r *reader, want string) message {
+		t.Helper()
+		for {
+			m := r.next()
+			if m.name == "status" || m.comment != "" {
+				continue
+			}
+			if m.name != "order" || m.id == "" || !strings.HasPrefix(m.data, `{"id":"`+want+`"`) {
+				t.Fatalf("got %+v, want order %s", m, want)
+			}
+			return m
+		}
+	}
+	first := order(r, "o-1")
+	s.happen("movement", `{"n":3}`)
+	between := r.wantEvent("movement", `{"n":3}`)
+	s.changeOrder("o-2")
+	s.changeOrder("o-3")
+	order(r, "o-2")
+	last := order(r, "o-3")
+	r.cancel()
+
+	r = follow(t, url, "Last-Event-ID", first.id)
+	r.want("status", "")
+	r.want("movement", `{"n":3}`)
+	order(r, "o-2")
+	order(r, "o-3")
+	r = follow(t, url, "Last-Event-ID", between.id)
+	r.want("status", "")
+	order(r, "o-2")
+
+	// A sale that hands over an order has two documents.
+	s.mu.Lock()
+	s.status.Stream.LastSeq++
+	s.events = append(s.events, Event{Seq: 4, Name: "order", Data: []byte(`{"n":4}`)}, Event{Seq: 4, Name: "sale", Data: []byte(`{"n":4}`)})
+	s.mu.Unlock()
+	r = follow(t, url, "Last-Event-ID", last.id)
+	r.want("status", "")
+	if m := r.next(); m.name != "order" || m.id != "" {
+		t.Errorf("the first of two documents is %+v", m)
+	}
+	if m := r.want("sale", `{"n":4}`); m.id == last.id {
+		t.Errorf("both documents were sent, and the position is still %s", m.id)
 	}
 }
 

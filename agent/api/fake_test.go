@@ -8,11 +8,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
 	"counterpart/protocol"
+	"counterpart/protocol/pickup"
 	"counterpart/protocol/sale"
 	"counterpart/protocol/stock"
 )
@@ -23,8 +25,9 @@ type shop struct {
 	status  Status
 	events  []Event
 	changed chan struct{}
-	err     error // of every function
-	panics  any   // what every function panics with
+	orders  []pickup.Document // that others changed, by position
+	err     error             // of every function
+	panics  any               // what every function panics with
 
 	calls []protocol.Call
 	asked []string // the rest of what functions were called with
@@ -92,6 +95,7 @@ func (s *shop) deps() Deps {
 			return []stock.ItemDocument{exampleItem()}, &next, s.err
 		},
 		EventsAfter: s.eventsAfter,
+		OrdersAfter: s.ordersAfter,
 		LastSales: func(context.Context, int) ([]sale.Document, error) {
 			return []sale.Document{exampleSale()}, s.err
 		},
@@ -130,6 +134,29 @@ func (s *shop) eventsAfter(_ context.Context, after protocol.Seq, limit int) ([]
 		}
 	}
 	return list, nil
+}
+
+// ordersAfter shows one order in a step. Positions are numbers.
+func (s *shop) ordersAfter(_ context.Context, after string) (ChangedOrders, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if after == "" {
+		return ChangedOrders{At: strconv.Itoa(len(s.orders))}, nil
+	}
+	n, err := strconv.Atoi(after)
+	if err != nil {
+		return ChangedOrders{}, protocol.OutOfRange("Last-Event-ID", "", "no position")
+	}
+	upTo := min(n+1, len(s.orders))
+	return ChangedOrders{Orders: s.orders[n:upTo], At: strconv.Itoa(upTo), More: upTo < len(s.orders)}, nil
+}
+
+// changeOrder lets another machine change an order.
+func (s *shop) changeOrder(id protocol.OrderID) {
+	s.mu.Lock()
+	s.orders = append(s.orders, pickup.Document{ID: id})
+	s.mu.Unlock()
+	s.happen("", "")
 }
 
 // happen logs one more event, or none, and tells whoever waits.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"counterpart/protocol"
+	"counterpart/protocol/pickup"
 )
 
 // Status is the document of GET /v1/status and of status events. Pointers are
@@ -79,9 +80,17 @@ type Exception struct {
 	Detail   string           `json:"detail"`
 }
 
+// ChangedOrders are orders that others changed, as they are now.
+type ChangedOrders struct {
+	Orders []pickup.Document
+	At     string // the position behind them
+	More   bool   // there are others behind it
+}
+
 // Event is one event of the agent's own stream as GET /v1/events shows it.
 // Name is one of sale, return, void, movement, order and day. An event without
-// a name is not shown, but moves the reader on.
+// a name is not shown, but moves the reader on. Two documents of one event have
+// its number both.
 type Event struct {
 	Seq  protocol.Seq
 	Name string

@@ -161,7 +161,8 @@ type EventDocument struct {
 }
 
 // EventsAfter lists events of this machine's own stream above seq in their
-// order, at most limit. Events that nobody shows are left out.
+// order, at most about limit. Events that nobody shows are left out; one that
+// has two documents comes twice.
 func (t *Till) EventsAfter(ctx context.Context, seq protocol.Seq, limit int) ([]EventDocument, error) {
 	docs := []EventDocument{}
 	if limit <= 0 {
@@ -169,42 +170,44 @@ func (t *Till) EventsAfter(ctx context.Context, seq protocol.Seq, limit int) ([]
 	}
 	err := t.o.Driver.View(ctx, func(r ledger.Reader) error {
 		return ledger.ScanEvents(r, t.origin().Inc, seq+1, func(at protocol.Seq, _ protocol.Hash, rec protocol.Record) (bool, error) {
-			doc, ok, err := t.eventDocument(r, at, rec)
-			if err != nil || !ok {
-				return err == nil, err
-			}
-			docs = append(docs, doc)
-			return len(docs) < limit, nil
+			found, err := t.eventDocuments(r, at, rec)
+			docs = append(docs, found...)
+			return err == nil && len(docs) < limit, err
 		})
 	})
 	return docs, err
 }
 
-func (t *Till) eventDocument(r ledger.Reader, at protocol.Seq, rec protocol.Record) (EventDocument, bool, error) {
-	doc := EventDocument{Seq: at}
+// eventDocuments are what an event shows: a sale that hands over an order is
+// told as both.
+func (t *Till) eventDocuments(r ledger.Reader, at protocol.Seq, rec protocol.Record) (docs []EventDocument, err error) {
 	e, err := decodeLogged(protocol.EventID{Inc: t.origin().Inc, Seq: at}, rec)
 	if err != nil || e.reissue { // what was logged again was told the first time
-		return doc, false, err
+		return nil, err
 	}
-	var shown any
+	show := func(name string, document any, err error) error {
+		if err != nil {
+			return err
+		}
+		data, err := json.Marshal(document)
+		docs = append(docs, EventDocument{Seq: at, Name: name, Data: data})
+		return err
+	}
+	if id := ledger.PartOf(e.event); id.Part != 0 {
+		order, err := t.orderNow(r, id.Order)
+		if err := show("order", order, err); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case e.event.Sale != nil:
-		doc.Name = string(e.event.Sale.Type)
-		shown, err = t.saleDocument(r, e)
+		receipt, err := t.saleDocument(r, e)
+		return docs, show(string(e.event.Sale.Type), receipt, err)
 	case e.event.Movement != nil:
-		doc.Name = string(protocol.KindMovement)
-		shown, err = t.movementDocument(r, e)
-	case e.event.Fulfilment != nil:
-		doc.Name = "order"
-		shown, err = t.orderNow(r, e.event.Fulfilment.Order)
-	default:
-		return doc, false, nil
+		movement, err := t.movementDocument(r, e)
+		return docs, show(string(protocol.KindMovement), movement, err)
 	}
-	if err != nil {
-		return doc, false, err
-	}
-	doc.Data, err = json.Marshal(shown)
-	return doc, true, err
+	return docs, nil
 }
 
 // lastSalesStep is how many events a look back begins with.

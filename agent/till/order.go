@@ -37,6 +37,7 @@ func (t *Till) Fulfil(ctx context.Context, c protocol.Call, id protocol.OrderID,
 		if err != nil {
 			return outcome{}, err
 		}
+		ask.Lines = state.LinesOf(ask.Lines)
 		if err := a.fulfil(state, ask, r); err != nil {
 			return outcome{}, err
 		}
@@ -187,9 +188,13 @@ func (d *desk) partDocument(r ledger.Reader, state *pickup.State, now time.Time)
 	for i, sku := range skus {
 		known[sku] = items[i]
 	}
+	placed, _, err := ledger.ReadEvent(r, state.Placed)
+	if err != nil {
+		return pickup.Document{}, err
+	}
 	return pickup.NewDocument(pickup.Meta{
 		Item:       func(sku protocol.SKU) *protocol.Item { return known[sku] },
-		Exceptions: ledger.PartExceptions(state.Order.PartID, part), Zone: d.shop.loc, AsOf: d.shop.display(now),
+		Exceptions: ledger.PartExceptions(state.Order.PartID, part), Zone: d.shop.loc, AsOf: d.shop.display(now), PlacedMs: placed.WallMs,
 	}, []pickup.Placement{{Store: store, State: *state}}), nil
 }
 
@@ -201,28 +206,38 @@ func (t *Till) Orders(ctx context.Context, state string, limit int, after string
 	if err != nil {
 		return nil, nil, err
 	}
-	docs = []pickup.Document{}
 	err = t.o.Driver.View(ctx, func(r ledger.Reader) error {
 		shop, err := t.readShop(r)
 		if err != nil {
 			return err
 		}
 		d := desk{Till: t, r: r, now: t.o.Now(), shop: shop}
-		last := behind
-		return ledger.Parts(r, t.origin().Store, behind, func(id protocol.PartID, part *pickup.Part) (bool, error) {
-			s := part.State()
-			if s.Order == nil || state != "" && s.Store.String() != state && s.Hub.String() != state {
-				return true, nil
-			}
-			if len(docs) == limit {
-				text := last.String()
-				next = &text
-				return false, nil
-			}
-			doc, err := d.partDocument(r, &s, d.now)
-			docs, last = append(docs, doc), id
-			return err == nil, err
-		})
+		if state == stateOpen {
+			docs, next, err = d.openOrders(r, behind, limit)
+		} else {
+			docs, next, err = d.orders(r, state, behind, limit)
+		}
+		return err
+	})
+	return docs, next, err
+}
+
+func (d *desk) orders(r ledger.Reader, state string, behind protocol.PartID, limit int) (docs []pickup.Document, next *string, err error) {
+	docs = []pickup.Document{}
+	last := behind
+	err = ledger.Parts(r, d.Till.origin().Store, behind, func(id protocol.PartID, part *pickup.Part) (bool, error) {
+		s := part.State()
+		if s.Order == nil || state != "" && s.Store.String() != state && s.Hub.String() != state {
+			return true, nil
+		}
+		if len(docs) == limit {
+			text := last.String()
+			next = &text
+			return false, nil
+		}
+		doc, err := d.partDocument(r, &s, d.now)
+		docs, last = append(docs, doc), id
+		return err == nil, err
 	})
 	return docs, next, err
 }

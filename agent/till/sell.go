@@ -9,14 +9,10 @@ import (
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
 	"counterpart/protocol/sale"
-	"counterpart/protocol/stock"
 )
 
 // tillDefault is the till of a request that names none.
 const tillDefault protocol.TillID = "1"
-
-// warnBelowZero is the code of the warning that the book fell below zero.
-const warnBelowZero = "below_zero"
 
 // Sell records a sale and answers with its document: 201, or 200 and the first
 // document where another POS reports a sale again.
@@ -239,7 +235,7 @@ func (d *desk) terms(till protocol.TillID, training bool, at time.Time, lines []
 // logSale logs a receipt, with the warnings that the book gives, and answers
 // with its document.
 func (a *act) logSale(s *protocol.Sale, moves []protocol.Move, lines []sale.Resolved) (outcome, error) {
-	if err := a.warnBelowZero(s, moves); err != nil {
+	if err := a.warn(s, moves); err != nil {
 		return outcome{}, err
 	}
 	if err := a.log(&protocol.Event{Kind: protocol.KindSale, Moves: moves, Sale: s}); err != nil {
@@ -262,30 +258,4 @@ func itemsOf(lines []sale.Resolved) func(protocol.SKU) (name, gtin string, ok bo
 		}
 		return "", "", false
 	}
-}
-
-// warnBelowZero adds a warning to each line whose item the receipt takes below
-// zero, or further below. They are part of the event, so that the document is
-// the same later.
-func (a *act) warnBelowZero(s *protocol.Sale, moves []protocol.Move) error {
-	for i := range s.Lines {
-		l := &s.Lines[i]
-		if l.Unstocked || l.Quantity <= 0 {
-			continue
-		}
-		n := slices.IndexFunc(moves, func(m protocol.Move) bool {
-			return m.SKU == l.Item.SKU && m.State == protocol.OnHand && m.Delta < 0
-		})
-		if n < 0 {
-			continue
-		}
-		level, err := a.entry.Level(l.Item.SKU)
-		if err != nil {
-			return err
-		}
-		if after := level.OnHand() + moves[n].Delta; after < 0 {
-			s.Warnings = append(s.Warnings, protocol.Warning{Code: warnBelowZero, Line: uint32(i + 1), Message: stock.BelowZero(after)})
-		}
-	}
-	return nil
 }

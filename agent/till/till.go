@@ -39,6 +39,9 @@ type Options struct {
 	Patterns []gtin.Pattern
 	Now      func() time.Time // the wall clock, as far as it is known to be off corrected
 	Mono     func() int64     // milliseconds of running time since the process started
+	// Acked is up to where the hub has committed what this machine logged; nil
+	// knows nothing of it.
+	Acked func() protocol.Seq
 	// Appended is called after an event was committed. It must not block.
 	Appended func()
 	Log      *slog.Logger
@@ -51,6 +54,9 @@ func (o Options) withDefaults() Options {
 	if o.Mono == nil {
 		start := time.Now()
 		o.Mono = func() int64 { return time.Since(start).Milliseconds() }
+	}
+	if o.Acked == nil {
+		o.Acked = func() protocol.Seq { return 0 }
 	}
 	if o.Appended == nil {
 		o.Appended = func() {}
@@ -78,6 +84,8 @@ type Till struct {
 	// loading keeps two runs of ApplyLoads, and of SeeCounts, apart. The
 	// transactions alone make them right; this only saves work.
 	loading, seeing sync.Mutex
+	answering       acknowledging
+	open            openParts
 }
 
 // New makes the tills of one machine. Nothing is read or written yet.

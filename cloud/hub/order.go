@@ -246,12 +246,15 @@ func (h *Hub) orderDocument(r ledger.Reader, id protocol.OrderID) (pickup.Docume
 			}
 		}
 	}
-
+	placed, _, err := ledger.ReadEvent(r, list[len(list)-1].State.Placed)
+	if err != nil {
+		return pickup.Document{}, err
+	}
 	return pickup.NewDocument(pickup.Meta{
 		PickupToken: func(p *pickup.Placement) string {
 			return pickup.NewToken(h.tokenKey(p.State.Order.PartID), p.Store, p.State.Order.PartID)
 		},
 		Item: func(sku protocol.SKU) *protocol.Item { return items[sku] }, PickupCode: h.pickupCode(id),
-		Exceptions: exceptions, Zone: zone, AsOf: h.now().In(zone).Format(offsetLayout),
+		Exceptions: exceptions, Zone: zone, AsOf: h.now().In(zone).Format(offsetLayout), PlacedMs: placed.WallMs,
 	}, list), nil
 }

@@ -25,6 +25,8 @@ type Document struct {
 	Currency    string               `json:"currency"`
 	Payment     PaymentDocument      `json:"payment"`
 	Shopper     ShopperDocument      `json:"shopper"`
+	PlacedAt    *string              `json:"placed_at"`
+	Picker      *string              `json:"picker"`
 	PickupBy    *string              `json:"pickup_by"`
 	PickupCode  *string              `json:"pickup_code"`
 	PickupToken *string              `json:"pickup_token"`
@@ -79,6 +81,7 @@ type Meta struct {
 	PickupCode  string
 	PickupToken func(*Placement) string // nil for none
 	Exceptions  []string
+	PlacedMs    int64 // when the part that came last was placed, 0 where it is not kept
 	Zone        *time.Location
 	AsOf        string // RFC 3339
 }
@@ -100,7 +103,7 @@ func NewDocument(m Meta, parts []Placement) Document {
 		ID: o.Order, Number: o.Number, Store: said.Store, Method: o.Method, HubState: s.Hub.String(), StoreState: s.shown(), Firm: s.Firm(),
 		Currency: o.Currency, Payment: PaymentDocument{Status: "due", Reference: orNull(o.PaymentReference)},
 		Shopper:    ShopperDocument{Name: orNull(o.Shopper.Name), Phone: orNull(o.Shopper.Phone)},
-		PickupCode: orNull(m.PickupCode), Shelf: orNull(s.Shelf), Exceptions: m.Exceptions, AsOf: m.AsOf,
+		PickupCode: orNull(m.PickupCode), Shelf: orNull(s.Shelf), Picker: orNull(string(s.Picker)), Exceptions: m.Exceptions, AsOf: m.AsOf,
 	}
 	if m.PickupToken != nil {
 		d.PickupToken = orNull(m.PickupToken(said))
@@ -117,9 +120,7 @@ func NewDocument(m Meta, parts []Placement) Document {
 	if s.Arrived {
 		d.Arrival = &ArrivalDocument{Bay: orNull(s.Bay), Car: orNull(s.Car)}
 	}
-	if o.PickupByMs != 0 {
-		d.PickupBy = orNull(time.UnixMilli(o.PickupByMs).In(m.Zone).Format(time.RFC3339))
-	}
+	d.PickupBy, d.PlacedAt = m.moment(o.PickupByMs), m.moment(m.PlacedMs)
 	for i := range parts {
 		p := &parts[i]
 		d.Fulfilments = append(d.Fulfilments, FulfilmentDocument{N: p.State.Order.Part, Store: p.Store, StoreState: p.State.shown()})
@@ -180,6 +181,14 @@ func (d *Document) lines(m Meta, parts []Placement) {
 		}
 	}
 	slices.SortStableFunc(d.Lines, func(a, b DocumentLine) int { return cmp.Compare(a.Line, b.Line) })
+}
+
+// moment is a time as documents show it, null for none.
+func (m *Meta) moment(ms int64) *string {
+	if ms == 0 {
+		return nil
+	}
+	return orNull(time.UnixMilli(ms).In(m.Zone).Format(time.RFC3339))
 }
 
 // shown is the store's state, null while the store has said nothing.

@@ -121,7 +121,7 @@ func (s *State) allows(ask Ask) error {
 		return s.conflict(ask.Act, "The goods were put back before.")
 	case !slices.Contains(rule.from, s.Store):
 		return s.conflict(ask.Act, "The order is "+words(s.Store.String())+".")
-	case s.Store == Picking && ask.Act != protocol.Arrive && s.Picker != ask.Staff:
+	case s.Store == Picking && ask.Act != protocol.Arrive && ask.Act != protocol.PutBack && s.Picker != ask.Staff:
 		return s.conflict(ask.Act, fmt.Sprintf("%s is picking it.", orSomebody(s.Picker)))
 	case (ask.Act == protocol.HandOver || ask.Act == protocol.Ready) && len(above(s.Staged)) == 0:
 		return s.conflict(ask.Act, "Nothing of it was picked.")
@@ -145,6 +145,19 @@ func orSomebody(staff protocol.StaffID) string {
 		return "Somebody"
 	}
 	return string(staff)
+}
+
+// LinesOf are lines of the part that people name by their number in the whole
+// order. One that the part does not have becomes line 0, which is none.
+func (s *State) LinesOf(named []protocol.PartLine) []protocol.PartLine {
+	if s.Order == nil {
+		return named
+	}
+	lines := slices.Clone(named)
+	for i := range lines {
+		lines[i].Line = uint32(1 + slices.IndexFunc(s.Order.Lines, func(l protocol.OrderLine) bool { return l.Number == named[i].Line }))
+	}
+	return lines
 }
 
 // within checks that lines name lines of the order, each once, and no more than

@@ -52,6 +52,7 @@ func (s StoreState) String() string {
 // State is what a part comes to. Lists are by line of the order.
 type State struct {
 	Order   *protocol.Order // nil: not known here
+	Placed  protocol.EventID
 	Hub     HubState
 	Store   StoreState
 	Attempt uint32
@@ -106,10 +107,15 @@ func (s *State) Ended() bool {
 // Over tells whether nothing more will happen to the goods.
 func (s *State) Over() bool { return s.Store == PickedUp || s.Ended() && !some(s.Committed) }
 
+// Waits tells whether staff of the store have something left to do.
+func (s *State) Waits() bool {
+	return s.Order != nil && (len(above(s.Staged)) > 0 || s.Store != PickedUp && !s.Ended())
+}
+
 // State works out what the part comes to.
 func (p *Part) State() State {
 	var s State
-	s.Order, _ = p.Order()
+	s.Order, s.Placed = p.Order()
 	if s.Order == nil {
 		return s
 	}

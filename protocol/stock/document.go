@@ -149,6 +149,16 @@ func BelowZero(onHand protocol.Quantity) string {
 	return "The book shows −" + (-onHand).String() + " on hand."
 }
 
+// PromisedOnline is what staff are told when a sale leaves less than online may
+// hold: what is known to be promised, and what may be beyond it.
+func PromisedOnline(known, beyond, left protocol.Quantity) string {
+	text := known.String() + " promised online"
+	if beyond > 0 {
+		text += ", and perhaps " + beyond.String() + " more"
+	}
+	return text + "; the book leaves " + max(0, left).String() + " for it."
+}
+
 // ItemDocument is a row of GET /v1/items: the catalogue's item with its price
 // in force and what the store holds of it.
 type ItemDocument struct {

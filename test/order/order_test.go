@@ -280,17 +280,21 @@ func TestOrderOfADarkStore(t *testing.T) {
 }
 
 // TestCanceledShortAndRejected ends orders in the other ways: what was promised
-// is promised no more, and the refund waits for the goods.
+// is promised no more, and the refund waits for the goods. Where nothing was
+// picked the store answers a cancellation by itself.
 func TestCanceledShortAndRejected(t *testing.T) {
 	c := open(t)
 	canceled, short, rejected := c.place("paid", line{c.items[0].GTIN, 4}), c.place("due", line{c.items[1].GTIN, 4}), c.place("due", line{c.items[2].GTIN, 4})
-	for _, o := range []order{canceled, short, rejected} {
+	untouched := c.place("paid", line{c.items[3].GTIN, 4})
+	for _, o := range []order{canceled, short, rejected, untouched} {
 		c.has(o.ID)
 	}
 	c.act(canceled.ID, "pick", map[string]any{"staff": "s7", "lines": []map[string]any{{"line": 1, "qty": 4}}})
 	c.refused(c.try(c.agent.Client, "/v1/orders/"+canceled.ID+"/put-back", map[string]any{"staff": "s7"}, nil), "conflict")
 	c.refused(c.try(c.hub.Client, "/v1/orders/"+canceled.ID+"/refund", map[string]any{"reference": "r1"}, nil), "conflict")
-	c.send(c.hub.Client, "/v1/orders/"+canceled.ID+"/cancel", map[string]any{"reason": "changed my mind"}, nil)
+	for _, o := range []order{canceled, untouched} {
+		c.send(c.hub.Client, "/v1/orders/"+o.ID+"/cancel", map[string]any{"reason": "changed my mind"}, nil)
+	}
 	c.await("the agent knows of the cancellation", func(ctx context.Context) (string, error) {
 		var o order
 		err := c.agent.Get(ctx, "/v1/orders/"+canceled.ID, &o)
@@ -304,17 +308,19 @@ func TestCanceledShortAndRejected(t *testing.T) {
 	c.act(short.ID, "pick", map[string]any{"staff": "s7", "lines": []map[string]any{{"line": 1, "qty": 1}}})
 	c.refused(c.try(c.agent.Client, "/v1/orders/"+rejected.ID+"/reject", map[string]any{"staff": "s7"}, nil), "out_of_range")
 	c.act(rejected.ID, "reject", map[string]any{"staff": "s7", "reason": "broken"})
-	c.await("the hub has closed the cancellation", func(ctx context.Context) (string, error) {
-		var o order
-		err := c.hub.Get(ctx, "/v1/orders/"+canceled.ID, &o)
-		if err == nil && o.HubState != "canceled" {
-			return "it is " + o.HubState, nil
-		}
-		return "", err
-	})
+	for _, id := range []string{canceled.ID, untouched.ID} {
+		c.await("the hub has closed the cancellation", func(ctx context.Context) (string, error) {
+			var o order
+			err := c.hub.Get(ctx, "/v1/orders/"+id, &o)
+			if err == nil && o.HubState != "canceled" {
+				return "it is " + o.HubState, nil
+			}
+			return "", err
+		})
+	}
 	c.send(c.hub.Client, "/v1/orders/"+canceled.ID+"/refund", map[string]any{"reference": "r1"}, nil)
 	c.settle()
-	for i, want := range [][3]int64{{10, 0, 0}, {1, 0, 1}, {10, 0, 0}} {
+	for i, want := range [][3]int64{{10, 0, 0}, {1, 0, 1}, {10, 0, 0}, {10, 0, 0}} {
 		if got := c.level(c.items[i].SKU); got != want {
 			t.Errorf("item %d: %v on hand, committed and staged, want %v", i, got, want)
 		}

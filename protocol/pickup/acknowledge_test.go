@@ -1,0 +1,46 @@
+package pickup_test
+
+import (
+	"testing"
+
+	"counterpart/protocol"
+	"counterpart/protocol/pickup"
+)
+
+// TestAcknowledge lets a primary answer in random histories whenever it is asked
+// to. The rules allow each answer, one is enough, and nothing that was canceled
+// or expired waits for an answer that nobody gives.
+func TestAcknowledge(t *testing.T) {
+	answers := 0
+	for seed := range uint64(3000) {
+		h := newHistory(t, seed)
+		for range 30 {
+			h.step()
+			s := h.view(first).State()
+			if !s.Acknowledges() {
+				continue
+			}
+			f, moves, err := s.Plan(pickup.Acknowledge, nil)
+			if err != nil || len(moves) > 0 {
+				t.Fatalf("seed %d: %v, and %d moves", seed, err, len(moves))
+			}
+			h.log(first, &protocol.Event{Kind: protocol.KindFulfilment, Fulfilment: f}, "")
+			if s = h.view(first).State(); s.Acknowledges() || s.Store != pickup.PutBack {
+				t.Fatalf("seed %d: answered, and %s", seed, s.Store)
+			}
+			answers++
+		}
+		s := h.settle()
+		staged := false
+		for _, q := range s.Staged {
+			staged = staged || q > 0
+		}
+		open := s.Hub >= pickup.CancelRequested && s.Store != pickup.PutBack && s.Store != pickup.PickedUp && s.Store != pickup.Rejected
+		if open && !staged && !s.Acknowledges() {
+			t.Errorf("seed %d: %s and %s, nothing staged, and nobody answers", seed, s.Hub, s.Store)
+		}
+	}
+	if answers < 100 {
+		t.Errorf("only %d answers", answers)
+	}
+}
