@@ -2,9 +2,6 @@ package hub
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/json"
 	"net/http"
 
 	"counterpart/protocol"
@@ -119,51 +116,4 @@ func arrive(s *pickup.State, a pickup.HubAction) ([]*protocol.Event, error) {
 		return nil, err
 	}
 	return []*protocol.Event{{Kind: protocol.KindFulfilment, Fulfilment: f, Moves: moves}}, nil
-}
-
-// once runs a call that its sender may repeat: with a key that was answered
-// before it gives that answer, byte for byte, and refuses another body. run
-// keeps the answer in the transaction that makes it so.
-func (h *Hub) once(ctx context.Context, c protocol.Call, run func(keep func(ledger.Tx, protocol.Answer) error) (protocol.Answer, error)) (protocol.Answer, error) {
-	if c.Key == "" {
-		return run(func(ledger.Tx, protocol.Answer) error { return nil })
-	}
-	if !h.uploads.enter(c.Route + "\n" + c.Key) {
-		return protocol.Answer{}, protocol.Refuse(protocol.InProgress, "The same request is still being worked on. It is recorded at most once. Ask again in a moment for its answer.")
-	}
-	defer h.uploads.leave(c.Route + "\n" + c.Key)
-	h.pruneReports(ctx)
-	name := []string{noteReport, c.Route, c.Key}
-	sum := sha256.Sum256(c.Body)
-	var first *protocol.Answer
-	err := h.view(ctx, func(r ledger.Reader) error {
-		b, err := ledger.Note(r, name...)
-		if err != nil || b == nil {
-			return err
-		}
-		if len(b) < keptHeaderBytes+2 {
-			return errReportNote
-		}
-		if [32]byte(b[8:keptHeaderBytes]) != sum {
-			return protocol.Refuse(protocol.IdempotencyMismatch, "This Idempotency-Key was used before for another request. What was recorded then stands; nothing was recorded now. Send it with a new key if it is meant.")
-		}
-		first = &protocol.Answer{Status: int(binary.BigEndian.Uint16(b[keptHeaderBytes:])), Body: append([]byte(nil), b[keptHeaderBytes+2:]...)}
-		return nil
-	})
-	if err != nil {
-		return protocol.Answer{}, err
-	}
-	if first != nil {
-		return *first, nil
-	}
-	return run(func(tx ledger.Tx, a protocol.Answer) error {
-		b := binary.BigEndian.AppendUint64(nil, uint64(h.now().UnixMilli()))
-		b = binary.BigEndian.AppendUint16(append(b, sum[:]...), uint16(a.Status))
-		return ledger.SetNote(tx, append(b, a.Body...), name...)
-	})
-}
-
-func answerJSON(status int, document any) (protocol.Answer, error) {
-	body, err := json.Marshal(document)
-	return protocol.Answer{Status: status, Body: body}, err
 }

@@ -15,7 +15,7 @@ import (
 // that a crash before this only delays it.
 func (h *Hub) settle(ctx context.Context, store protocol.StoreID, parts []protocol.PartID) error {
 	for _, id := range parts {
-		for _, step := range []func(context.Context, protocol.StoreID, protocol.PartID) error{h.payDebts, h.rehouse, h.payDebts, h.wind} {
+		for _, step := range []func(context.Context, protocol.StoreID, protocol.PartID) error{h.payDebts, h.rehouse, h.payDebts, h.wind, h.recall} {
 			if err := step(ctx, store, id); err != nil {
 				return err
 			}
@@ -246,8 +246,12 @@ func (h *Hub) settleAll(ctx context.Context) error {
 		return ledger.ScanStores(r, func(store *protocol.StoreRecord) (bool, error) {
 			return true, ledger.Parts(r, store.ID, protocol.PartID{}, func(id protocol.PartID, part *pickup.Part) (bool, error) {
 				s := part.State()
-				if s.Order == nil || s.Over() && len(s.Owed())+len(s.Homeless()) == 0 {
+				if s.Order == nil {
 					return true, nil
+				}
+				forgotten, err := forgottenKey(r, part)
+				if err != nil || s.Over() && len(s.Owed())+len(s.Homeless()) == 0 && forgotten == nil {
+					return err == nil, err
 				}
 				open[store.ID] = append(open[store.ID], id)
 				for i := range s.Order.Lines {

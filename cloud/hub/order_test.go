@@ -328,3 +328,107 @@ func TestSettlingSurvivesACrash(t *testing.T) {
 	}
 	s.wants(id, "paid null at s2 of s1+s2, 500", "s2 2 of PEN")
 }
+
+// TestBadOrdersAreRefused: what cannot be meant or kept is refused with a code
+// and a reason, and leaves nothing promised.
+func TestBadOrdersAreRefused(t *testing.T) {
+	s := newShops(t)
+	mustTakeIn(t, s.Hub, StoresTable, "id,name,timezone,lat,lon,currency,primary_agent\ns9,Nine,Europe/London,51.5,-0.2,GBP,a9\n")
+	pen := `{"code":"PEN","qty":1}`
+	at := func(store, lines string) string { return paid(`"store":"`+store+`",`, "in_store", lines) }
+	for name, c := range map[string]struct {
+		body string
+		code protocol.Code
+		says string
+	}{
+		"an unknown store":          {at("s7", pen), protocol.UnknownStore, "s7"},
+		"an unknown item":           {at("s1", `{"code":"CUP","qty":1}`), protocol.UnknownCode, "CUP"},
+		"nothing of an item":        {at("s1", `{"code":"PEN","qty":0}`), protocol.OutOfRangeCode, "qty"},
+		"less than nothing":         {at("s1", `{"code":"PEN","qty":-1}`), protocol.OutOfRangeCode, "qty"},
+		"no quantity":               {at("s1", `{"code":"PEN"}`), protocol.OutOfRangeCode, "qty"},
+		"more than is there":        {at("s1", `{"code":"PEN","qty":10000000}`), protocol.Short, "Pen"},
+		"no lines":                  {at("s1", ""), protocol.OutOfRangeCode, "lines"},
+		"a time that has passed":    {strings.Replace(at("s1", pen), `"shopper"`, `"pickup_by":"2026-11-21T09:59:00+00:00","shopper"`, 1), protocol.OutOfRangeCode, "past"},
+		"a time that is none":       {strings.Replace(at("s1", pen), `"shopper"`, `"pickup_by":"tomorrow","shopper"`, 1), protocol.OutOfRangeCode, "pickup_by"},
+		"an unknown method":         {strings.Replace(at("s1", pen), "in_store", "by_pigeon", 1), protocol.OutOfRangeCode, "method"},
+		"no store and no place":     {paid("", "in_store", pen), protocol.OutOfRangeCode, "store"},
+		"a store and a place":       {paid(`"store":"s1",`+nearOne, "in_store", pen), protocol.OutOfRangeCode, "store"},
+		"a place in the sea":        {paid(`"near":{"lat":0,"lon":0},`, "in_store", pen), protocol.UnknownStore, "50 km"},
+		"a card as reference":       {strings.Replace(at("s1", pen), `"pi"`, `"4111111111111111"`, 1), protocol.CardNumber, "payment card"},
+		"a store that never called": {at("s9", pen), protocol.Short, "Nine"},
+		"one line of two is short":  {at("s1", pen+`,{"code":"INK","qty":1}`), protocol.Short, "Ink"},
+		"two lines of one item":     {at("s1", `{"code":"PEN","qty":5},{"code":"PEN","qty":5}`), protocol.Short, "Pen"},
+	} {
+		var r pickup.PlaceRequest
+		if err := json.Unmarshal([]byte(c.body), &r); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		_, err := s.PlaceOrder(t.Context(), protocol.Call{Route: "POST /v1/orders", Body: []byte(c.body)}, r)
+		if protocol.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want %s about %q", name, err, c.code, c.says)
+		}
+	}
+	for _, store := range []protocol.StoreID{"s1", "s9"} {
+		if q := s.level(store, "PEN", protocol.Committed); q != 0 {
+			t.Errorf("%s promises %s", store, q)
+		}
+	}
+}
+
+// TestLateActionsAreRefused: each register refuses what came too late, and says
+// how the order stands.
+func TestLateActionsAreRefused(t *testing.T) {
+	s := newShops(t)
+	id := s.place(paid(`"store":"s1",`, "in_store", `{"code":"PEN","qty":1}`)).ID
+	refused := func(action string) {
+		t.Helper()
+		_, err := s.ActOnOrder(t.Context(), protocol.Call{}, id, action, pickup.HubAction{})
+		if protocol.CodeOf(err) != protocol.Conflict {
+			t.Errorf("%s: %v", action, err)
+		}
+	}
+	refused("pay")
+	refused("refund")
+	s.time += heldFor
+	if err := s.Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.wants(id, "expired null at s1 of s1, 250", "s1 1 of PEN")
+	refused("pay")
+	refused("cancel")
+	refused("arrive")
+	part := s.partAt("s1", id)
+	for _, act := range []protocol.Act{protocol.Accept, protocol.Pick, protocol.HandOver, protocol.Undo} {
+		if _, _, err := part.Plan(pickup.Ask{Act: act}, nil); protocol.CodeOf(err) != protocol.Conflict {
+			t.Errorf("%s of an expired order: %v", act, err)
+		}
+	}
+}
+
+// TestRestoredHubKnowsItsOrdersKeys: an order that came back from a store after
+// the hub was restored from an older copy is not placed a second time by a retry.
+func TestRestoredHubKnowsItsOrdersKeys(t *testing.T) {
+	s := newShops(t)
+	body := paid(`"store":"s1",`, "in_store", `{"code":"PEN","qty":1}`)
+	id := s.place(body).ID
+	if err := s.driver.Update(t.Context(), func(tx ledger.Tx) error { return ledger.SetNote(tx, nil, noteReport, "POST /v1/orders", "1") }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.settleAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.keys = 0
+	if again := s.place(body).ID; again != id {
+		t.Errorf("a retry places %s beside %s", again, id)
+	}
+	s.wants(id, "paid null at s1 of s1, 250", "s1 1 of PEN")
+	other := strings.Replace(body, `"qty":1`, `"qty":2`, 1)
+	var r pickup.PlaceRequest
+	if err := json.Unmarshal([]byte(other), &r); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.PlaceOrder(t.Context(), protocol.Call{Route: "POST /v1/orders", Key: "1", Body: []byte(other)}, r)
+	if protocol.CodeOf(err) != protocol.IdempotencyMismatch {
+		t.Errorf("another order under its key: %v", err)
+	}
+}

@@ -88,6 +88,14 @@ func (p *Part) Order() (*protocol.Order, protocol.EventID) {
 	return p.entries[0].event.Order, p.entries[0].id
 }
 
+// Key is the caller's key that led to the order, nil for none.
+func (p *Part) Key() *protocol.Idempotency {
+	if order, _ := p.Order(); order == nil {
+		return nil
+	}
+	return p.entries[0].event.Idempotency
+}
+
 // Encode writes the part's row; the same part always gives the same bytes.
 func (p *Part) Encode() []byte {
 	var b []byte

@@ -1,0 +1,125 @@
+package hub
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"net/http"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+	"counterpart/protocol/pickup"
+)
+
+// once runs a call that its sender may repeat: with a key that was answered
+// before it gives that answer, byte for byte, and refuses another body. run
+// keeps the answer in the transaction that makes it so.
+func (h *Hub) once(ctx context.Context, c protocol.Call, run func(keep func(ledger.Tx, protocol.Answer) error) (protocol.Answer, error)) (protocol.Answer, error) {
+	if c.Key == "" {
+		return run(func(ledger.Tx, protocol.Answer) error { return nil })
+	}
+	if !h.uploads.enter(c.Route + "\n" + c.Key) {
+		return protocol.Answer{}, protocol.Refuse(protocol.InProgress, "The same request is still being worked on. It is recorded at most once. Ask again in a moment for its answer.")
+	}
+	defer h.uploads.leave(c.Route + "\n" + c.Key)
+	h.pruneReports(ctx)
+	name := []string{noteReport, c.Route, c.Key}
+	sum := sha256.Sum256(c.Body)
+	var first *protocol.Answer
+	err := h.view(ctx, func(r ledger.Reader) error {
+		b, err := ledger.Note(r, name...)
+		if err != nil {
+			return err
+		}
+		if b == nil {
+			first, err = h.recalled(r, c)
+			return err
+		}
+		if len(b) < keptHeaderBytes+2 {
+			return errReportNote
+		}
+		if [32]byte(b[8:keptHeaderBytes]) != sum {
+			return errOtherRequest()
+		}
+		first = &protocol.Answer{Status: int(binary.BigEndian.Uint16(b[keptHeaderBytes:])), Body: append([]byte(nil), b[keptHeaderBytes+2:]...)}
+		return nil
+	})
+	if err != nil {
+		return protocol.Answer{}, err
+	}
+	if first != nil {
+		return *first, nil
+	}
+	return run(func(tx ledger.Tx, a protocol.Answer) error {
+		b := binary.BigEndian.AppendUint64(nil, uint64(h.now().UnixMilli()))
+		b = binary.BigEndian.AppendUint16(append(b, sum[:]...), uint16(a.Status))
+		return ledger.SetNote(tx, append(b, a.Body...), name...)
+	})
+}
+
+func answerJSON(status int, document any) (protocol.Answer, error) {
+	body, err := json.Marshal(document)
+	return protocol.Answer{Status: status, Body: body}, err
+}
+
+func errOtherRequest() error {
+	return protocol.Refuse(protocol.IdempotencyMismatch, "This Idempotency-Key was used before for another request. What was recorded then stands; nothing was recorded now. Send it with a new key if it is meant.")
+}
+
+// noteRecalled rows say which order a key led to, of orders that came back from
+// stores after the hub was restored from an older copy.
+const noteRecalled = "recalled"
+
+// forgottenKey is the key of an order of which the hub does not know what it
+// answered, nil for none.
+func forgottenKey(r ledger.Reader, part *pickup.Part) (*protocol.Idempotency, error) {
+	k := part.Key()
+	if k == nil {
+		return nil, nil
+	}
+	for _, note := range []string{noteReport, noteRecalled} {
+		b, err := ledger.Note(r, note, k.Route, k.Key)
+		if err != nil || b != nil {
+			return nil, err
+		}
+	}
+	return k, nil
+}
+
+// recall writes down a key that is forgotten.
+func (h *Hub) recall(ctx context.Context, store protocol.StoreID, id protocol.PartID) error {
+	var k *protocol.Idempotency
+	err := h.view(ctx, func(r ledger.Reader) error {
+		part, err := ledger.ReadPart(r, store, id)
+		if err == nil {
+			k, err = forgottenKey(r, part)
+		}
+		return err
+	})
+	if err != nil || k == nil {
+		return err
+	}
+	return h.driver.Update(ctx, func(tx ledger.Tx) error {
+		return ledger.SetNote(tx, append(binary.BigEndian.AppendUint64(nil, k.Body), id.Order...), noteRecalled, k.Route, k.Key)
+	})
+}
+
+// recalled answers a repeated call with the order that its key led to, as it is
+// now; nil where there is none.
+func (h *Hub) recalled(r ledger.Reader, c protocol.Call) (*protocol.Answer, error) {
+	b, err := ledger.Note(r, noteRecalled, c.Route, c.Key)
+	if err != nil || len(b) <= 8 {
+		return nil, err
+	}
+	if !bytes.Equal(b[:8], binary.BigEndian.AppendUint64(nil, c.BodySum())) {
+		return nil, errOtherRequest()
+	}
+	doc, err := h.orderDocument(r, protocol.OrderID(b[8:]))
+	if err != nil {
+		return nil, err
+	}
+	answer, err := answerJSON(http.StatusCreated, doc)
+	return &answer, err
+}
