@@ -40,6 +40,12 @@ func (c *Cloud) webhooks() webhooks.Options {
 
 // outside hands the HTTP API what the shop is told beside answers.
 func (c *Cloud) outside(d api.Deps) api.Deps {
+	d.LocalInventory = func(ctx context.Context, each func(api.LocalItem) error) error {
+		return c.hub.LocalInventory(ctx, func(i hub.LocalItem) error { return each(api.LocalItem(i)) })
+	}
+	d.Product = func(ctx context.Context, code string, store protocol.StoreID) (any, error) {
+		return c.hub.Product(ctx, code, store)
+	}
 	d.Webhooks = func(ctx context.Context, p api.Page) (any, error) { return c.hooks.List(ctx, webhooks.Page(p)) }
 	d.AddWebhook = func(ctx context.Context, call protocol.Call, r api.WebhookRequest) (protocol.Answer, error) {
 		return c.hooks.Add(ctx, call, webhooks.Request(r))

@@ -212,6 +212,13 @@ func (f *fakeHub) deps() Deps {
 
 // outside adds what the shop is told beside answers.
 func (f *fakeHub) outside(d Deps) Deps {
+	d.LocalInventory = func(_ context.Context, each func(LocalItem) error) error {
+		return f.list(func(row any) error { return each(row.(LocalItem)) })
+	}
+	d.Product = func(_ context.Context, code string, store protocol.StoreID) (any, error) {
+		f.asked = append(f.asked, code)
+		return doc{"@context": "https://schema.org", "@type": "Product", "sku": code, "name": "</script>", "offers": []doc{}}, f.note(store)
+	}
 	d.Webhooks = func(_ context.Context, p Page) (any, error) {
 		return doc{"items": []doc{webhookRow}, "next": nil}, f.note(p)
 	}
