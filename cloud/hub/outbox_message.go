@@ -60,6 +60,8 @@ type orderMessage struct {
 	Order        protocol.OrderID    `json:"order"`
 	Number       string              `json:"number"`
 	Fulfilment   uint32              `json:"fulfilment"`
+	InsteadOf    *uint32             `json:"instead_of"`
+	Instead      *uint32             `json:"instead"`
 	Store        protocol.StoreID    `json:"store"`
 	Method       protocol.Method     `json:"method"`
 	HubState     string              `json:"hub_state"`
@@ -71,12 +73,13 @@ type orderMessage struct {
 	Reference    *string             `json:"reference"`
 	Currency     string              `json:"currency"`
 	TotalMinor   protocol.Money      `json:"total_minor"`
+	RefundMinor  *protocol.Money     `json:"refund_minor"`
 	Lines        []messageLine       `json:"lines"`
 	LinesLeftOut bool                `json:"lines_left_out"`
 }
 
-// messageLine is a line of the part. Changed is how much of it this message is
-// about.
+// messageLine is a line of the order, as far as the part has it. ChangedQty is how
+// much of it the message is about.
 type messageLine struct {
 	Line        int               `json:"line"`
 	SKU         protocol.SKU      `json:"sku"`
@@ -92,7 +95,10 @@ func newOrderMessage(store protocol.StoreID, n *pickup.News) orderMessage {
 	m := orderMessage{
 		EventID: n.ID.String(), Order: o.Order, Number: o.Number, Fulfilment: o.Part, Store: store, Method: o.Method,
 		HubState: s.Hub.String(), Firm: s.Firm(), Payment: "due", Reason: orNull(n.Reason), Reference: orNull(n.Reference), Currency: o.Currency,
-		Lines: []messageLine{},
+		InsteadOf: numberOrNull(o.InsteadOf), Instead: numberOrNull(n.Instead), Lines: []messageLine{},
+	}
+	if n.Amount != 0 {
+		m.RefundMinor = &n.Amount
 	}
 	if s.Known {
 		m.StoreState = orNull(s.Store.String())
@@ -105,7 +111,7 @@ func newOrderMessage(store protocol.StoreID, n *pickup.News) orderMessage {
 	}
 	for i, l := range o.Lines {
 		line := messageLine{
-			Line: i + 1, SKU: l.Item.SKU, Qty: l.Quantity, PickedQty: s.Staged[i] + s.Handed[i], ReleasedQty: s.Released[i], AmountMinor: l.Amount,
+			Line: int(l.Number), SKU: l.Item.SKU, Qty: l.Quantity, PickedQty: s.Staged[i] + s.Handed[i], ReleasedQty: s.Released[i], AmountMinor: l.Amount,
 		}
 		for _, named := range n.Lines {
 			if int(named.Line) == i+1 {
@@ -119,6 +125,13 @@ func newOrderMessage(store protocol.StoreID, n *pickup.News) orderMessage {
 		m.Lines, m.LinesLeftOut = []messageLine{}, true
 	}
 	return m
+}
+
+func numberOrNull(n uint32) *uint32 {
+	if n == 0 {
+		return nil
+	}
+	return &n
 }
 
 // size is about how many bytes lines take; receivers may refuse large bodies.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -108,11 +109,11 @@ func TestOutboxTellsOfOrders(t *testing.T) {
 	c.receive(pick, pick)
 	c.receive(p.logged(act(part, protocol.Ready)), p.logged(act(part, protocol.HandOver, 3000)))
 	types, ids := told(t, c.Hub)
-	want := []string{"order.placed", "order.accepted", "order.picked", "order.shortage", "order.ready", "order.picked_up"}
+	want := []string{"order.placed", "order.accepted", "order.picked", "order.shortage", "order.refund_requested", "order.ready", "order.picked_up"}
 	if !slices.Equal(types, want) {
 		t.Errorf("told %v, want %v", types, want)
 	}
-	for i, n := range map[int]int{1: 2, 2: 3, 4: 4, 5: 5} {
+	for i, n := range map[int]int{1: 2, 2: 3, 5: 4, 6: 5} {
 		if want := fmt.Sprintf("msg_%s-%d", p.origin.Inc, n); ids[i] != want {
 			t.Errorf("message %d has id %s, want %s", i, ids[i], want)
 		}
@@ -267,24 +268,25 @@ func TestOutboxTellsOfMachines(t *testing.T) {
 func TestOutboxForgets(t *testing.T) {
 	c, p := shopCore(t, Wanted{Events: true})
 	part := c.order(1000)
+	c.receive(p.logged(act(part, protocol.Pick, 1000)), p.logged(act(part, protocol.HandOver, 1000)))
 	c.time += outboxKeptFor
-	c.receive(p.logged(act(part, protocol.Accept)))
+	c.order(1000)
 	if err := c.Tick(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if types, _ := told(t, c.Hub); len(types) != 2 {
+	if types, _ := told(t, c.Hub); len(types) != 4 {
 		t.Errorf("after 30 days: %v", types)
 	}
-	for at, want := range map[time.Duration]uint64{-time.Hour: 0, time.Hour: 1, outboxKeptFor + time.Hour: 2} {
+	for at, want := range map[time.Duration]uint64{-time.Hour: 0, time.Hour: 3, outboxKeptFor + time.Hour: 4} {
 		if got, err := c.OutboxBefore(t.Context(), time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC).Add(at)); err != nil || got != want {
 			t.Errorf("since %v: behind %d, want %d, %v", at, got, want, err)
 		}
 	}
-	c.time += 2 * time.Minute
+	c.time += time.Minute
 	if err := c.Tick(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if types, _ := told(t, c.Hub); !slices.Equal(types, []string{"order.accepted"}) {
+	if types, _ := told(t, c.Hub); !slices.Equal(types, []string{"order.placed"}) {
 		t.Errorf("after that: %v", types)
 	}
 }
@@ -298,4 +300,27 @@ func FuzzDecodeOutgoing(f *testing.F) {
 			t.Errorf("row %q is %+v", id, m)
 		}
 	})
+}
+
+// TestMessageTypesAreDescribed holds openapi.json to the list of types.
+func TestMessageTypesAreDescribed(t *testing.T) {
+	b, err := os.ReadFile("../api/openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]struct{ Enum []string }
+			}
+		}
+	}
+	if err := json.Unmarshal(b, &doc); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"Message", "DeadMessage"} {
+		if got := doc.Components.Schemas[name].Properties["type"].Enum; !slices.Equal(got, MessageTypes()) {
+			t.Errorf("%s lists %v, there are %v", name, got, MessageTypes())
+		}
+	}
 }

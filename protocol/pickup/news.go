@@ -13,17 +13,18 @@ type News struct {
 	ID    protocol.EventID
 	Word  string // one of NewsWords
 	State State  // of the part, right after it
-	// Reason is the hub's own word for why it released goods or asks for a
-	// refund. What people wrote is not in it.
+	// Reason is the hub's own word for why. What people wrote is not in it.
 	Reason    string
-	Reference string // of a payment or refund
+	Reference string         // of a payment or refund
+	Amount    protocol.Money // of a refund that is asked for
+	Instead   uint32         // the part that stands in for the lines, 0 for none
 	Lines     []protocol.PartLine
 }
 
 // NewsWords are all words that News has, in the order of an order's life.
 var NewsWords = []string{
-	"placed", "rerouted", "paid", "accepted", "rejected", "picking", "picked", "shortage", "ready", "arrived", "picked_up", "undone",
-	"cancel_requested", "expired", "put_back", "released", "corrected", "canceled", "refund_requested", "refunded", "changed",
+	"placed", "paid", "accepted", "rejected", "picking", "picked", "shortage", "ready", "arrived", "picked_up", "undone", "reminded", "overdue", "breached",
+	"withdrawn", "rerouted", "unplaced", "cancel_requested", "expired", "put_back", "released", "corrected", "canceled", "refund_requested", "refunded", "changed",
 }
 
 var actWords = map[protocol.Act]string{
@@ -33,7 +34,8 @@ var actWords = map[protocol.Act]string{
 
 var changeWords = map[protocol.Change]string{
 	protocol.PaidOrder: "paid", protocol.CancelRequested: "cancel_requested", protocol.Canceled: "canceled", protocol.Expired: "expired",
-	protocol.RefundRequested: "refund_requested", protocol.Refunded: "refunded", protocol.ReleasedGoods: "released", protocol.CorrectedGoods: "corrected",
+	protocol.Withdrawn: "withdrawn", protocol.Rerouted: "rerouted", protocol.Unplaced: "unplaced", protocol.Breached: "breached",
+	protocol.Reminded: "reminded", protocol.Overdue: "overdue", protocol.RefundRequested: "refund_requested", protocol.Refunded: "refunded", protocol.ReleasedGoods: "released", protocol.CorrectedGoods: "corrected",
 }
 
 // News tells what happened to the part since it was as before: each event that
@@ -72,19 +74,16 @@ func (p *Part) News(before *Part) (list []News) {
 func (n *News) tell(e *entry) {
 	switch e.class {
 	case placed:
-		if n.Word = "placed"; e.event.Order.InsteadOf > 0 {
-			n.Word = "rerouted"
-		}
+		n.Word = "placed"
 	case change:
 		c := e.event.OrderChange
 		n.Word, n.Reference, n.Lines = cmp.Or(changeWords[c.Change], "changed"), c.Reference, c.Lines
-		switch c.Change {
-		case protocol.ReleasedGoods:
-			if n.Reason = c.Reason; c.Reason == "shortage" {
-				n.Word = "shortage"
-			}
-		case protocol.RefundRequested, protocol.CorrectedGoods:
+		n.Amount, n.Instead = c.Amount, c.Instead
+		if c.Change != protocol.CancelRequested && n.Word != "changed" {
 			n.Reason = c.Reason
+		}
+		if c.Change == protocol.ReleasedGoods && c.Reason == protocol.ShortageReason {
+			n.Word = "shortage"
 		}
 	case act:
 		f := e.event.Fulfilment
