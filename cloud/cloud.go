@@ -16,6 +16,7 @@ import (
 	"counterpart/cloud/broker"
 	"counterpart/cloud/hub"
 	"counterpart/cloud/secondcopy"
+	"counterpart/cloud/webhooks"
 	"counterpart/protocol"
 	"counterpart/protocol/ledger/bolt"
 
@@ -31,6 +32,7 @@ type Cloud struct {
 	copy   *secondcopy.Copy // nil: there is none
 	broker *broker.Broker
 	hub    *hub.Hub
+	hooks  *webhooks.Sender
 	inbox  chan hub.Inbound
 	idle   []byte // idleHeapBytes of them
 }
@@ -112,6 +114,9 @@ func (c *Cloud) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if c.hooks, err = webhooks.Open(ctx, c.webhooks()); err != nil {
+		return err
+	}
 	c.broker, err = broker.Start(ctx, broker.Options{
 		Listen: c.cfg.MQTT, URL: c.cfg.Broker, DataDir: filepath.Join(c.cfg.Data, "broker"), InsecureDev: c.cfg.InsecureDev, Log: c.log,
 	})
@@ -182,6 +187,7 @@ func (c *Cloud) Run(ctx context.Context, ready func(http, mqtt string)) error {
 	g.Go(func() error { return c.ingest(ctx) })
 	g.Go(func() error { return c.audit(ctx) })
 	g.Go(func() error { return c.tick(ctx) })
+	g.Go(func() error { return c.hooks.Run(ctx) })
 	if c.copy != nil {
 		g.Go(func() error { return c.copy.Run(ctx) })
 	}

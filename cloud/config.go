@@ -22,6 +22,9 @@ type Config struct {
 	SecondCopy  string `json:"second-copy"`  // file that follows every commit
 	Currency    string `json:"currency"`     // of rows that name none
 	InsecureDev bool   `json:"insecure-dev"` // plain text on loopback
+	// WebhooksAllowPrivate lets webhooks lead to addresses that are not of the
+	// public internet.
+	WebhooksAllowPrivate bool `json:"webhooks-allow-private"`
 	// Checker is a program, with its arguments, that ends with 0 when the file
 	// whose path is put behind them is a whole database. Empty: not checked.
 	Checker []string `json:"-"`

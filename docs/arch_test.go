@@ -104,6 +104,7 @@ var guards = []struct {
 	{module + "/cloud/postgres", []string{"cloud"}, true},
 	{module + "/cloud/secondcopy", []string{"cloud"}, true},
 	{module + "/cloud/web", []string{"cloud", "cloud/api"}, true},
+	{module + "/cloud/webhooks", []string{"cloud"}, true},
 	{module + "/cloud/later", []string{"cloud"}, true},
 	{module + "/cloud/cmd/counterpart-hub", nil, true},
 	{module + "/test/chain", []string{"test/**"}, true},
@@ -114,7 +115,7 @@ var designed = []string{
 	"protocol", "protocol/wire", "protocol/gtin", "protocol/sale", "protocol/stock", "protocol/loyalty", "protocol/pickup",
 	"protocol/ledger", "protocol/ledger/bolt", "protocol/ledger/ledgertest", "protocol/sim",
 	"agent", "agent/till", "agent/uplink", "agent/api", "agent/web", "agent/service", "agent/later", "agent/cmd/counterpart-agent",
-	"cloud", "cloud/hub", "cloud/postgres", "cloud/broker", "cloud/secondcopy", "cloud/api", "cloud/web", "cloud/later", "cloud/cmd/counterpart-hub",
+	"cloud", "cloud/hub", "cloud/postgres", "cloud/broker", "cloud/secondcopy", "cloud/api", "cloud/web", "cloud/webhooks", "cloud/later", "cloud/cmd/counterpart-hub",
 	"test/bench/floor", "test/chain", "test/client", "test/replay", "docs",
 }
 

@@ -7,14 +7,6 @@ import (
 	"counterpart/protocol"
 )
 
-// minorDigits are the ISO 4217 exponents that are not 2.
-var minorDigits = map[string]int{
-	"BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0,
-	"RWF": 0, "UGX": 0, "UYI": 0, "VND": 0, "VUV": 0, "XAF": 0, "XOF": 0, "XPF": 0,
-	"BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3,
-	"CLF": 4, "UYW": 4,
-}
-
 // wholeOnly are the currencies whose minor unit is stored but not in use.
 var wholeOnly = map[string]bool{"HUF": true, "IRR": true}
 
@@ -29,10 +21,7 @@ const (
 // currency's code where it has no sign of its own. No part of an amount is
 // ever left out: what a currency does not use is hidden only where it is 0.
 func formatMoney(m protocol.Money, currency string) string {
-	digits, ok := minorDigits[currency]
-	if !ok {
-		digits = 2
-	}
+	digits := protocol.MinorDigits(currency)
 	sign, n := "", uint64(m)
 	if m < 0 {
 		sign, n = minusSign, uint64(-m)

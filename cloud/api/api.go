@@ -42,6 +42,19 @@ type Deps struct {
 	Order      func(context.Context, protocol.OrderID) (any, error)
 	ActOnOrder func(ctx context.Context, c protocol.Call, id protocol.OrderID, action string, a pickup.HubAction) (protocol.Answer, error)
 
+	// LocalInventory calls each for every item of every store that search
+	// engines are told of.
+	LocalInventory func(ctx context.Context, each func(LocalItem) error) error
+	// Product is one item in one store as schema.org has it.
+	Product func(ctx context.Context, code string, store protocol.StoreID) (any, error)
+
+	Webhooks      func(context.Context, Page) (any, error)
+	AddWebhook    func(context.Context, protocol.Call, WebhookRequest) (protocol.Answer, error)
+	DropWebhook   func(ctx context.Context, id string) (any, error)
+	ReplayWebhook func(ctx context.Context, c protocol.Call, id string, r ReplayRequest) (protocol.Answer, error)
+	// DeadWebhooks lists the messages that failed for the last time.
+	DeadWebhooks func(ctx context.Context, id string, p Page) (any, error)
+
 	Agents func(context.Context, Page) (any, error)
 	// Exceptions lists those of a state, or all where state is empty.
 	Exceptions func(ctx context.Context, state string, p Page) (any, error)

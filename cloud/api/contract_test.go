@@ -25,7 +25,7 @@ var contract = sync.OnceValues(func() (*openapi3.T, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, kind := range []string{"text/html", "text/event-stream", "text/css", "text/javascript", "image/svg+xml", "application/zstd", "application/x-ndjson"} {
+	for _, kind := range []string{"text/html", "text/event-stream", "text/css", "text/javascript", "image/svg+xml", "application/zstd", "application/x-ndjson", "text/tab-separated-values", "application/xml"} {
 		openapi3filter.RegisterBodyDecoder(kind, func(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (any, error) {
 			data, err := io.ReadAll(body)
 			return string(data), err
@@ -157,6 +157,8 @@ var requests = map[string]string{
 	"/v1/availability": "/v1/availability?code=PEN&near=51.5,-0.1&radius_km=10&limit=5", "/v1/stock": "/v1/stock?store=s1",
 	"/v1/sales": "/v1/sales?store=s1&from=2026-11-20&to=2026-11-21", "/v1/sales/{receipt_no}": "/v1/sales/a1-1-1-318",
 	"/v1/stores": "/v1/stores?limit=5&after=s0", "/v1/agents": "/v1/agents", "/v1/exceptions": "/v1/exceptions?state=open", "/v1/status": "/v1/status", "/v1/backup": "/v1/backup",
+	"/v1/feeds/local-inventory.tsv": "/v1/feeds/local-inventory.tsv", "/v1/feeds/local-inventory.xml": "/v1/feeds/local-inventory.xml", "/v1/feeds/items/{file}": "/v1/feeds/items/PEN.jsonld?store=s1",
+	"/v1/webhooks": "/v1/webhooks", "/v1/webhooks/{id}": "/v1/webhooks/wh_1", "/v1/webhooks/{id}/replay": "/v1/webhooks/wh_1/replay", "/v1/webhooks/{id}/dead": "/v1/webhooks/wh_1/dead",
 	"/v1/orders": "/v1/orders", "/v1/orders/{id}": "/v1/orders/o-1", "/v1/orders/{id}/{action}": "/v1/orders/o-1/cancel",
 	"/v1/items": "/v1/items", "/v1/prices": "/v1/prices", "/v1/taxes": "/v1/taxes",
 	"/metrics": "/metrics", "/healthz": "/healthz", "/readyz": "/readyz", "/openapi.json": "/openapi.json",
@@ -195,6 +197,9 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 			f := &fakeHub{rows: []any{level(), level()}, imported: Imported{Good: 1, Report: report}}
 			if rt.pattern == "/v1/sales" {
 				f.rows = []any{receipt(), receipt()}
+			}
+			if strings.HasPrefix(rt.pattern, "/v1/feeds/") {
+				f.rows = localRows
 			}
 			r := request(target)
 			w := do(t, New(f.deps()), r)

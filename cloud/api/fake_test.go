@@ -130,7 +130,14 @@ var (
 		"streams": []doc{{"inc": strings.Repeat("0", 32), "seq": 1, "hash": strings.Repeat("0", 64), "safe_seq": 1, "closed": false, "gaps": []doc{{"from": 5, "to": 9}}}},
 	}
 	exceptionRow = doc{"id": "x-1", "kind": "over_return", "store": nil, "refs": []string{"a1-1-1-1"}, "opened_at": nil, "assignee": nil, "state": "open", "detail": "Look."}
-	resultRow    = doc{
+	webhookRow   = doc{
+		"id": "wh_1", "url": "https://shop.example/hook", "events": []string{"order.*"}, "secret": nil, "state": "active", "created_at": "2026-11-21T10:02:12+00:00",
+		"waiting": 0, "last_error": nil,
+	}
+	deadRow = doc{
+		"id": "msg_1", "type": "order.placed", "subject": "o-1", "attempts": 10, "error": "answered 500", "at": "2026-11-21T10:02:12+00:00", "dead_at": "2026-11-24T10:02:12+00:00",
+	}
+	resultRow = doc{
 		"store": "s1", "name": "High Street", "distance_km": nil, "price_minor": nil, "currency": "GBP", "promisable": 30, "availability": "in_stock",
 		"link": "online", "as_of": nil, "age_s": nil, "freshness": "never",
 	}
@@ -138,7 +145,7 @@ var (
 
 func (f *fakeHub) deps() Deps {
 	changed := make(chan struct{})
-	return Deps{
+	return f.outside(Deps{
 		Import: func(_ context.Context, up Upload) (Imported, error) {
 			body, err := io.ReadAll(up.Body)
 			if err != nil {
@@ -200,7 +207,35 @@ func (f *fakeHub) deps() Deps {
 		Find:        func(context.Context, web.Question) (web.Answer, error) { return web.Answer{}, f.err },
 		Changed:     func() <-chan struct{} { return changed },
 		InsecureDev: true,
+	})
+}
+
+// outside adds what the shop is told beside answers.
+func (f *fakeHub) outside(d Deps) Deps {
+	d.LocalInventory = func(_ context.Context, each func(LocalItem) error) error {
+		return f.list(func(row any) error { return each(row.(LocalItem)) })
 	}
+	d.Product = func(_ context.Context, code string, store protocol.StoreID) (any, error) {
+		f.asked = append(f.asked, code)
+		return doc{"@context": "https://schema.org", "@type": "Product", "sku": code, "name": "</script>", "offers": []doc{}}, f.note(store)
+	}
+	d.Webhooks = func(_ context.Context, p Page) (any, error) {
+		return doc{"items": []doc{webhookRow}, "next": nil}, f.note(p)
+	}
+	d.AddWebhook = func(_ context.Context, c protocol.Call, r WebhookRequest) (protocol.Answer, error) {
+		f.asked = append(f.asked, c)
+		return answerOf(http.StatusCreated, webhookRow), f.note(r)
+	}
+	d.DropWebhook = func(_ context.Context, id string) (any, error) { return webhookRow, f.note(id) }
+	d.ReplayWebhook = func(_ context.Context, c protocol.Call, id string, r ReplayRequest) (protocol.Answer, error) {
+		f.asked = append(f.asked, c, id)
+		return answerOf(http.StatusOK, webhookRow), f.note(r)
+	}
+	d.DeadWebhooks = func(_ context.Context, id string, p Page) (any, error) {
+		f.asked = append(f.asked, id)
+		return doc{"items": []doc{deadRow}, "next": "0000000000000001"}, f.note(p)
+	}
+	return d
 }
 
 // do sends a request to a handler as a program on this machine does.

@@ -42,7 +42,8 @@ type Options struct {
 
 // Hub is safe for concurrent use.
 type Hub struct {
-	driver   ledger.Driver
+	driver   ledger.Driver // the outbox, which passes everything on
+	outbox   *outbox
 	currency string
 	now      func() time.Time
 	mono     func() time.Duration
@@ -75,8 +76,9 @@ type Hub struct {
 // New opens the hub's core over a driver. The first start of a database makes
 // its epoch; every start counts one boot.
 func New(ctx context.Context, o Options) (*Hub, error) {
+	out := newOutbox(o.Driver, o.Now)
 	h := &Hub{
-		driver: o.Driver, currency: o.Currency, now: o.Now, mono: o.Mono, random: o.Random, send: o.Send, log: o.Log,
+		driver: out, outbox: out, currency: o.Currency, now: o.Now, mono: o.Mono, random: o.Random, send: o.Send, log: o.Log,
 		sessions: map[protocol.AgentID][]*session{},
 		twins:    map[protocol.AgentID]twins{},
 		agents:   map[protocol.AgentID]*agentRow{},
@@ -85,6 +87,7 @@ func New(ctx context.Context, o Options) (*Hub, error) {
 		changed:  make(chan struct{}),
 		safety:   safety{committed: o.Committed, copied: map[protocol.Inc]protocol.Seq{}},
 	}
+	out.running = h.running
 	err := o.Driver.Update(ctx, func(tx ledger.Tx) error {
 		var err error
 		if h.identity, err = identify(tx, h.random); err != nil {
@@ -97,7 +100,7 @@ func New(ctx context.Context, o Options) (*Hub, error) {
 		if h.secret, err = secret(tx, h.random); err != nil {
 			return err
 		}
-		if err := h.loadRunning(tx); err != nil {
+		if err := errors.Join(h.loadRunning(tx), out.loadWanted(tx)); err != nil {
 			return err
 		}
 		boot, err := counter(tx, "boot")

@@ -42,6 +42,9 @@ func (h *Hub) Tick(ctx context.Context) error {
 	if err == nil {
 		err = h.saveRunning(ctx)
 	}
+	if err == nil {
+		err = h.tickOutbox(ctx)
+	}
 	if protocol.CodeOf(err) == protocol.DiskFull {
 		h.log.Error("the hub's disk is full; deadlines wait", "error", err)
 		return nil

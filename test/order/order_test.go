@@ -82,7 +82,7 @@ type line struct {
 	Qty  float64 `json:"qty"`
 }
 
-func open(t *testing.T) *chain {
+func open(t *testing.T, flags ...string) *chain {
 	t.Helper()
 	c := &chain{t: t}
 	name := strings.ToLower(t.Name())
@@ -99,7 +99,7 @@ func open(t *testing.T) *chain {
 	c.must(err)
 	stores := retail.Stores(seed, 1)
 	stores[0].PrimaryAgent = name
-	c.hub, err = host.StartHub(t.Context(), "hub-"+name, "")
+	c.hub, err = host.StartHub(t.Context(), "hub-"+name, "", flags...)
 	c.must(err)
 	_, err = process.Load(t.Context(), c.hub, "stores", stores)
 	c.must(err)

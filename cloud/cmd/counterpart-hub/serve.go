@@ -23,6 +23,8 @@ type serveCommand struct {
 	Config      string `help:"File with one JSON object of these names." placeholder:"FILE"`
 	InsecureDev *bool  `help:"Plain text on loopback, for trying out on one machine."`
 	Debug       bool   `help:"Log everything."`
+
+	WebhooksAllowPrivate *bool `help:"Let webhooks lead to this machine and to private networks."`
 }
 
 // Run serves until the process is told to stop.
@@ -78,6 +80,9 @@ func (c *serveCommand) configure() (cloud.Config, error) {
 	}
 	if c.InsecureDev != nil {
 		cfg.InsecureDev = *c.InsecureDev
+	}
+	if c.WebhooksAllowPrivate != nil {
+		cfg.WebhooksAllowPrivate = *c.WebhooksAllowPrivate
 	}
 	return cfg, nil
 }
