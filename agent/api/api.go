@@ -107,11 +107,27 @@ func newServer(d Deps) *server {
 			items, _, err := d.Items(ctx, q, limit, "")
 			return items, err
 		},
-		Changed:  d.Changed,
-		Log:      s.log,
-		NotFound: http.HandlerFunc(s.notFound),
+		Orders: func(ctx context.Context) ([]pickup.Document, error) {
+			orders, _, err := d.Orders(ctx, "open", limitMax, "")
+			return orders, err
+		},
+		Exceptions: s.openExceptions,
+		Changed:    d.Changed,
+		Log:        s.log,
+		NotFound:   http.HandlerFunc(s.notFound),
 	})
 	return s
+}
+
+// openExceptions counts what a person has to look at.
+func (s *server) openExceptions(ctx context.Context) (n int, err error) {
+	all, err := s.deps.Exceptions(ctx)
+	for _, e := range all {
+		if e.State == "open" {
+			n++
+		}
+	}
+	return n, err
 }
 
 // metricsLog takes what goes wrong while metrics are gathered.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"counterpart/protocol"
 	"counterpart/protocol/pickup"
@@ -93,6 +94,10 @@ func (s *shop) deps() Deps {
 		Items: func(_ context.Context, q string, limit int, after string) ([]stock.ItemDocument, *string, error) {
 			s.asked = append(s.asked, q, string(rune('0'+limit%10)), after)
 			return []stock.ItemDocument{exampleItem()}, &next, s.err
+		},
+		Orders: func(_ context.Context, state string, limit int, after string) ([]pickup.Document, *string, error) {
+			s.asked = append(s.asked, state, strconv.Itoa(limit), after)
+			return []pickup.Document{exampleOrder()}, nil, s.err
 		},
 		EventsAfter: s.eventsAfter,
 		OrdersAfter: s.ordersAfter,
@@ -215,6 +220,18 @@ func exampleItem() stock.ItemDocument {
 		SKU: "PEN-01", Name: "Pen", MinAge: 18, Codes: []protocol.ItemCode{{Code: "04006381333931", Multiplier: 12000}},
 		Attributes: []protocol.Attribute{{Name: "colour", Value: "blue"}},
 	}, pointer(protocol.Money(250)), "GBP", -1500)
+}
+
+func exampleOrder() pickup.Document {
+	part := pickup.Placement{Store: "s1"}
+	part.State.Order = &protocol.Order{
+		PartID: protocol.PartID{Order: "o-1", Part: 1}, Number: "W-1", Method: protocol.InStore, Currency: "GBP", Shopper: protocol.Shopper{Name: "Ayla", Phone: "+994501234567"},
+		Lines: []protocol.OrderLine{{Item: protocol.ItemRef{SKU: "PEN-01", Name: "Pen"}, Quantity: 2000, UnitPrice: 250, Amount: 500}},
+	}
+	part.State.Staged, part.State.Handed = make([]protocol.Quantity, 1), make([]protocol.Quantity, 1)
+	return pickup.NewDocument(pickup.Meta{
+		Item: func(protocol.SKU) *protocol.Item { return nil }, Zone: time.UTC, AsOf: "2026-11-21T10:03:00+00:00", PlacedMs: 1795255200000,
+	}, []pickup.Placement{part})
 }
 
 const saleBody = `{"lines":[{"code":"4006381333931","qty":2}],"tenders":[{"type":"cash","amount_minor":500}]}`

@@ -61,6 +61,8 @@ func (s *server) routes() []route {
 		{method: http.MethodGet, pattern: web.PagePath, who: staff, handle: serve(s.web)},
 		{method: http.MethodGet, pattern: web.FindPath, who: staff, handle: serve(s.web)},
 		{method: http.MethodGet, pattern: web.LivePath, who: staff, stream: true, handle: serve(s.web)},
+		{method: http.MethodGet, pattern: web.OrdersPath, who: staff, handle: serve(s.web)},
+		{method: http.MethodGet, pattern: web.OrdersLivePath, who: staff, stream: true, handle: serve(s.web)},
 		{method: http.MethodGet, pattern: web.AssetsPath + "/{file}", who: anyone, handle: serve(s.web)},
 	}
 }

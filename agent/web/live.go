@@ -2,14 +2,19 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"time"
 )
 
-// serveLive sends the page's moving parts at once and whenever they look
-// different. A busy till changes them many times a second, so changes are let
-// settle; ages move without any change, so they are rendered at each beat.
 func (s *site) serveLive(w http.ResponseWriter, r *http.Request) {
+	s.follow(w, r, "live", func(ctx context.Context) any { return s.live(ctx) })
+}
+
+// follow sends a page's moving parts at once and whenever they look different. A
+// busy till changes them many times a second, so changes are let
+// settle; ages move without any change, so they are rendered at each beat.
+func (s *site) follow(w http.ResponseWriter, r *http.Request, template string, view func(context.Context) any) {
 	ctx := r.Context()
 	stream, err := OpenStream(w)
 	if err != nil {
@@ -21,12 +26,12 @@ func (s *site) serveLive(w http.ResponseWriter, r *http.Request) {
 	for {
 		// Asked for before the state is read, so that no change falls between.
 		changed := s.deps.Changed()
-		parts, err := s.render("live", s.live(ctx))
+		parts, err := s.render(template, view(ctx))
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			s.deps.Log.ErrorContext(ctx, "page not rendered", "template", "live", "error", err)
+			s.deps.Log.ErrorContext(ctx, "page not rendered", "template", template, "error", err)
 			return
 		case bytes.Equal(parts, last):
 			err = stream.Beat()

@@ -62,6 +62,19 @@ func formatQuantity(q protocol.Quantity, unit protocol.Unit) string {
 	return text
 }
 
+// plainMoney is an amount as a field holds it: digits and a point.
+func plainMoney(m protocol.Money, currency string) string {
+	digits := protocol.MinorDigits(currency)
+	text := strconv.FormatInt(int64(m), 10)
+	if digits == 0 {
+		return text
+	}
+	if len(text) <= digits {
+		text = strings.Repeat("0", digits+1-len(text)) + text
+	}
+	return text[:len(text)-digits] + "." + text[len(text)-digits:]
+}
+
 // groupThousands puts commas into a row of digits.
 func groupThousands(digits string) string {
 	for i := len(digits) - 3; i > 0; i -= 3 {

@@ -31,6 +31,7 @@ type liveView struct {
 	Oldest       *moment // nil while nothing waits
 	Since        *moment
 	BusinessDate string
+	today        string // the business day as documents write it
 	Sales        []saleView
 	SalesProblem string
 	Find         findView
@@ -67,27 +68,33 @@ type hitView struct {
 	None            bool // nothing on hand
 }
 
-// live collects what the page shows now.
-func (s *site) live(ctx context.Context) liveView {
+// head is what every page says of the agent.
+func (s *site) head(ctx context.Context) liveView {
 	status := s.deps.Status(ctx)
 	now := s.deps.Now()
 	v := liveView{
 		Store: string(status.Store), Agent: string(status.Agent), Version: status.Version,
 		Notices: describeNotices(status), Pending: groupThousands(strconv.FormatUint(status.Pending, 10)),
-		BusinessDate: longDate(status.BusinessDate),
-		Since:        momentOf(status.Since, now),
+		BusinessDate: longDate(status.BusinessDate), today: status.BusinessDate,
+		Since: momentOf(status.Since, now),
 	}
 	v.Chip, v.Detail = describeLink(status)
 	if status.Pending > 0 {
 		v.Oldest = momentOf(status.OldestPendingAt, now)
 	}
+	return v
+}
+
+// live collects what the page shows now.
+func (s *site) live(ctx context.Context) liveView {
+	v := s.head(ctx)
 	sales, err := s.deps.LastSales(ctx, salesMax)
 	if err != nil {
 		v.SalesProblem = s.problem(ctx, "last sales", err)
 		return v
 	}
 	for i := range min(len(sales), salesMax) {
-		v.Sales = append(v.Sales, viewSale(&sales[i], status.BusinessDate))
+		v.Sales = append(v.Sales, viewSale(&sales[i], v.today))
 	}
 	return v
 }

@@ -1,10 +1,12 @@
-// Package web is the agent's own page: one plain, live page for the people in
-// the shop. It says whether what was sold has reached the hub, shows the last
-// receipts and finds what is on hand of an item.
+// Package web is the agent's own pages: plain, live pages for the people in the
+// shop. The first says whether what was sold has reached the hub, shows the last
+// receipts and finds what is on hand of an item. The page of orders is the
+// pickup clerk's: what is to be done next about each order, and the forms for it.
 //
-// The page is rendered on the server in full and works without scripts. A
+// Pages are rendered on the server in full and can be read without scripts. A
 // script only replaces the parts that changed, with what the same templates
-// rendered, so no text is put together in two places. Nothing is loaded from
+// rendered, so no text is put together in two places. What clerks do goes to the
+// HTTP API that other programs use. Nothing is loaded from
 // anywhere but the agent, and no style or script stands in the page itself,
 // which lets the content security policy forbid them.
 package web
@@ -21,6 +23,7 @@ import (
 	"time"
 
 	"counterpart/protocol"
+	"counterpart/protocol/pickup"
 	"counterpart/protocol/sale"
 	"counterpart/protocol/stock"
 )
@@ -31,6 +34,10 @@ type Deps struct {
 	LastSales func(ctx context.Context, n int) ([]sale.Document, error)
 	// Items finds items by a part of the name or by a scanned code.
 	Items func(ctx context.Context, q string, limit int) ([]stock.ItemDocument, error)
+	// Orders lists the orders of this store that are not over, and Exceptions
+	// counts the open ones.
+	Orders     func(context.Context) ([]pickup.Document, error)
+	Exceptions func(context.Context) (int, error)
 	// Changed returns a channel that is closed at the next change of anything
 	// that the page shows.
 	Changed func() <-chan struct{}
@@ -64,6 +71,9 @@ const (
 	FindPath   = "/find"   // the hits of ?q= alone
 	LivePath   = "/live"   // server-sent events with the parts that changed
 	AssetsPath = "/assets" // style, script and icon below
+
+	OrdersPath     = "/orders"
+	OrdersLivePath = "/orders/live"
 )
 
 // contentPolicy forbids everything that does not come from the agent itself,
@@ -71,7 +81,7 @@ const (
 // holds markup could do nothing even if it were not escaped.
 const contentPolicy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 
-//go:embed page.html assets
+//go:embed page.html orders.html assets
 var files embed.FS
 
 // site is the page with what it needs.
@@ -91,6 +101,8 @@ func New(d Deps) http.Handler {
 	mux.HandleFunc("GET "+PagePath+"{$}", s.servePage)
 	mux.HandleFunc("GET "+FindPath, s.serveFind)
 	mux.HandleFunc("GET "+LivePath, s.serveLive)
+	mux.HandleFunc("GET "+OrdersPath, s.serveOrders)
+	mux.HandleFunc("GET "+OrdersLivePath, s.serveOrdersLive)
 	mux.HandleFunc("GET "+AssetsPath+"/{file}", s.serveAsset)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -115,7 +127,7 @@ func newSite(d Deps) *site {
 	}
 	return &site{
 		deps:   d,
-		page:   template.Must(template.New("page.html").ParseFS(files, "page.html")),
+		page:   template.Must(template.New("page.html").ParseFS(files, "page.html", "orders.html")),
 		assets: loadAssets(),
 		settle: 250 * time.Millisecond,
 		beat:   15 * time.Second,
