@@ -207,12 +207,11 @@ func viewLine(l *pickup.DocumentLine, stage string) cardLine {
 	if v.Name == "" {
 		v.Name = v.Code
 	}
-	shown := l.Qty
-	if stage == stagePutBack {
-		shown = l.PickedQty
+	v.Qty = formatQuantity(l.Qty, "")
+	if stage == stagePicked || stage == stageReady || stage == stageOutside || stage == stagePutBack {
+		v.Qty = formatQuantity(l.PickedQty, "")
+		v.Short = stage != stagePutBack && l.PickedQty < l.Qty
 	}
-	v.Qty = formatQuantity(shown, "")
-	v.Short = l.PickedQty < l.Qty && (stage == stagePicked || stage == stageReady || stage == stageOutside)
 	return v
 }
 
@@ -246,7 +245,9 @@ func age(d *pickup.Document, stage string, now time.Time) (text, look string) {
 	text, look = "", "away"
 	if err == nil {
 		passed := max(0, now.Sub(placed))
-		text = "Ordered " + span(passed) + " ago"
+		if text = "Ordered " + span(passed) + " ago"; passed < time.Minute {
+			text = "Ordered just now"
+		}
 		if limit, ok := patience[stage]; ok && passed >= limit.late {
 			return "Late. " + text, "stopped"
 		} else if ok && passed >= limit.slow {

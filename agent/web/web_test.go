@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"counterpart/protocol"
+	"counterpart/protocol/pickup"
 	"counterpart/protocol/sale"
 	"counterpart/protocol/stock"
 )
@@ -22,13 +23,15 @@ var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 // shop is a fake agent behind the page.
 type shop struct {
-	mu      sync.Mutex
-	status  Status
-	sales   []sale.Document
-	items   []stock.ItemDocument
-	err     error
-	asked   []string
-	changed chan struct{}
+	mu         sync.Mutex
+	status     Status
+	sales      []sale.Document
+	items      []stock.ItemDocument
+	orders     []pickup.Document
+	exceptions int
+	err        error
+	asked      []string
+	changed    chan struct{}
 }
 
 func (s *shop) deps() Deps {
@@ -44,6 +47,8 @@ func (s *shop) deps() Deps {
 			s.asked = append(s.asked, q)
 			return s.items, s.err
 		},
+		Orders:     func(context.Context) ([]pickup.Document, error) { return s.orders, s.err },
+		Exceptions: func(context.Context) (int, error) { return s.exceptions, s.err },
 		Changed: func() <-chan struct{} {
 			s.mu.Lock()
 			defer s.mu.Unlock()

@@ -44,3 +44,26 @@ func TestAcknowledge(t *testing.T) {
 		t.Errorf("only %d answers", answers)
 	}
 }
+
+// TestRejectWhilePicking: whoever began to pick may find that the store cannot
+// fulfil the part.
+func TestRejectWhilePicking(t *testing.T) {
+	h := newHistory(t, 1)
+	for i := range h.events {
+		h.seen[first][i] = true
+	}
+	for _, ask := range []pickup.Ask{{Act: protocol.Accept}, {Act: protocol.Pick}, {Act: protocol.Reject, Reason: "broken"}} {
+		s := h.view(first).State()
+		f, moves, err := s.Plan(ask, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.log(first, &protocol.Event{Kind: protocol.KindFulfilment, Fulfilment: f, Moves: moves}, "")
+	}
+	if s := h.view(first).State(); s.Store != pickup.Rejected {
+		t.Errorf("rejected, and %s", s.Store)
+	}
+	if s := h.settle(); !s.Over() {
+		t.Errorf("rejected, and the hub still promises %v", s.Committed)
+	}
+}

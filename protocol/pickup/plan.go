@@ -66,6 +66,10 @@ func (s *State) Plan(ask Ask, free func(protocol.SKU) protocol.Quantity) (*proto
 			add(l.Line, protocol.Staged, l.Quantity)
 		}
 		moves = append(moves, s.corrections(f.Lines, free)...)
+	case protocol.Reject:
+		if s.Store > Rejected {
+			f.Attempt++ // The register climbs only so: who picks stands above a rejection.
+		}
 	case protocol.Undo:
 		f.Attempt, f.Lines = s.Attempt+1, above(s.Staged)
 		for _, l := range f.Lines {

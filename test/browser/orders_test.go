@@ -115,7 +115,7 @@ func TestClerk(t *testing.T) {
 	p.picture("orders-picking")
 	p.press(o, "pick")
 	p.await(soon, "it is picked", o.stage("picked"))
-	if text := get[string](p, o.in(".lines")+".innerText"); !strings.Contains(text, "Only 2 found") {
+	if text := get[string](p, o.in(".lines")+".innerText"); !strings.Contains(text, "2 of 3 found") {
 		t.Errorf("what is short is not said: %q", text)
 	}
 	p.fill(o, "[name=shelf]", "B4")
@@ -201,3 +201,71 @@ func TestScanAtTheDesk(t *testing.T) {
 	recount(t)
 }
 
+// act does something about an order over HTTP, as another till does.
+func (o order) act(t *testing.T, action string, body map[string]any) {
+	t.Helper()
+	body["staff"] = "s7"
+	post(t, machine(highStreet).Client, "/v1/orders/"+o.ID+"/"+action, o.ID+action, body, nil)
+}
+
+// TestOrdersPageLooks shows orders in several stages: at each width, in both
+// colours, by keyboard and to a screen reader.
+func TestOrdersPageLooks(t *testing.T) {
+	m := machine(highStreet)
+	p := open(t, m.URL("/orders"), media("light"))
+	all := []order{place(t, "new", "paid", 1), place(t, "picking", "due", 2), place(t, "ready", "due", 3), place(t, "back", "paid", 1)}
+	for _, o := range all {
+		p.await(soon, "the order is there", o.stage("new"))
+	}
+	lines := func(n int) map[string]any {
+		return map[string]any{"lines": []map[string]any{{"line": 1, "qty": n}}}
+	}
+	all[1].act(t, "accept", map[string]any{})
+	all[1].act(t, "pick", map[string]any{})
+	all[2].act(t, "pick", lines(3))
+	all[2].act(t, "ready", map[string]any{"shelf": "B4"})
+	all[2].act(t, "arrive", map[string]any{"bay": "3", "car": "red Golf"})
+	all[3].act(t, "pick", lines(1))
+	post(t, chain.Hub.Client, "/v1/orders/"+all[3].ID+"/cancel", "", map[string]any{"reason": "changed my mind"}, nil)
+	for i, stage := range []string{"new", "picking", "outside", "put-back"} {
+		p.await(soon, "it is "+stage, all[i].stage(stage))
+	}
+	p.do(chromedp.Evaluate[chromedp.Void](`for (const e of document.querySelectorAll("details")) e.open = true`))
+	if got := check[[]string](p, "unlabelled()"); len(got) > 0 {
+		t.Errorf("without a label: %q", got)
+	}
+	if n := get[int](p, `document.querySelectorAll("style, [style], script:not([src])").length`); n != 0 {
+		t.Errorf("%d styles or scripts stand in the page itself", n)
+	}
+	for _, scheme := range []string{"light", "dark"} {
+		p.do(media(scheme))
+		for _, width := range widths {
+			p.do(chromedp.EmulateViewport(width, windowHeight))
+			p.fits()
+			p.readable(scheme, 20)
+			p.picture(fmt.Sprintf("orders-%s-%d", scheme, width))
+		}
+		if small := get[[]string](p, `[...document.querySelectorAll("button, summary, nav a, input:not([type=checkbox]), select")].filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 44).map(e => e.outerHTML)`); len(small) > 0 {
+			t.Errorf("too small to be touched: %q", small)
+		}
+	}
+	p.do(chromedp.Evaluate[chromedp.Void](`document.activeElement.blur()`))
+	for range check[int](p, "focusable()") {
+		p.do(chromedp.KeyEvent(kb.Tab))
+		focus := check[struct {
+			Name          string
+			Body, Visible bool
+			Contrast      float64
+		}](p, "focus()")
+		if !focus.Body && (!focus.Visible || focus.Contrast < ringMin) {
+			t.Errorf("the focus cannot be seen: %+v", focus)
+		}
+	}
+	for _, o := range all[:2] {
+		o.act(t, "reject", map[string]any{"reason": "closing"})
+	}
+	all[2].act(t, "hand-over", map[string]any{"check": map[string]any{"phone_digits": "4567"}, "tenders": []map[string]any{{"type": "card", "amount_minor": 3 * pen.Price}}})
+	all[3].act(t, "put-back", map[string]any{})
+	p.await(soon, "nothing is left to do", `document.querySelectorAll("article.card").length === 0`)
+	recount(t)
+}

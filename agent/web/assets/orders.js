@@ -14,10 +14,16 @@
   const cards = (root) => [...root.querySelectorAll("article.card")];
   const ascii = (text) => text.replace(/[۰-۹]/g, (d) => d.charCodeAt(0) - 0x6f0).replace(/[٠-٩]/g, (d) => d.charCodeAt(0) - 0x660);
 
+  // whole keeps a number together where a line ends.
+  const whole = (number) => number.replaceAll("-", "\u2011");
+
   // Who works here is asked once for a machine.
   staff.value = localStorage.getItem("staff") ?? "";
   staff.addEventListener("input", () => {
     localStorage.setItem("staff", staff.value.trim());
+    for (const form of document.querySelectorAll("form[data-act]")) {
+      refuse(form, "");
+    }
     lockAll();
   });
 
@@ -97,7 +103,7 @@
     }
     known = new Set(cards(document).map((card) => card.dataset.id));
     if (arrived.length > 0) {
-      news.textContent = `New order: ${arrived.join(", ")}.`;
+      news.textContent = `New order: ${arrived.map(whole).join(", ")}.`;
     }
     filter();
   };
@@ -329,6 +335,11 @@
     line.hidden = text === "";
   };
 
+  const done = {
+    accept: "accepted", pick: "you are picking it", picked: "picked", ready: "ready", arrive: "the shopper waits outside",
+    "hand-over": "handed over", "put-back": "put back", undo: "undone", reject: "rejected",
+  };
+
   const money = (amount, currency) => {
     const format = new Intl.NumberFormat("en-GB", { style: "currency", currency });
     return format.format(amount / 10 ** format.resolvedOptions().maximumFractionDigits);
@@ -382,7 +393,7 @@
       refuse(form, reply.detail);
       return;
     }
-    news.textContent = `Order ${card.dataset.number}: ${form.dataset.act.replace("-", " ")} is recorded.`;
+    news.textContent = `Order ${whole(card.dataset.number)}: ${done["lines" in form.dataset ? "picked" : form.dataset.act]}.`;
     if (form.dataset.act === "hand-over") {
       await handedOver(reply);
     }
