@@ -1,0 +1,254 @@
+package stock
+
+import (
+	"math"
+	"time"
+
+	"counterpart/protocol"
+)
+
+const (
+	// gridCells is how many steps of its grid a buffer may have. Demand that
+	// needs more is looked at on a grid twice as coarse, and so on.
+	gridCells = 128
+	// weighedStep is the finest grid of an item that is sold by weight or
+	// length; that of pieces is one piece.
+	weighedStep protocol.Quantity = 16
+	// partPPM is what a target is given in parts of.
+	partPPM = 1_000_000
+)
+
+// Unseen is what is known of the walk-in sales that a silent store has not told
+// of yet.
+type Unseen struct {
+	Item *Demand // nil for no sale on record
+	// Pool is the demand of the item's category in the store, and Silences what
+	// the hub has seen of silences. Either may be nil.
+	Pool     *Pool
+	Silences *Silences
+	// Now is the store's opening time as its records of demand count it, and
+	// Silence how much of that, up to now, has been silent.
+	Now     time.Duration
+	Silence time.Duration
+}
+
+// Buffer is the least quantity that has to be held back from the last known
+// stock so that whatever is promised beyond it is sold away from under the
+// promise with at most the chance target, by the time the store hears of it.
+//
+// The item's lines of each size arrive by themselves, at a rate that is gamma
+// distributed: the shape is the number of such lines on record plus the share
+// of the category's prior, the rate is the opening time over which they were
+// counted plus that of the prior. Lines over a given time are then negative
+// binomial, and the quantity that is sold is a compound negative binomial,
+// which is added up by Panjer's recursion (H. H. Panjer, Recursive evaluation of
+// a family of compound distributions, ASTIN Bulletin 12(1), 1981, 22–26). It is
+// averaged over the time that the silence may come to in all.
+//
+// An item without a walk-in sale on record needs no buffer, nor does a store
+// that is not silent. An unlimited silence, and demand beyond all measure, is
+// answered with protocol.QuantityMax. The buffer never shrinks as the silence or
+// the demand grows, or the target falls, as long as an item is sold either in
+// pieces or by weight. It takes at most a millisecond, and as a rule a few
+// microseconds.
+func Buffer(u Unseen, target protocol.RatePPM) protocol.Quantity {
+	switch {
+	case u.Item == nil || u.Item.None() || u.Silence < time.Second || target >= partPPM:
+		return 0
+	case u.Silence == SilenceUnlimited:
+		return protocol.QuantityMax
+	}
+	within := 1 - float64(max(1, target))/partPPM
+	model := u.model()
+	step := weighedStep
+	if model.pieces {
+		step = unitQuantity
+	}
+	var least protocol.Quantity
+	for ; step*gridCells < 2*protocol.QuantityMax; step *= 2 {
+		grid := model.grid(step)
+		if grid.mean() > gridCells/2 && grid.beyond(within) {
+			least = gridCells * step
+			continue
+		}
+		if cells, ok := grid.quantile(within); ok {
+			// The grid before could not hold the demand, so it is more than that.
+			return min(protocol.QuantityMax, max(least, protocol.Quantity(cells)*step))
+		}
+		least = gridCells * step
+	}
+	return protocol.QuantityMax
+}
+
+// A demandModel is the compound negative binomial of an item.
+type demandModel struct {
+	sizes  []shapedSize
+	pieces bool
+	// odds are, for each length that the silence may come to, the second
+	// parameter of the negative binomials: length ÷ (length + rate).
+	odds [lasts]float64
+}
+
+// shapedSize says of the lines of one size with which shape their number is
+// negative binomial.
+type shapedSize struct {
+	size  protocol.Quantity
+	shape float64
+}
+
+func (u Unseen) model() *demandModel {
+	seen := max(0, clock(u.Now)-clock(u.Silence))
+	m := &demandModel{pieces: true, sizes: make([]shapedSize, 0, 2*demandSizesMax)}
+	add := func(d *Demand, perWeight float64) {
+		for _, s := range d.sizes {
+			m.sizes = append(m.sizes, shapedSize{s.size, float64(s.weight) * perWeight})
+			m.pieces = m.pieces && s.size%unitQuantity == 0
+		}
+	}
+	counted := exposure(u.Item.since, seen, DemandHalfLife)
+	add(u.Item, u.Item.perLine(seen))
+	if u.Pool != nil && !u.Pool.all.None() {
+		shape, rate := u.Pool.prior(seen)
+		add(&u.Pool.all, shape/float64(u.Pool.all.weight()))
+		counted += rate
+	}
+	counted = max(counted, time.Minute) // for a record that has just begun
+	silences := u.Silences
+	if silences == nil {
+		silences = &Silences{}
+	}
+	for i, length := range silences.expect(u.Silence) {
+		m.odds[i] = float64(length) / float64(length+counted)
+	}
+	return m
+}
+
+// A demandGrid is a demandModel whose sizes are multiples of a step.
+type demandGrid struct {
+	odds *[lasts]float64
+	// shapes are those of the sizes 1 to gridCells, and total that of all.
+	shapes [gridCells + 1]float64
+	total  float64
+}
+
+// grid shares each size out between the two multiples of step beside it, so
+// that its mean stays; what falls to zero is dropped. The quantity varies a
+// little more than it did, which errs on the side of a larger buffer.
+func (m *demandModel) grid(step protocol.Quantity) *demandGrid {
+	g := &demandGrid{odds: &m.odds}
+	for _, s := range m.sizes {
+		cell, above := s.size/step, float64(s.size%step)/float64(step)
+		if cell > 0 {
+			g.add(cell, s.shape*(1-above))
+		}
+		if above > 0 {
+			g.add(cell+1, s.shape*above)
+		}
+	}
+	return g
+}
+
+func (g *demandGrid) add(cell protocol.Quantity, shape float64) {
+	g.total += shape
+	if cell <= gridCells {
+		g.shapes[cell] += shape
+	}
+}
+
+// beyond tells, without the recursion, of demand that is surely more than the
+// grid holds: by Markov's inequality for exp(−W ÷ scale), the chance that the
+// demand W stays within the grid is at most exp(gridCells ÷ scale) times the
+// mean of that. It may miss some, which then costs a recursion.
+func (g *demandGrid) beyond(within float64) bool {
+	var least [lasts]float64
+	for n := range least {
+		least[n] = 1
+	}
+	for scale := gridCells / 2.0; scale > gridCells/40; scale /= 4 {
+		for n, odds := range g.odds {
+			rest, log := g.total, gridCells/scale
+			none := math.Log1p(-odds)
+			for cell, shape := range g.shapes {
+				if shape > 0 {
+					log += shape * (none - math.Log1p(-odds*math.Exp(-float64(cell)/scale)))
+					rest -= shape
+				}
+			}
+			least[n] = min(least[n], math.Exp(log+max(0, rest)*none))
+		}
+	}
+	var chance float64
+	for _, l := range least {
+		chance += l / lasts
+	}
+	return chance < within
+}
+
+// mean is the demand to be expected, in cells, as far as sizes fit the grid.
+func (g *demandGrid) mean() float64 {
+	var sum float64
+	for cell, shape := range g.shapes {
+		sum += float64(cell) * shape
+	}
+	last := g.odds[lasts-1]
+	return sum * last / (1 - last)
+}
+
+// quantile is the least number of cells that the demand does not exceed with
+// the chance within, and false where the grid does not hold it.
+//
+// A sum of independent negative binomials, each times its size, has a generating
+// function whose logarithmic derivative is a power series with coefficients c;
+// so j·p(j) = Σ c(i)·p(j−i), i from 1 to j, which is Panjer's recursion for all
+// sizes at once. All terms are positive: nothing cancels.
+func (g *demandGrid) quantile(within float64) (int, bool) {
+	// Most buffers are small, and then most coefficients are of no use.
+	if cells, ok := g.search(within, gridCells/8); ok {
+		return cells, true
+	}
+	return g.search(within, gridCells)
+}
+
+func (g *demandGrid) search(within float64, cells int) (int, bool) {
+	var c, p [lasts][gridCells + 1]float64
+	var chance float64
+	for n, odds := range g.odds {
+		g.coefficients(c[n][:cells+1], odds)
+		p[n][0] = math.Exp(g.total * math.Log1p(-odds))
+		chance += p[n][0] / lasts
+	}
+	if chance >= within {
+		return 0, true
+	}
+	for j := 1; j <= cells; j++ {
+		for n := range p {
+			var sum float64
+			cn, pn := c[n][1:j+1], p[n][:j]
+			for i, v := range cn {
+				sum += v * pn[j-1-i]
+			}
+			p[n][j] = sum / float64(j)
+			chance += p[n][j] / lasts
+		}
+		if chance >= within {
+			return j, true
+		}
+	}
+	return 0, false
+}
+
+// coefficients are c(i) = Σ shape·size·odds^m over all sizes and m whose
+// product is i.
+func (g *demandGrid) coefficients(c []float64, odds float64) {
+	const negligible = 1e-30
+	for size, shape := range g.shapes[:len(c)] {
+		if shape <= 0 {
+			continue
+		}
+		term := shape * float64(size) * odds
+		for i := size; i < len(c) && term > negligible; i += size {
+			c[i] += term
+			term *= odds
+		}
+	}
+}
