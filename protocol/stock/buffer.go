@@ -21,7 +21,7 @@ const (
 // Unseen is what is known of the walk-in sales that a silent store has not told
 // of yet.
 type Unseen struct {
-	Item *Demand // nil for no sale on record
+	Item *Demand // nil for no record
 	// Pool is the demand of the item's category in the store, and Silences what
 	// the hub has seen of silences. Either may be nil.
 	Pool     *Pool
@@ -45,15 +45,25 @@ type Unseen struct {
 // a family of compound distributions, ASTIN Bulletin 12(1), 1981, 22–26). It is
 // averaged over the time that the silence may come to in all.
 //
-// An item without a walk-in sale on record needs no buffer, nor does a store
-// that is not silent. An unlimited silence, and demand beyond all measure, is
-// answered with protocol.QuantityMax. The buffer never shrinks as the silence or
+// Of n lines and one more, each is as likely as the others to be the largest. So
+// one line of n+1 is taken to be larger than all that the item has shown: as the
+// lines of its category are that are larger, or else twice as large.
+//
+// An item without a record needs no buffer, nor does a store that is not silent.
+// An item that has been in the store for a while and was never sold is taken for
+// what its category lets expect of it, which is the less the longer it stays so:
+// new goods sell too. An unlimited silence, for an item that sells, and demand
+// beyond all measure are answered with protocol.QuantityMax. The buffer never shrinks as the silence or
 // the demand grows, or the target falls, as long as an item is sold either in
 // pieces or by weight. It takes at most a millisecond, and as a rule a few
 // microseconds.
 func Buffer(u Unseen, target protocol.RatePPM) protocol.Quantity {
 	switch {
-	case u.Item == nil || u.Item.None() || u.Silence < time.Second || target >= partPPM:
+	case u.Item == nil || !u.Item.begun || u.Silence < time.Second || target >= partPPM:
+		return 0
+	case u.Item.None() && (u.Pool == nil || u.Pool.all.None()):
+		return 0
+	case u.Silence == SilenceUnlimited && u.Item.None():
 		return 0
 	case u.Silence == SilenceUnlimited:
 		return protocol.QuantityMax
@@ -98,7 +108,7 @@ type shapedSize struct {
 
 func (u Unseen) model() *demandModel {
 	seen := max(0, clock(u.Now)-clock(u.Silence))
-	m := &demandModel{pieces: true, sizes: make([]shapedSize, 0, 2*demandSizesMax)}
+	m := &demandModel{pieces: true, sizes: make([]shapedSize, 0, 3*demandSizesMax)}
 	add := func(d *Demand, perWeight float64) {
 		for _, s := range d.sizes {
 			m.sizes = append(m.sizes, shapedSize{s.size, float64(s.weight) * perWeight})
@@ -107,10 +117,16 @@ func (u Unseen) model() *demandModel {
 	}
 	counted := exposure(u.Item.since, seen, DemandHalfLife)
 	add(u.Item, u.Item.perLine(seen))
+	var pool Demand
 	if u.Pool != nil && !u.Pool.all.None() {
+		pool = u.Pool.all
 		shape, rate := u.Pool.prior(seen)
-		add(&u.Pool.all, shape/float64(u.Pool.all.weight()))
+		add(&pool, shape/float64(pool.weight()))
 		counted += rate
+	}
+	if lines := float64(u.Item.weight()) * u.Item.perLine(seen); lines > 0 {
+		larger := pool.above(u.Item.sizes[len(u.Item.sizes)-1].size)
+		add(&larger, lines/(lines+1)/float64(larger.weight()))
 	}
 	counted = max(counted, time.Minute) // for a record that has just begun
 	silences := u.Silences

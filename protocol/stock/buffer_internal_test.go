@@ -86,7 +86,7 @@ func TestRecursionIsConvolution(t *testing.T) {
 // TestPriorIsThatOfTheItems makes up items whose rates are gamma distributed
 // and looks whether the pool finds shape and mean of that distribution.
 func TestPriorIsThatOfTheItems(t *testing.T) {
-	const days, items = 400, 200 // into the second era
+	const days, items = 245, 600 // a few days into the second era
 	for _, shape := range []float64{0.5, 1, 3} {
 		random := rand.New(rand.NewPCG(2, uint64(10*shape)))
 		var pool Pool
@@ -94,7 +94,7 @@ func TestPriorIsThatOfTheItems(t *testing.T) {
 		rates := make([]float64, items)
 		var mean float64
 		for i := range rates {
-			rates[i] = gamma(random, shape) / shape / 20 // a line in 20 hours
+			rates[i] = gamma(random, shape) / shape / 300 // a line in 300 hours
 			mean += rates[i] / items
 		}
 		for day := range days {

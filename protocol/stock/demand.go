@@ -168,6 +168,17 @@ func (d *Demand) put(size protocol.Quantity, weight uint64) {
 	d.sizes = slices.Delete(d.sizes, closest, closest+1)
 }
 
+// above is the part of the record whose lines are larger than size. Where there
+// is none, it is one line twice as large.
+func (d *Demand) above(size protocol.Quantity) Demand {
+	for i, s := range d.sizes {
+		if s.size > size {
+			return Demand{sizes: d.sizes[i:]}
+		}
+	}
+	return Demand{sizes: []sizeWeight{{2 * size, lineWeight}}}
+}
+
 // weight is that of all lines.
 func (d *Demand) weight() uint64 {
 	var sum uint64

@@ -26,20 +26,17 @@ const (
 // category belongs to the pool of those. The zero Pool knows nothing.
 type Pool struct {
 	all Demand
-	// items have a sale on record; squares is the sum of the squares of their
-	// numbers of lines, in the era of all.
+	// items have a record; squares is the sum of the squares of their numbers of
+	// lines, in the era of all.
 	items   uint64
 	squares float64
 }
 
 // Merge counts the sales of delta in item, which is one of the pool's, and in
-// the pool. It is the only way to change a pool, so that the two agree.
+// the pool. It is the only way to change a pool, so that the two agree. An item
+// that was begun counts as one of the pool's, whether it sells or not.
 func (p *Pool) Merge(item, delta *Demand) {
-	if delta.None() {
-		item.Merge(delta)
-		return
-	}
-	before, known := p.lines(item), !item.None()
+	before, known := p.lines(item), item.begun
 	item.Merge(delta)
 	was := p.all.era
 	p.all.Merge(delta)
@@ -48,7 +45,7 @@ func (p *Pool) Merge(item, delta *Demand) {
 	before *= faded
 	after := p.lines(item)
 	p.squares = min(math.MaxFloat32, max(0, p.squares+after*after-before*before))
-	if !known {
+	if !known && item.begun {
 		p.items++
 	}
 }
