@@ -89,3 +89,59 @@ func awkward(random *rand.Rand, line retail.Line) (pieces, paid int64, name stri
 	}
 	return pieces, paid, name
 }
+
+// The made-up trade of invoices: enough weeks for the first four to warm up.
+const (
+	invoiceDays   = 70
+	invoicesDaily = 30
+	invoiceItems  = 60
+	// bulkOneIn lines are of a dozen times as many pieces, correctedOneIn
+	// invoices give goods back.
+	bulkOneIn      = 25
+	correctedOneIn = 40
+)
+
+// generateInvoices writes a made-up file in the wholesaler's format.
+func generateInvoices(path string, seed uint64) error {
+	items, err := retail.Items(seed, invoiceItems)
+	if err != nil {
+		return err
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(writeInvoices(file, seed, items), file.Close())
+}
+
+func writeInvoices(file io.Writer, seed uint64, items []retail.Item) error {
+	text := csv.NewWriter(file)
+	if err := text.Write([]string{"invoice", "timestamp", "customer", "sku", "description", "qty", "unit_price_minor", "currency", "country"}); err != nil {
+		return err
+	}
+	random := rand.New(rand.NewPCG(seed, 6))
+	shopper := retail.NewShopper(seed, 0, items)
+	opening := time.Date(2026, 3, 2, 7, 30, 0, 0, time.UTC)
+	for i := range invoiceDays * invoicesDaily {
+		day, number := i/invoicesDaily, i%invoicesDaily
+		at := opening.AddDate(0, 0, day).Add(time.Duration(number) * 13 * time.Hour / invoicesDaily)
+		invoice, sign := strconv.Itoa(500_000+i), int64(1)
+		if random.IntN(correctedOneIn) == 0 {
+			invoice, sign = "C"+invoice, -1
+		}
+		for _, line := range shopper.Basket() {
+			pieces := line.Pieces
+			if random.IntN(bulkOneIn) == 0 {
+				pieces *= 12
+			}
+			if err := text.Write([]string{
+				invoice, at.Format("2006-01-02T15:04:05"), "", line.Item.SKU, line.Item.Name,
+				strconv.FormatInt(sign*pieces, 10), strconv.FormatInt(line.Item.Price, 10), "GBP", "",
+			}); err != nil {
+				return err
+			}
+		}
+	}
+	text.Flush()
+	return text.Error()
+}

@@ -7,6 +7,10 @@
 // and money, with totals that an independent pass adds up from the file. It
 // exits with status 1 on any difference.
 //
+// With -orders it starts nothing. It plays the file's trade as a model, once for
+// each of several rules that say what an online shop may be promised while a
+// store is silent, and compares what the rules come to.
+//
 // It reads the two formats of the real data that the project is tested with: a
 // grocery chain's baskets and a wholesaler's invoices. Without a file it makes
 // one up.
@@ -36,6 +40,8 @@ type options struct {
 	baskets          int
 	quiet            bool
 	race, keep       bool
+	orders           bool
+	seeds            int
 }
 
 // files are the names under which a folder holds the two formats.
@@ -80,6 +86,8 @@ func parse(args []string, complaints io.Writer) (options, error) {
 	flags.BoolVar(&o.quiet, "quiet", false, "show no progress")
 	flags.BoolVar(&o.race, "race", false, "build the programs with the race detector")
 	flags.BoolVar(&o.keep, "keep", false, "leave data and logs behind")
+	flags.BoolVar(&o.orders, "orders", false, "compare rules for what may be promised online instead, in a model of the file's trade")
+	flags.IntVar(&o.seeds, "seeds", 10, "how many times the comparison is played")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -90,6 +98,8 @@ func parse(args []string, complaints io.Writer) (options, error) {
 		return o, errors.New("-generate and -data exclude each other")
 	case o.native && o.external:
 		return o, errors.New("-native and -external exclude each other")
+	case o.seeds < 1:
+		return o, errors.New("-seeds has to be at least 1")
 	case o.stores < 1 || o.baskets < 1 || o.kills < 0 || o.cuts < 0:
 		return o, errors.New("-stores and -baskets have to be at least 1, -kills and -cuts at least 0")
 	}
@@ -112,12 +122,20 @@ func replay(ctx context.Context, o options, out io.Writer) error {
 			paths = append(paths, filepath.Join(o.data, name))
 		}
 	}
+	var misses []error
 	for _, path := range paths {
-		if err := replayFile(ctx, o, path, out); err != nil {
+		var err error
+		if o.orders {
+			err = studyFile(ctx, o, path, true, out)
+			misses = append(misses, err)
+		} else {
+			err = replayFile(ctx, o, path, out)
+		}
+		if err != nil && (!o.orders || ctx.Err() != nil) {
 			return fmt.Errorf("%s: %w", filepath.Base(path), err)
 		}
 	}
-	return nil
+	return errors.Join(misses...)
 }
 
 // replayMadeUp makes up a file, replays it and removes it.
@@ -127,6 +145,14 @@ func replayMadeUp(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	path := filepath.Join(dir, "made-up.csv")
+	if o.orders {
+		err = generateInvoices(path, o.seed)
+		if err == nil {
+			fmt.Fprint(out, "made-up invoices, too few to judge by (-data compares the rules on a file)\n")
+			err = studyFile(ctx, o, path, false, out)
+		}
+		return errors.Join(err, os.RemoveAll(dir))
+	}
 	err = generate(path, o.seed, o.stores, o.baskets)
 	if err == nil {
 		fmt.Fprintf(out, "made-up input: %d baskets (-data replays a file)\n", o.baskets)
