@@ -174,30 +174,26 @@ func (g *demandGrid) add(cell protocol.Quantity, shape float64) {
 // beyond tells, without the recursion, of demand that is surely more than the
 // grid holds: by Markov's inequality for exp(−W ÷ scale), the chance that the
 // demand W stays within the grid is at most exp(gridCells ÷ scale) times the
-// mean of that. It may miss some, which then costs a recursion.
+// mean of that. Only the longest of the lengths is looked at, as if the demand
+// over the others stayed within. It may miss some demand that is beyond, which
+// then costs a recursion.
 func (g *demandGrid) beyond(within float64) bool {
-	var least [lasts]float64
-	for n := range least {
-		least[n] = 1
-	}
+	odds := g.odds[lasts-1]
+	none := math.Log1p(-odds)
+	most := lasts*within - (lasts - 1)
 	for scale := gridCells / 2.0; scale > gridCells/40; scale /= 4 {
-		for n, odds := range g.odds {
-			rest, log := g.total, gridCells/scale
-			none := math.Log1p(-odds)
-			for cell, shape := range g.shapes {
-				if shape > 0 {
-					log += shape * (none - math.Log1p(-odds*math.Exp(-float64(cell)/scale)))
-					rest -= shape
-				}
+		rest, log := g.total, gridCells/scale
+		for cell, shape := range g.shapes {
+			if shape > 0 {
+				log += shape * (none - math.Log1p(-odds*math.Exp(-float64(cell)/scale)))
+				rest -= shape
 			}
-			least[n] = min(least[n], math.Exp(log+max(0, rest)*none))
+		}
+		if math.Exp(log+max(0, rest)*none) < most {
+			return true
 		}
 	}
-	var chance float64
-	for _, l := range least {
-		chance += l / lasts
-	}
-	return chance < within
+	return false
 }
 
 // mean is the demand to be expected, in cells, as far as sizes fit the grid.
@@ -225,26 +221,32 @@ func (g *demandGrid) quantile(within float64) (int, bool) {
 	return g.search(within, gridCells)
 }
 
+// search does the recursion up to so many cells, for all lengths side by side:
+// four sums that do not wait for each other take hardly longer than one.
 func (g *demandGrid) search(within float64, cells int) (int, bool) {
-	var c, p [lasts][gridCells + 1]float64
+	var c, p [gridCells + 1][lasts]float64
 	var chance float64
 	for n, odds := range g.odds {
-		g.coefficients(c[n][:cells+1], odds)
-		p[n][0] = math.Exp(g.total * math.Log1p(-odds))
-		chance += p[n][0] / lasts
+		g.coefficients(c[:cells+1], n)
+		p[0][n] = math.Exp(g.total * math.Log1p(-odds))
+		chance += p[0][n] / lasts
 	}
 	if chance >= within {
 		return 0, true
 	}
 	for j := 1; j <= cells; j++ {
-		for n := range p {
-			var sum float64
-			cn, pn := c[n][1:j+1], p[n][:j]
-			for i, v := range cn {
-				sum += v * pn[j-1-i]
-			}
-			p[n][j] = sum / float64(j)
-			chance += p[n][j] / lasts
+		var sum [lasts]float64
+		cj, pj := c[1:j+1], p[:j]
+		for i := range cj {
+			a, b := &cj[i], &pj[len(pj)-1-i]
+			sum[0] += a[0] * b[0]
+			sum[1] += a[1] * b[1]
+			sum[2] += a[2] * b[2]
+			sum[3] += a[3] * b[3]
+		}
+		for n, s := range sum {
+			p[j][n] = s / float64(j)
+			chance += p[j][n] / lasts
 		}
 		if chance >= within {
 			return j, true
@@ -254,16 +256,17 @@ func (g *demandGrid) search(within float64, cells int) (int, bool) {
 }
 
 // coefficients are c(i) = Σ shape·size·odds^m over all sizes and m whose
-// product is i.
-func (g *demandGrid) coefficients(c []float64, odds float64) {
+// product is i, for one of the lengths.
+func (g *demandGrid) coefficients(c [][lasts]float64, length int) {
 	const negligible = 1e-30
+	odds := g.odds[length]
 	for size, shape := range g.shapes[:len(c)] {
 		if shape <= 0 {
 			continue
 		}
 		term := shape * float64(size) * odds
 		for i := size; i < len(c) && term > negligible; i += size {
-			c[i] += term
+			c[i][length] += term
 			term *= odds
 		}
 	}
