@@ -45,7 +45,7 @@ const (
 var shares = []float64{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2, 2.2, 2.5, 3, 4}
 
 // targets are the knob of our rule.
-var targets = []protocol.RatePPM{1000, 2000, 5000, 10_000, 20_000, 35_000, 50_000, 75_000, 100_000, 200_000, 500_000}
+var targets = []protocol.RatePPM{1000, 2000, 5000, 10_000, 20_000, 35_000, 40_000, 45_000, 50_000, 55_000, 60_000, 75_000, 100_000, 200_000, 500_000}
 
 // calibrated tells whether a rule's target is one of those that have to mean
 // what they say: 0.5, 1 and 2 %.
