@@ -12,9 +12,9 @@ TOOL := $(GO) tool -modfile=$(TOOLS)
 PROGRAMS := bin/counterpart-hub bin/counterpart-agent
 
 # What the tests drive beside Go: a C compiler for the race detector, the schema
-# compiler, a browser, an outside broker, the database for large chains, and
-# what records an agent's writes.
-PACKAGES := ca-certificates gcc libc6-dev protobuf-compiler chromium mosquitto postgresql strace
+# compiler, a browser, an outside broker, the database for large chains, what
+# records an agent's writes, and what the page for shops uses.
+PACKAGES := ca-certificates gcc libc6-dev protobuf-compiler chromium mosquitto postgresql strace curl
 
 FUZZTIME ?= 30s
 ROUNDS ?= 1000

@@ -206,7 +206,11 @@ func (o Restore) fill(ctx context.Context, db *bolt.DB, done *Restored) (life hu
 	if secondcopy.ID(life) != id {
 		return life, 0, refuse("The backup %s and the second copy %s belong to different hubs. Nothing was changed. Give the two that belong together.", o.Backup, o.SecondCopy)
 	}
-	replayed, err := secondcopy.Replay(ctx, o.SecondCopy, db)
+	telling, err := hub.Telling(ctx, db, time.Now)
+	if err != nil {
+		return life, 0, err
+	}
+	replayed, err := secondcopy.Replay(ctx, o.SecondCopy, telling)
 	done.Replayed, done.Torn, done.Damaged, done.Missing = replayed.Events, replayed.Torn, replayed.Damaged, replayed.Missing
 	return life, replayed.Epoch, err
 }

@@ -89,6 +89,22 @@ func newOutbox(d ledger.Driver, now func() time.Time) *outbox {
 	return &outbox{Driver: d, now: now, grown: make(chan struct{})}
 }
 
+// Telling is a driver that puts messages down as the hub's own does, for a
+// database whose events come back while no hub runs. What the lost database had
+// put down and not sent is put down again, under the same ids.
+func Telling(ctx context.Context, d ledger.Driver, now func() time.Time) (ledger.Driver, error) {
+	b := newOutbox(d, now)
+	var ran uint64
+	err := d.View(ctx, func(r ledger.Reader) (err error) {
+		if ran, err = counter(r, noteRunning); err != nil {
+			return err
+		}
+		return b.loadWanted(r)
+	})
+	b.running = func() time.Duration { return time.Duration(ran) * time.Millisecond }
+	return b, err
+}
+
 // Update is the driver's, with the messages that follow from what fn changes.
 func (b *outbox) Update(ctx context.Context, fn func(ledger.Tx) error) error {
 	wanted := b.wanted.Load()

@@ -324,3 +324,34 @@ func TestMessageTypesAreDescribed(t *testing.T) {
 		}
 	}
 }
+
+// TestOutboxOfAReplayedCopy puts events of a second copy into a backup. What
+// follows from them is told under the ids of before.
+func TestOutboxOfAReplayedCopy(t *testing.T) {
+	c, p := shopCore(t, Wanted{Events: true})
+	part := c.order(4000)
+	backup := copyOf(t, c.disk)
+	c.receive(p.logged(act(part, protocol.Accept)))
+	_, before := told(t, c.Hub)
+	telling, err := Telling(t.Context(), backup, c.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = telling.Update(t.Context(), func(tx ledger.Tx) error {
+		return p.log.View(t.Context(), func(r ledger.Reader) error {
+			records, prev, err := ledger.Records(r, p.origin, 2, 1, 1<<20)
+			if err != nil {
+				return err
+			}
+			_, err = ledger.Apply(tx, ledger.Batch{Origin: p.origin, First: 2, Prev: prev, Records: records})
+			return err
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.reopen(backup)
+	if _, after := told(t, c.Hub); !slices.Equal(after, before) {
+		t.Errorf("told %v, before %v", after, before)
+	}
+}
