@@ -462,6 +462,35 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// TestOnItsWay ends the sender while one message is on its way and a later one
+// is done. The first comes again.
+func TestOnItsWay(t *testing.T) {
+	h := newHub(t)
+	release := make(chan struct{})
+	asked := make(chan struct{}, 1)
+	to := newShop(t, func(id string, n int) int {
+		if id == "msg_1" && n == 1 {
+			asked <- struct{}{}
+			<-release
+			return http.StatusTeapot // nobody listens any more
+		}
+		return http.StatusOK
+	})
+	s, stop := h.run()
+	h.add(s, to.URL, "*")
+	h.post("order.placed", "o-1")
+	<-asked
+	for n := range 10 { // more than are sent at a time, so that some were written down
+		h.post("order.placed", fmt.Sprint("o-2", n))
+		to.want(t, fmt.Sprintf("msg_%d 200", n+2))
+	}
+	stop()
+	close(release)
+	h.run()
+	for to.next(t) != "msg_1 200" {
+	}
+}
+
 // TestRetryAfter follows what an endpoint asks for, within bounds.
 func TestRetryAfter(t *testing.T) {
 	now := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
