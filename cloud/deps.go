@@ -32,7 +32,10 @@ func (c *Cloud) deps() api.Deps {
 		},
 		Sale:       func(ctx context.Context, no protocol.ReceiptNo) (any, error) { return h.Sale(ctx, no) },
 		PlaceOrder: h.PlaceOrder, ActOnOrder: h.ActOnOrder,
-		Order:  func(ctx context.Context, id protocol.OrderID) (any, error) { return h.Order(ctx, id) },
+		Order: func(ctx context.Context, id protocol.OrderID) (any, error) { return h.Order(ctx, id) },
+		Orders: func(ctx context.Context, q api.OrdersQuery, p api.Page) (any, error) {
+			return h.Orders(ctx, hub.OrdersQuery(q), hub.Page(p))
+		},
 		Stores: func(ctx context.Context, p api.Page) (any, error) { return h.Stores(ctx, hub.Page(p)) },
 		Agents: func(ctx context.Context, p api.Page) (any, error) { return h.Agents(ctx, hub.Page(p)) },
 		Exceptions: func(ctx context.Context, state string, p api.Page) (any, error) {

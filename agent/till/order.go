@@ -37,8 +37,9 @@ func (t *Till) Fulfil(ctx context.Context, c protocol.Call, id protocol.OrderID,
 		if err != nil {
 			return outcome{}, err
 		}
-		ask.Lines = state.LinesOf(ask.Lines)
-		if err := a.fulfil(state, ask, r); err != nil {
+		own := ask // This may run again.
+		own.Lines = state.LinesOf(ask.Lines)
+		if err := a.fulfil(state, own, r); err != nil {
 			return outcome{}, err
 		}
 		doc, err := a.orderDocument(a.tx, id, a.now)

@@ -313,7 +313,7 @@ func TestOpenOrders(t *testing.T) {
 // TestPickByTheOrdersLine: staff name lines as the whole order does, also where
 // the store keeps some of them only.
 func TestPickByTheOrdersLine(t *testing.T) {
-	s := memory(t)
+	s := open(t, twice{ledger.NewMemory()})
 	s.receive("PEN-01", 10)
 	id := orderPart(1)
 	line := protocol.OrderLine{Number: 7, Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: 2000, UnitPrice: 250, Amount: 500}

@@ -40,6 +40,7 @@ type Deps struct {
 
 	PlaceOrder func(context.Context, protocol.Call, pickup.PlaceRequest) (protocol.Answer, error)
 	Order      func(context.Context, protocol.OrderID) (any, error)
+	Orders     func(context.Context, OrdersQuery, Page) (any, error)
 	ActOnOrder func(ctx context.Context, c protocol.Call, id protocol.OrderID, action string, a pickup.HubAction) (protocol.Answer, error)
 
 	// LocalInventory calls each for every item of every store that search

@@ -172,6 +172,9 @@ func (f *fakeHub) deps() Deps {
 		Sale:       func(_ context.Context, no protocol.ReceiptNo) (any, error) { return receipt(), f.note(no) },
 		PlaceOrder: f.placeOrder, ActOnOrder: f.actOnOrder,
 		Order: func(_ context.Context, id protocol.OrderID) (any, error) { return order(), f.note(id) },
+		Orders: func(_ context.Context, q OrdersQuery, p Page) (any, error) {
+			return map[string]any{"items": []any{order()}, "next": nil}, f.note(q)
+		},
 		Stores: func(_ context.Context, p Page) (any, error) {
 			return doc{"items": []doc{storeRow}, "next": nil}, f.note(p)
 		},

@@ -34,6 +34,27 @@ func (s *server) order(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, doc)
 }
 
+// OrdersQuery asks for orders. What is empty does not matter.
+type OrdersQuery struct {
+	Store  protocol.StoreID
+	State  string
+	Number string
+}
+
+func (s *server) orders(w http.ResponseWriter, r *http.Request) error {
+	p := parametersOf(r)
+	page := p.page()
+	q := OrdersQuery{Store: protocol.StoreID(p.values.Get("store")), State: p.values.Get("state"), Number: p.values.Get("number")}
+	if p.err != nil {
+		return p.err
+	}
+	doc, err := s.deps.Orders(r.Context(), q, page)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, doc)
+}
+
 func (s *server) actOnOrder(w http.ResponseWriter, r *http.Request) error {
 	id, err := orderID(r)
 	if err != nil {

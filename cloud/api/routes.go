@@ -51,6 +51,7 @@ func (s *server) routes() []route {
 		{"GET", "/v1/sales", shop, noBody, []string{"store", "from", "to"}, s.sales},
 		{"GET", "/v1/sales/{receipt_no}", shop, noBody, none, s.sale},
 		{"POST", "/v1/orders", shop, orderBytesMax, none, s.placeOrder},
+		{"GET", "/v1/orders", operator, noBody, []string{"store", "state", "number", "limit", "after"}, s.orders},
 		{"GET", "/v1/orders/{id}", shop, noBody, none, s.order},
 		{"POST", "/v1/orders/{id}/{action}", shop, orderBytesMax, none, s.actOnOrder},
 		{"GET", "/v1/feeds/local-inventory.tsv", shop, noBody, none, s.localInventory("tsv")},

@@ -117,6 +117,19 @@ func ReadOrder(r Reader, id protocol.OrderID) ([]PartPlace, error) {
 	return *places, nil
 }
 
+// Orders calls fn for each order behind one, or from the first, in the order of
+// their ids, until it returns false.
+func Orders(r Reader, behind protocol.OrderID, fn func(protocol.OrderID) (bool, error)) error {
+	prefix := "order" + sep
+	from := prefix
+	if behind != "" {
+		from = orderKey(behind).ID + sep
+	}
+	return r.Scan(States, from, after(prefix), func(id string, _ []byte) (bool, error) {
+		return fn(protocol.OrderID(id[len(prefix):]))
+	})
+}
+
 // ReadPart reads one part of an order as a store has it. A part of which nothing
 // is known has no order.
 func ReadPart(r Reader, store protocol.StoreID, id protocol.PartID) (*pickup.Part, error) {
