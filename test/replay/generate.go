@@ -92,12 +92,12 @@ func awkward(random *rand.Rand, line retail.Line) (pieces, paid int64, name stri
 
 // The made-up trade of invoices: enough weeks for the first four to warm up.
 const (
-	invoiceDays   = 70
-	invoicesDaily = 30
-	invoiceItems  = 60
+	invoiceDays   = 56
+	invoicesDaily = 20
+	invoiceItems  = 30
 	// bulkOneIn lines are of a dozen times as many pieces, correctedOneIn
 	// invoices give goods back.
-	bulkOneIn      = 25
+	bulkOneIn      = 12
 	correctedOneIn = 40
 )
 

@@ -262,3 +262,25 @@ func TestJudge(t *testing.T) {
 		}
 	}
 }
+
+// TestOrdersCommand runs the study as the command does, twice: whatever ends
+// first, the tables are the same.
+func TestOrdersCommand(t *testing.T) {
+	var first, second, complaints strings.Builder
+	for _, out := range []*strings.Builder{&first, &second} {
+		if status := command(t.Context(), []string{"-orders", "-seeds", "2"}, out, &complaints); status != 0 {
+			t.Fatalf("exit %d: %s", status, complaints.String())
+		}
+	}
+	if first.String() != second.String() {
+		t.Errorf("two runs differ:\n%s\n%s", first.String(), second.String())
+	}
+	for _, part := range []string{"wholesale: 30 items", "at 0.50 % unfulfillable", "÷ target", "lines a week and store"} {
+		if !strings.Contains(first.String(), part) {
+			t.Errorf("no %q in\n%s", part, first.String())
+		}
+	}
+	if status := command(t.Context(), []string{"-orders", "-seeds", "0"}, &second, &complaints); status != 2 {
+		t.Errorf("no seeds at all: exit %d", status)
+	}
+}
