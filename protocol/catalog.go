@@ -62,6 +62,25 @@ type TaxRate struct {
 	From string
 }
 
+// PolicyRow says what online may promise of the items that it names: of one item,
+// of a category or of all, in one store or in all. What is nil is left to the row
+// that names less; a row that says nothing is gone.
+type PolicyRow struct {
+	Store       StoreID   // empty: in all stores
+	Category    string    // of the items of this category
+	SKU         SKU       // of this item; never beside a category
+	SafetyStock *Quantity // kept back from online
+	Online      *bool     // false: online sells nothing of it
+	// OverpromiseTarget is how likely it may be that what is promised was sold
+	// while the hub did not hear of it.
+	OverpromiseTarget *RatePPM
+}
+
+// Gone tells whether the row says nothing.
+func (p *PolicyRow) Gone() bool {
+	return p.SafetyStock == nil && p.Online == nil && p.OverpromiseTarget == nil
+}
+
 // StoreRecord is what a chain knows of a shop.
 type StoreRecord struct {
 	ID           StoreID

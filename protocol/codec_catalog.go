@@ -57,6 +57,16 @@ func DecodeStoreRecord(value []byte) (*StoreRecord, error) {
 	return decodeRow("store", value, &wire.StoreRecord{}, decodeStoreRecord, checkStoreRecord)
 }
 
+// EncodePolicyRow writes the value of a row of the policy.
+func EncodePolicyRow(p *PolicyRow) ([]byte, error) {
+	return encodeRow("policy", p, checkPolicyRow, encodePolicyRow)
+}
+
+// DecodePolicyRow reads what EncodePolicyRow wrote.
+func DecodePolicyRow(value []byte) (*PolicyRow, error) {
+	return decodeRow("policy", value, &wire.PolicyRow{}, decodePolicyRow, checkPolicyRow)
+}
+
 func encodeRow[R any, W proto.Message](what string, row *R, valid func(*check, *R), encode func(*R) W) ([]byte, error) {
 	var c check
 	if valid(&c, row); c.err != nil {
@@ -88,7 +98,7 @@ func decodeRow[R any, W proto.Message](what string, value []byte, w W, decode fu
 }
 
 func checkCatalog(c *check, cat *Catalog) {
-	c.count("rows", len(cat.Items)+len(cat.Prices)+len(cat.Taxes)+len(cat.Stores), RowsMax)
+	c.count("rows", cat.Rows(), RowsMax)
 	for i := range cat.Items {
 		checkItem(c, &cat.Items[i])
 	}
@@ -101,14 +111,18 @@ func checkCatalog(c *check, cat *Catalog) {
 	for i := range cat.Stores {
 		checkStoreRecord(c, &cat.Stores[i])
 	}
+	for i := range cat.Policies {
+		checkPolicyRow(c, &cat.Policies[i])
+	}
 }
 
 func encodeCatalog(cat *Catalog) *wire.Catalog {
 	w := &wire.Catalog{
-		Items:  list[*wire.Item](len(cat.Items)),
-		Prices: list[*wire.PriceList](len(cat.Prices)),
-		Taxes:  list[*wire.TaxList](len(cat.Taxes)),
-		Stores: list[*wire.StoreRecord](len(cat.Stores)),
+		Items:    list[*wire.Item](len(cat.Items)),
+		Prices:   list[*wire.PriceList](len(cat.Prices)),
+		Taxes:    list[*wire.TaxList](len(cat.Taxes)),
+		Stores:   list[*wire.StoreRecord](len(cat.Stores)),
+		Policies: list[*wire.PolicyRow](len(cat.Policies)),
 	}
 	for i := range cat.Items {
 		w.Items[i] = encodeItem(&cat.Items[i])
@@ -122,19 +136,23 @@ func encodeCatalog(cat *Catalog) *wire.Catalog {
 	for i := range cat.Stores {
 		w.Stores[i] = encodeStoreRecord(&cat.Stores[i])
 	}
+	for i := range cat.Policies {
+		w.Policies[i] = encodePolicyRow(&cat.Policies[i])
+	}
 	return w
 }
 
 func decodeCatalog(c *check, w *wire.Catalog) *Catalog {
-	c.count("rows", len(w.Items)+len(w.Prices)+len(w.Taxes)+len(w.Stores), RowsMax)
+	c.count("rows", len(w.Items)+len(w.Prices)+len(w.Taxes)+len(w.Stores)+len(w.Policies), RowsMax)
 	if c.err != nil {
 		return nil
 	}
 	cat := &Catalog{
-		Items:  list[Item](len(w.Items)),
-		Prices: list[PriceList](len(w.Prices)),
-		Taxes:  list[TaxList](len(w.Taxes)),
-		Stores: list[StoreRecord](len(w.Stores)),
+		Items:    list[Item](len(w.Items)),
+		Prices:   list[PriceList](len(w.Prices)),
+		Taxes:    list[TaxList](len(w.Taxes)),
+		Stores:   list[StoreRecord](len(w.Stores)),
+		Policies: list[PolicyRow](len(w.Policies)),
 	}
 	for i, row := range w.Items {
 		cat.Items[i] = decodeItem(c, row)
@@ -147,6 +165,9 @@ func decodeCatalog(c *check, w *wire.Catalog) *Catalog {
 	}
 	for i, row := range w.Stores {
 		cat.Stores[i] = decodeStoreRecord(c, row)
+	}
+	for i, row := range w.Policies {
+		cat.Policies[i] = decodePolicyRow(c, row)
 	}
 	return cat
 }
@@ -312,5 +333,36 @@ func decodeStoreRecord(_ *check, w *wire.StoreRecord) StoreRecord {
 		Country: w.Country, City: w.City, Currency: w.Currency, PriceZone: ZoneID(w.PriceZone),
 		LegalName: w.LegalName, TaxID: w.TaxId, Address: w.Address, CashRounding: Money(w.CashRoundingMinor),
 		OpeningHours: w.OpeningHours, Fiscal: w.Fiscal, Primary: AgentID(w.PrimaryAgent), Source: w.Source,
+	}
+}
+
+func checkPolicyRow(c *check, p *PolicyRow) {
+	c.idOrNone("store", string(p.Store))
+	c.name("category", p.Category)
+	if p.SKU != "" {
+		c.sku(p.SKU)
+		if p.Category != "" {
+			c.failf("a row of the policy names a category beside an item")
+		}
+	}
+	if p.SafetyStock != nil {
+		c.natural("safety stock", int64(*p.SafetyStock))
+	}
+	if t := p.OverpromiseTarget; t != nil && (*t < 1 || *t > ratePPMWhole) {
+		c.failf("target %d is out of range", *t)
+	}
+}
+
+func encodePolicyRow(p *PolicyRow) *wire.PolicyRow {
+	return &wire.PolicyRow{
+		Store: string(p.Store), Category: p.Category, Sku: string(p.SKU),
+		SafetyStock: (*int64)(p.SafetyStock), Online: p.Online, OverpromiseTargetPpm: (*int64)(p.OverpromiseTarget),
+	}
+}
+
+func decodePolicyRow(_ *check, w *wire.PolicyRow) PolicyRow {
+	return PolicyRow{
+		Store: StoreID(w.Store), Category: w.Category, SKU: SKU(w.Sku),
+		SafetyStock: (*Quantity)(w.SafetyStock), Online: w.Online, OverpromiseTarget: (*RatePPM)(w.OverpromiseTargetPpm),
 	}
 }

@@ -288,8 +288,14 @@ type StockRow struct {
 // Catalog carries rows of the chain's reference data. Each row replaces the
 // row of the same key as a whole.
 type Catalog struct {
-	Items  []Item
-	Prices []PriceList
-	Taxes  []TaxList
-	Stores []StoreRecord
+	Items    []Item
+	Prices   []PriceList
+	Taxes    []TaxList
+	Stores   []StoreRecord
+	Policies []PolicyRow
+}
+
+// Rows is how many rows of any kind there are.
+func (c *Catalog) Rows() int {
+	return len(c.Items) + len(c.Prices) + len(c.Taxes) + len(c.Stores) + len(c.Policies)
 }

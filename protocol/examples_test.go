@@ -17,6 +17,8 @@ func examples() map[string]any {
 		"prices-zone":  &exampleCatalog().Prices[0],
 		"taxes-zone":   &exampleCatalog().Taxes[0],
 		"store-record": &exampleCatalog().Stores[0],
+		"policy-item":  &examplePolicies()[0],
+		"policy-chain": &examplePolicies()[2],
 	}
 	for name, e := range exampleEvents() {
 		all["event-"+name] = e
@@ -29,7 +31,8 @@ func examples() map[string]any {
 
 func exampleEvents() map[string]*protocol.Event {
 	return map[string]*protocol.Event{
-		"sale": exampleSale(),
+		"sale":   exampleSale(),
+		"policy": {Kind: protocol.KindCatalog, Boot: 3, Catalog: &protocol.Catalog{Policies: examplePolicies()}},
 		"sale-external": {Kind: protocol.KindSale, Boot: 3, Sale: &protocol.Sale{
 			Type: "layaway", Till: "till_2", Series: "x", Number: 7, Lines: []protocol.SaleLine{{
 				Item: protocol.ItemRef{SKU: "?4711", Unit: "roll", GTIN: "04006381333931", Name: "Unbekannt"}, Code: "4711",
@@ -195,6 +198,17 @@ func exampleCatalog() *protocol.Catalog {
 			ID: "s1", Name: "Bakı, Nizami", Lat: &lat, Lon: &lon, Timezone: "Asia/Baku", Country: "AZ", City: "Bakı", Currency: "AZN", PriceZone: "az",
 			LegalName: "Nizami MMC", TaxID: "1234567890", Address: "Nizami 1", CashRounding: 5, OpeningHours: "Mo-Su 09:00-22:00", Fiscal: "az", Primary: "a1", Source: "erp",
 		}},
+	}
+}
+
+// examplePolicies are rows of the policy, the last of which is gone.
+func examplePolicies() []protocol.PolicyRow {
+	one, none, online, off, target := protocol.Quantity(1000), protocol.Quantity(0), true, false, protocol.RatePPM(10_000)
+	return []protocol.PolicyRow{
+		{Store: "s1", SKU: "PEN-01", SafetyStock: &none, Online: &online, OverpromiseTarget: &target},
+		{Category: "stationery", Online: &off},
+		{SafetyStock: &one},
+		{Store: "s1", Category: "toys"},
 	}
 }
 

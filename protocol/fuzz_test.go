@@ -72,6 +72,10 @@ func FuzzDecodeStoreRecord(f *testing.F) {
 	fuzzDecoder(f, "store", protocol.DecodeStoreRecord, protocol.EncodeStoreRecord)
 }
 
+func FuzzDecodePolicyRow(f *testing.F) {
+	fuzzDecoder(f, "policy", protocol.DecodePolicyRow, protocol.EncodePolicyRow)
+}
+
 // FuzzDecodeFrame tries the bytes as a frame and as what a frame holds, since
 // the compressor hides the content from the fuzzer.
 func FuzzDecodeFrame(f *testing.F) {

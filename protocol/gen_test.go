@@ -221,6 +221,25 @@ var genStoreRecord = rapid.Custom(func(t *rapid.T) protocol.StoreRecord {
 	}
 })
 
+var genPolicyRow = rapid.Custom(func(t *rapid.T) protocol.PolicyRow {
+	p := protocol.PolicyRow{
+		Store: protocol.StoreID(orNone(t, "store", genID)),
+		SafetyStock: pointer(t, "safety", rapid.Custom(func(t *rapid.T) protocol.Quantity {
+			return protocol.Quantity(rapid.Int64Range(0, 1<<40).Draw(t, "safety"))
+		})),
+		Online: pointer(t, "online", rapid.Bool()),
+		OverpromiseTarget: pointer(t, "target", rapid.Custom(func(t *rapid.T) protocol.RatePPM {
+			return protocol.RatePPM(rapid.Int64Range(1, 1_000_000).Draw(t, "target"))
+		})),
+	}
+	if rapid.Bool().Draw(t, "item") {
+		p.SKU = genSKU.Draw(t, "sku")
+	} else {
+		p.Category = name(t, "category")
+	}
+	return p
+})
+
 var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
 	e := &protocol.Event{
 		Boot: rapid.Uint32().Draw(t, "boot"), UTCOffsetMin: rapid.Int32Range(-1440, 1440).Draw(t, "offset"),
@@ -251,6 +270,7 @@ var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
 		e.Kind, e.Catalog = protocol.KindCatalog, &protocol.Catalog{
 			Items: few(t, "items", genItem, 2), Prices: few(t, "prices", genPriceList, 2),
 			Taxes: few(t, "taxes", genTaxList, 2), Stores: few(t, "stores", genStoreRecord, 2),
+			Policies: few(t, "policies", genPolicyRow, 2),
 		}
 	case 6:
 		e.Kind, e.Reissue, e.Moves = protocol.KindReissue, &protocol.Reissue{ID: genEventID.Draw(t, "id"), Record: genRecord.Draw(t, "record")}, nil

@@ -40,6 +40,8 @@ func decodeGolden(name string, b []byte) (any, error) {
 		return protocol.DecodeTaxList(b)
 	case "store":
 		return protocol.DecodeStoreRecord(b)
+	case "policy":
+		return protocol.DecodePolicyRow(b)
 	default:
 		return nil, fmt.Errorf("no decoder reads %s", kind)
 	}
@@ -59,6 +61,8 @@ func encodeGolden(v any) ([]byte, error) {
 		return protocol.EncodeTaxList(v)
 	case *protocol.StoreRecord:
 		return protocol.EncodeStoreRecord(v)
+	case *protocol.PolicyRow:
+		return protocol.EncodePolicyRow(v)
 	default:
 		return nil, fmt.Errorf("no encoder writes %T", v)
 	}

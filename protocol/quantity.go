@@ -21,8 +21,11 @@ type Money int64
 // MoneyMax bounds every amount that may be entered or computed, either sign.
 const MoneyMax Money = 1_000_000_000_000
 
-// RatePPM is a tax rate in parts per million: 20 % is 200,000.
+// RatePPM is a tax rate or a chance in parts per million: 20 % is 200,000.
 type RatePPM int64
+
+// ratePPMWhole is the whole that a rate is a part of.
+const ratePPMWhole RatePPM = 1_000_000
 
 // ErrQuantity is returned by ParseQuantity for text that is no decimal number
 // with at most three decimals in range.

@@ -210,7 +210,7 @@ func exampleLevel() stock.Document {
 	var l stock.Level
 	l.Add(protocol.OnHand, 31500)
 	return stock.NewDocument(stock.Meta{
-		Store: "s1", SKU: "PEN-01", SafetyStock: 1000, AsOf: "2026-11-21T10:03:00+00:00",
+		Store: "s1", SKU: "PEN-01", Policy: stock.NewPolicy(nil), AsOf: "2026-11-21T10:03:00+00:00",
 		Item: &protocol.Item{SKU: "PEN-01", GTIN: "04006381333931", Name: "Pen"},
 	}, &l)
 }

@@ -38,9 +38,17 @@ func (t *Till) Stock(ctx context.Context, code string) (stock.Document, error) {
 		if err != nil {
 			return err
 		}
+		category := ""
+		if f.Item != nil {
+			category = f.Item.Category
+		}
+		policy, err := ledger.ReadPolicy(r, t.origin().Store, f.SKU, category)
+		if err != nil {
+			return err
+		}
 		doc = stock.NewDocument(stock.Meta{
 			Store: t.origin().Store, SKU: f.SKU, Item: f.Item,
-			SafetyStock: stock.SafetyStockDefault, AsOf: shop.display(now),
+			Policy: stock.NewPolicy(policy), AsOf: shop.display(now),
 		}, level)
 		if f.Item == nil && f.GTIN != "" {
 			doc.GTIN = &f.GTIN

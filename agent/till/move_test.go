@@ -56,6 +56,28 @@ func TestMovements(t *testing.T) {
 	})
 }
 
+// TestLevelFollowsThePolicy: the safety stock of a level is that of the row that
+// names most, and online holds nothing of what it does not sell.
+func TestLevelFollowsThePolicy(t *testing.T) {
+	s := memory(t)
+	s.move(`{"type":"receipt","lines":[{"code":"PEN-01","qty":24}]}`)
+	three, five, no := protocol.Quantity(3000), protocol.Quantity(5000), false
+	for _, step := range []struct {
+		row                          protocol.PolicyRow
+		safety, available, allotment protocol.Quantity
+	}{
+		{protocol.PolicyRow{SafetyStock: &three}, 3000, 21_000, 21_000},
+		{protocol.PolicyRow{Store: "s1", SKU: "PEN-01", SafetyStock: &five}, 5000, 19_000, 19_000},
+		{protocol.PolicyRow{SKU: "PEN-01", Online: &no}, 5000, 19_000, 0},
+	} {
+		s.hubLogs(chainOrigin, &protocol.Event{Kind: protocol.KindCatalog, Catalog: &protocol.Catalog{Policies: []protocol.PolicyRow{step.row}}})
+		level, err := s.till.Stock(context.Background(), "4006381333931")
+		if err != nil || level.SafetyStock != step.safety || level.Available != step.available || level.Allotment != step.allotment {
+			t.Errorf("after %+v: %+v, %v", step.row, level, err)
+		}
+	}
+}
+
 // TestMovementRefusals checks what no shop can mean.
 func TestMovementRefusals(t *testing.T) {
 	s := memory(t)

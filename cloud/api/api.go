@@ -17,6 +17,7 @@ import (
 	"counterpart/cloud/web"
 	"counterpart/protocol"
 	"counterpart/protocol/pickup"
+	"counterpart/protocol/stock"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -55,6 +56,12 @@ type Deps struct {
 	ReplayWebhook func(ctx context.Context, c protocol.Call, id string, r ReplayRequest) (protocol.Answer, error)
 	// DeadWebhooks lists the messages that failed for the last time.
 	DeadWebhooks func(ctx context.Context, id string, p Page) (any, error)
+
+	Hold        func(context.Context, protocol.Call, pickup.HoldRequest) (protocol.Answer, error)
+	ReleaseHold func(ctx context.Context, id string) error
+
+	SetPolicy func(context.Context, stock.PolicyRequest) (any, error)
+	Policies  func(context.Context, Page) (any, error)
 
 	Agents func(context.Context, Page) (any, error)
 	// Exceptions lists those of a state, or all where state is empty.

@@ -98,6 +98,15 @@ func (f *fakeHub) actOnOrder(_ context.Context, c protocol.Call, id protocol.Ord
 	return answerOf(http.StatusOK, order()), f.note(a)
 }
 
+func (f *fakeHub) hold(_ context.Context, c protocol.Call, r pickup.HoldRequest) (protocol.Answer, error) {
+	f.asked = append(f.asked, c)
+	return answerOf(http.StatusCreated, pickup.HoldDocument{ID: "h-1", ExpiresInS: 600}), f.note(r)
+}
+
+func (f *fakeHub) policies(_ context.Context, p Page) (any, error) {
+	return doc{"items": []doc{policyRow}, "next": nil}, f.note(p)
+}
+
 func answerOf(status int, document any) protocol.Answer {
 	body, err := json.Marshal(document)
 	if err != nil {
@@ -137,6 +146,7 @@ var (
 	deadRow = doc{
 		"id": "msg_1", "type": "order.placed", "subject": "o-1", "attempts": 10, "error": "answered 500", "at": "2026-11-21T10:02:12+00:00", "dead_at": "2026-11-24T10:02:12+00:00",
 	}
+	policyRow = doc{"store": nil, "category": nil, "sku": "PEN", "gtin": nil, "safety_stock": 0, "online": nil, "overpromise_target_ppm": 10000}
 	resultRow = doc{
 		"store": "s1", "name": "High Street", "distance_km": nil, "price_minor": nil, "currency": "GBP", "promisable": 30, "availability": "in_stock",
 		"link": "online", "as_of": nil, "age_s": nil, "freshness": "never",
@@ -169,8 +179,12 @@ func (f *fakeHub) deps() Deps {
 			f.asked = append(f.asked, q)
 			return f.list(each)
 		},
-		Sale:       func(_ context.Context, no protocol.ReceiptNo) (any, error) { return receipt(), f.note(no) },
-		PlaceOrder: f.placeOrder, ActOnOrder: f.actOnOrder,
+		Sale:        func(_ context.Context, no protocol.ReceiptNo) (any, error) { return receipt(), f.note(no) },
+		Hold:        f.hold,
+		ReleaseHold: func(_ context.Context, id string) error { return f.note(id) },
+		SetPolicy:   func(_ context.Context, r stock.PolicyRequest) (any, error) { return policyRow, f.note(r) },
+		Policies:    f.policies,
+		PlaceOrder:  f.placeOrder, ActOnOrder: f.actOnOrder,
 		Order: func(_ context.Context, id protocol.OrderID) (any, error) { return order(), f.note(id) },
 		Orders: func(_ context.Context, q OrdersQuery, p Page) (any, error) {
 			return map[string]any{"items": []any{order()}, "next": nil}, f.note(q)

@@ -22,6 +22,28 @@ func (s *server) placeOrder(w http.ResponseWriter, r *http.Request) error {
 	return writeAnswer(w, answer, err)
 }
 
+func (s *server) hold(w http.ResponseWriter, r *http.Request) error {
+	var request pickup.HoldRequest
+	call, err := readCall(r, "POST /v1/holds", &request)
+	if err != nil {
+		return err
+	}
+	answer, err := s.deps.Hold(r.Context(), call, request)
+	return writeAnswer(w, answer, err)
+}
+
+func (s *server) releaseHold(w http.ResponseWriter, r *http.Request) error {
+	id := r.PathValue("id")
+	if !protocol.ValidID(id) {
+		return protocol.Refuse(protocol.NotFound, "That is not the id of a hold. Nothing was released. Use the id that holding was answered with.")
+	}
+	if err := s.deps.ReleaseHold(r.Context(), id); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
 func (s *server) order(w http.ResponseWriter, r *http.Request) error {
 	id, err := orderID(r)
 	if err != nil {

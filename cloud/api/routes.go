@@ -46,6 +46,9 @@ func (s *server) routes() []route {
 		{"PUT", "/v1/stock", operator, uploadMax, []string{"store"}, s.upload("stock")},
 		{"GET", "/v1/loads/{id}", operator, noBody, none, s.load},
 
+		{"PUT", "/v1/policy", operator, policyBytesMax, none, s.setPolicy},
+		{"GET", "/v1/policy", operator, noBody, page, s.policies},
+
 		{"GET", "/v1/availability", shop, noBody, []string{"code", "store", "near", "radius_km", "limit"}, s.availability},
 		{"GET", "/v1/stock", shop, noBody, []string{"store"}, s.stock},
 		{"GET", "/v1/sales", shop, noBody, []string{"store", "from", "to"}, s.sales},
@@ -62,6 +65,8 @@ func (s *server) routes() []route {
 		{"DELETE", "/v1/webhooks/{id}", shop, noBody, none, s.dropWebhook},
 		{"POST", "/v1/webhooks/{id}/replay", shop, webhookBytesMax, none, s.replayWebhook},
 		{"GET", "/v1/webhooks/{id}/dead", shop, noBody, page, s.deadWebhooks},
+		{"POST", "/v1/holds", shop, orderBytesMax, none, s.hold},
+		{"DELETE", "/v1/holds/{id}", shop, noBody, none, s.releaseHold},
 		{"GET", "/v1/stores", shop, noBody, page, s.stores},
 		{"GET", "/v1/agents", operator, noBody, page, s.agents},
 		{"GET", "/v1/exceptions", operator, noBody, []string{"state", "limit", "after"}, s.exceptions},

@@ -23,7 +23,8 @@ type agentRow struct {
 	Build    string           `json:"build"`
 	Protocol uint32           `json:"protocol"`
 	SeenMs   int64            `json:"seen_ms"`
-	CaughtMs int64            `json:"caught_ms"` // when the hub last had all that the agent told of; 0: never
+	CaughtMs int64            `json:"caught_ms"`           // when the hub last had all that the agent told of; 0: never
+	ClockEra uint64           `json:"clock_era,omitempty"` // of the clock that said so
 }
 
 // writes tells whether a stream is known to be the agent's; no event of it need
@@ -50,6 +51,7 @@ type Presence struct {
 	// CaughtUpAt is when the hub's cursor last equalled what the agent
 	// reported; zero means never. It survives a restart of the hub.
 	CaughtUpAt time.Time
+	era        uint64 // of the clock that showed CaughtUpAt
 	inc        string // the stream that LastSeq is of
 }
 
@@ -57,29 +59,42 @@ type Presence struct {
 func (h *Hub) presence() map[protocol.AgentID]Presence {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	now := h.mono()
 	all := make(map[protocol.AgentID]Presence, len(h.agents))
 	for id, row := range h.agents {
-		p := Presence{Agent: id, Store: row.Store, Build: row.Build, Protocol: row.Protocol, Link: "offline", inc: row.Inc, LastSeen: time.UnixMilli(row.SeenMs).UTC(), Disk: "ok"}
-		if row.CaughtMs > 0 {
-			p.CaughtUpAt = time.UnixMilli(row.CaughtMs).UTC()
-		}
-		if s := h.latest(id); s != nil {
-			p.inc = s.origin.Inc.String()
-			p.LastSeen, p.LastSeq, p.ClockOffsetMs, p.Disk = s.seenAt, s.lastSeq, s.clockOffsetMs, s.disk
-			if s.caughtUpAt.After(p.CaughtUpAt) {
-				p.CaughtUpAt = s.caughtUpAt
-			}
-			switch {
-			case s.fenced:
-				p.Link = "fenced"
-			case s.online && now-s.seen <= offlineAfter:
-				p.Link = "online"
-			}
-		}
-		all[id] = p
+		all[id] = h.presenceOf(row)
 	}
 	return all
+}
+
+// presenceOf is what the hub knows of one agent's connection; h.mu is held.
+func (h *Hub) presenceOf(row *agentRow) Presence {
+	id := row.Agent
+	p := Presence{Agent: id, Store: row.Store, Build: row.Build, Protocol: row.Protocol, Link: "offline", inc: row.Inc, LastSeen: time.UnixMilli(row.SeenMs).UTC(), Disk: "ok"}
+	if row.CaughtMs > 0 {
+		p.CaughtUpAt, p.era = time.UnixMilli(row.CaughtMs).UTC(), row.ClockEra
+	}
+	if s := h.latest(id); s != nil {
+		p.inc = s.origin.Inc.String()
+		p.LastSeen, p.LastSeq, p.ClockOffsetMs, p.Disk = s.seenAt, s.lastSeq, s.clockOffsetMs, s.disk
+		if s.caughtUpAt.After(p.CaughtUpAt) || !s.caughtUpAt.IsZero() && s.caughtEra > p.era {
+			p.CaughtUpAt, p.era = s.caughtUpAt, s.caughtEra
+		}
+		switch {
+		case s.fenced:
+			p.Link = "fenced"
+		case s.online && h.mono()-s.seen <= offlineAfter:
+			p.Link = "online"
+		}
+	}
+	return p
+}
+
+// remember keeps the row of an agent; h.mu is held, or nobody else knows of h.
+func (h *Hub) remember(row *agentRow) {
+	if h.agents[row.Agent] == nil {
+		h.members[row.Store] = append(h.members[row.Store], row.Agent)
+	}
+	h.agents[row.Agent] = row
 }
 
 func (h *Hub) loadAgents(ctx context.Context) error {
@@ -89,7 +104,7 @@ func (h *Hub) loadAgents(ctx context.Context) error {
 			if err := json.Unmarshal(v, row); err != nil {
 				return false, fmt.Errorf("row %q: %w", id, err)
 			}
-			h.agents[row.Agent] = row
+			h.remember(row)
 			return true, nil
 		})
 	})
@@ -101,7 +116,7 @@ func (h *Hub) register(ctx context.Context, row agentRow) error {
 	h.mu.Lock()
 	old := h.agents[row.Agent]
 	if old != nil {
-		row.CaughtMs, row.Earlier = old.CaughtMs, old.Earlier
+		row.CaughtMs, row.ClockEra, row.Earlier = old.CaughtMs, old.ClockEra, old.Earlier
 		if old.Inc != row.Inc {
 			row.Earlier = slices.DeleteFunc(append(slices.Clone(old.Earlier), old.Inc), func(inc string) bool { return inc == row.Inc })
 		}
@@ -118,7 +133,7 @@ func (h *Hub) register(ctx context.Context, row agentRow) error {
 		}
 	}
 	h.mu.Lock()
-	h.agents[row.Agent] = &row
+	h.remember(&row)
 	h.mu.Unlock()
 	return h.ensurePrimary(ctx, row)
 }
@@ -139,14 +154,17 @@ func (h *Hub) saveSeen(ctx context.Context) error {
 	var rows []agentRow
 	for id := range h.sessions {
 		s, row := h.latest(id), h.agents[id]
-		if s == nil || row == nil || s.seenAt.UnixMilli() == row.SeenMs {
+		if s == nil || row == nil {
 			continue
 		}
+		before := *row
 		row.SeenMs = s.seenAt.UnixMilli()
 		if !s.caughtUpAt.IsZero() {
-			row.CaughtMs = s.caughtUpAt.UnixMilli()
+			row.CaughtMs, row.ClockEra = s.caughtUpAt.UnixMilli(), s.caughtEra
 		}
-		rows = append(rows, *row)
+		if row.SeenMs != before.SeenMs || row.CaughtMs != before.CaughtMs || row.ClockEra != before.ClockEra {
+			rows = append(rows, *row)
+		}
 	}
 	h.mu.Unlock()
 	if len(rows) == 0 {

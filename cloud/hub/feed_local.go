@@ -94,15 +94,19 @@ func (h *Hub) localPage(r ledger.Reader, store *protocol.StoreRecord, page []loc
 	if err != nil {
 		return nil, err
 	}
+	promises := h.promises(r)
 	for i, item := range items {
 		if item == nil || !item.Stocked {
 			continue
 		}
-		price := priceAt(store, item, prices[i], h.now())
+		price := h.priceAt(store, item, prices[i], h.now())
 		if price == nil {
 			continue
 		}
-		left := max(promisable(&page[i].level, item), 0)
+		left, err := promises.ofLevel(store, skus[i], item, &page[i].level)
+		if err != nil {
+			return nil, err
+		}
 		left -= left % 1000 // a part of a unit is none to those who read this
 		list = append(list, LocalItem{
 			Store: store.ID, SKU: skus[i], Quantity: int64(left) / 1000, Price: price.Decimal(store.Currency), Currency: store.Currency,
@@ -191,20 +195,19 @@ func (h *Hub) Product(ctx context.Context, code string, id protocol.StoreID) (do
 		if err != nil {
 			return err
 		}
-		level, err := ledger.ReadLevel(r, id, item.SKU)
-		if err != nil {
-			return err
-		}
 		prices, err := ledger.ReadPrices(r, zoneOf(store), []protocol.SKU{item.SKU})
 		if err != nil {
 			return err
 		}
-		left := max(promisable(level, item), 0)
+		left, err := h.promisable(r, store, item)
+		if err != nil {
+			return err
+		}
 		offer := schemaOffer{
 			Type: "Offer", Availability: schemaAvailability[availabilityWord(left)], AvailableAtFrom: schemaStoreOf(store),
 			InventoryLevel: schemaQuantity{Type: "QuantitativeValue", Value: left, UnitCode: unitCodes[item.Unit]},
 		}
-		if price := priceAt(store, item, prices[0], h.now()); price != nil {
+		if price := h.priceAt(store, item, prices[0], h.now()); price != nil {
 			offer.Price, offer.PriceCurrency = price.Decimal(store.Currency), store.Currency
 		}
 		doc = ProductDocument{Context: schemaOrg, Type: "Product", SKU: item.SKU, GTIN14: item.GTIN, Name: item.Name, Category: item.Category, Offers: []schemaOffer{offer}}

@@ -144,7 +144,7 @@ func (h *Hub) tellCursor(o protocol.Origin) error {
 	}
 	s.cursor, s.nackedWant = here.Seq, 0
 	s.lastSeq = max(s.lastSeq, s.cursor)
-	s.noteCaughtUp(s.seenAt)
+	h.noteCaughtUp(s, s.seenAt)
 	h.mu.Unlock()
 	h.post(s.down, h.standsAt(s, here))
 	return nil

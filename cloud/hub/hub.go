@@ -57,14 +57,21 @@ type Hub struct {
 	safety   safety  // has a lock of its own
 	digests  digests // likewise
 	ran      running // saved is Tick's alone
+	policies atomic.Pointer[policyTable]
+	policing sync.Mutex // whoever reads the policy anew
+	holds    holds      // has a lock of its own
+	demand   demand     // likewise; saved is Tick's alone
+	times    timetables // likewise
 
 	mu        sync.Mutex
 	sessions  map[protocol.AgentID][]*session
 	twins     map[protocol.AgentID]twins
 	newTwins  bool // twins holds some that are not yet written down
 	agents    map[protocol.AgentID]*agentRow
-	streams   map[protocol.StoreID]protocol.Inc // the hub's own, by store
-	failing   map[protocol.Inc]failing          // only ingest uses it
+	streams   map[protocol.StoreID]protocol.Inc       // the hub's own, by store
+	failing   map[protocol.Inc]failing                // only ingest uses it
+	members   map[protocol.StoreID][]protocol.AgentID // of each store, by agents
+	clock     clock
 	changed   chan struct{}
 	snapshots snapshotCache
 	uploads   keyedUploads // has a lock of its own
@@ -84,10 +91,12 @@ func New(ctx context.Context, o Options) (*Hub, error) {
 		agents:   map[protocol.AgentID]*agentRow{},
 		streams:  map[protocol.StoreID]protocol.Inc{},
 		failing:  map[protocol.Inc]failing{},
+		members:  map[protocol.StoreID][]protocol.AgentID{},
 		changed:  make(chan struct{}),
 		safety:   safety{committed: o.Committed, copied: map[protocol.Inc]protocol.Seq{}},
 	}
-	out.running = h.running
+	out.running, out.shown = h.running, h.shown
+	h.policies.Store(&policyTable{})
 	err := o.Driver.Update(ctx, func(tx ledger.Tx) error {
 		var err error
 		if h.identity, err = identify(tx, h.random); err != nil {
@@ -114,10 +123,8 @@ func New(ctx context.Context, o Options) (*Hub, error) {
 		}
 		h.epoch.Store(epoch)
 		h.boot = uint32(boot + 1)
-		if err := setCounter(tx, noteEpoch, epoch); err != nil {
-			return err
-		}
-		return setCounter(tx, "boot", boot+1)
+		h.watchClock()
+		return errors.Join(setCounter(tx, noteEpoch, epoch), setCounter(tx, "boot", boot+1), h.setRunning(tx, h.ran.saved, h.clock))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open hub: %w", err)
@@ -125,7 +132,7 @@ func New(ctx context.Context, o Options) (*Hub, error) {
 	if err := errors.Join(h.loadTwins(ctx), h.loadDigests(ctx)); err != nil {
 		return nil, err
 	}
-	if err := h.loadAgents(ctx); err != nil {
+	if err := errors.Join(h.loadAgents(ctx), h.loadPolicies(ctx), h.loadHolds(ctx), h.loadDemand(ctx)); err != nil {
 		return nil, err
 	}
 	if err := h.settleAll(ctx); protocol.CodeOf(err) == protocol.DiskFull {

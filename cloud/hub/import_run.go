@@ -51,7 +51,7 @@ func importRows[P any](ctx context.Context, h *Hub, rows RowReader, t table[P]) 
 					return nil, err
 				}
 				taken = n
-				if len(catalog.Items)+len(catalog.Prices)+len(catalog.Taxes)+len(catalog.Stores) == 0 {
+				if catalog.Rows() == 0 {
 					return nil, nil
 				}
 				return &protocol.Event{Kind: protocol.KindCatalog, Catalog: catalog}, nil

@@ -89,6 +89,7 @@ type incoming struct {
 	records []protocol.Record
 	res     ledger.Result     // without its events
 	parts   []protocol.PartID // of orders, which its new events are about
+	sold    []soldLine        // to whoever walked in, by its new events
 	offset  uint64            // of the store's event feed, after this batch
 	err     error             // why it was not applied
 }
@@ -147,6 +148,7 @@ func (h *Hub) committed(ctx context.Context, ready []*incoming, short []ledger.I
 		if in.err == nil && in.res.Applied > 0 {
 			h.safety.note(in.origin, in.res.Stream.Seq)
 			h.digested(in)
+			h.countSold(in)
 		}
 		if in.err == nil && in.res.Applied > 0 && (in.carried() || h.shared(in.session)) {
 			feed := protocol.PeerFeed(in.session.origin.Store)
@@ -254,11 +256,11 @@ func foldAll(tx ledger.Tx, ready []*incoming) (short []ledger.ItemAt, err error)
 // apply folds one batch; refusals are kept in in.err and do not hurt the other
 // batches of the transaction.
 func (in *incoming) apply(group *ledger.Group) error {
-	in.err, in.res, in.parts, in.offset = nil, ledger.Result{}, nil, 0
+	in.err, in.res, in.parts, in.sold, in.offset = nil, ledger.Result{}, nil, nil, 0
 	o := in.origin
 	res, err := group.Apply(ledger.Batch{Origin: o, First: in.batch.FirstSeq, Prev: in.batch.PrevHash, Records: in.records, Frame: in.batch.Frame})
 	// The events of all batches of a transaction would take much memory.
-	in.parts, res.Events = partsOf(res.Events), nil
+	in.parts, in.sold, res.Events = partsOf(res.Events), walkIns(res.Events), nil
 	in.res = res
 	var gap *ledger.GapError
 	if errors.As(err, &gap) || errors.Is(err, ledger.ErrChain) {
@@ -311,7 +313,7 @@ func (h *Hub) answer(in *incoming, last bool) {
 	h.mu.Lock()
 	s.cursor, s.nackedWant = in.res.Stream.Seq, 0
 	s.lastSeq = max(s.lastSeq, s.cursor)
-	s.noteCaughtUp(s.seenAt)
+	h.noteCaughtUp(s, s.seenAt)
 	s.noteOwnRun(in.offset, uint64(in.res.Applied))
 	follows := s.feeds[protocol.PeerFeed(s.origin.Store)]
 	if follows != nil && !h.sharedLocked(s) && in.res.Applied > 0 && follows.sent == in.offset-uint64(in.res.Applied) {

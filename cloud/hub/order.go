@@ -47,6 +47,7 @@ func (h *Hub) PlaceOrder(ctx context.Context, c protocol.Call, r pickup.PlaceReq
 
 // place promises parcels in one transaction.
 func (h *Hub) place(ctx context.Context, c protocol.Call, r *pickup.PlaceRequest, parcels []parcel, keep func(ledger.Tx, protocol.Answer) error) (answer protocol.Answer, err error) {
+	var taken *holdRow
 	_, err = h.actIn(ctx, storesOf(parcels), func(tx ledger.Tx, own map[protocol.StoreID]protocol.Origin) (deeds []deed, err error) {
 		stream, err := ledger.ReadStream(tx, own[parcels[0].store.ID])
 		if err != nil {
@@ -68,7 +69,10 @@ func (h *Hub) place(ctx context.Context, c protocol.Call, r *pickup.PlaceRequest
 			}
 			deeds = append(deeds, deed{parcels[i].store.ID, []*protocol.Event{ev}})
 		}
-		return deeds, nil
+		if r.Hold != "" {
+			taken, err = h.takeHold(tx, r.Hold, parcels[0].store.ID)
+		}
+		return deeds, err
 	}, func(tx ledger.Tx, deeds []deed) error {
 		for _, d := range deeds {
 			if err := h.arm(tx, d.store, d.events[0].Order, h.expiry(d.events[0].Order)); err != nil {
@@ -84,6 +88,9 @@ func (h *Hub) place(ctx context.Context, c protocol.Call, r *pickup.PlaceRequest
 		}
 		return keep(tx, answer)
 	})
+	if err == nil && taken != nil {
+		h.holds.drop(taken)
+	}
 	return answer, err
 }
 
@@ -137,7 +144,9 @@ func (h *Hub) orderLines(r ledger.Reader, p *parcel, partial bool) (lines []prot
 	for i, w := range p.wants {
 		line := *w.line
 		if have[i] < w.line.Quantity {
-			left, err := h.promisable(r, p.store, w.item)
+			promises := h.promises(r)
+			promises.hold = p.hold
+			left, err := promises.of(p.store, w.item.SKU, w.item)
 			if err != nil {
 				return nil, err
 			}

@@ -21,6 +21,7 @@ type want struct {
 type parcel struct {
 	store *protocol.StoreRecord
 	wants []want
+	hold  string // of the store, whose goods the parcel may take
 }
 
 // parcels finds the stores that an order asks for, by its rule. Where none can
@@ -43,6 +44,7 @@ func (h *Hub) parcels(r ledger.Reader, request *pickup.PlaceRequest) ([]parcel, 
 		if err != nil {
 			return nil, err
 		}
+		p.hold = request.Hold
 		_, err = h.orderLines(r, &p, request.Partial)
 		return []parcel{p}, err
 	}
@@ -106,7 +108,7 @@ func (h *Hub) priced(r ledger.Reader, store *protocol.StoreRecord, wants []want)
 			return p, err
 		}
 		number := int(w.line.Number)
-		price := priceAt(store, w.item, prices[0], h.now())
+		price := h.priceAt(store, w.item, prices[0], h.now())
 		if price == nil {
 			return p, atOrderLine(protocol.Refuse(protocol.PriceMissing, w.item.Name+" has no price in this store. Nothing was ordered. Import a price first.").With("value", string(w.item.SKU)), number)
 		}
@@ -124,13 +126,15 @@ func (h *Hub) priced(r ledger.Reader, store *protocol.StoreRecord, wants []want)
 // keepable is by line how much of a parcel its store may promise now, at most
 // what is wanted. Lines of one item share what there is.
 func (h *Hub) keepable(r ledger.Reader, p *parcel) ([]protocol.Quantity, error) {
+	promises := h.promises(r)
+	promises.hold = p.hold
 	left := map[protocol.SKU]protocol.Quantity{}
 	have := make([]protocol.Quantity, len(p.wants))
 	for i, w := range p.wants {
 		sku := w.item.SKU
 		if _, ok := left[sku]; !ok {
 			var err error
-			if left[sku], err = h.promisable(r, p.store, w.item); err != nil {
+			if left[sku], err = promises.of(p.store, sku, w.item); err != nil {
 				return nil, err
 			}
 		}

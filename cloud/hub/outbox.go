@@ -10,6 +10,7 @@ import (
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
+	"counterpart/protocol/stock"
 )
 
 // Notes of the outbox. A message is kept under its position; positions say in
@@ -76,6 +77,8 @@ type outbox struct {
 	ledger.Driver
 	now     func() time.Time
 	running func() time.Duration
+	// shown is what a level lets online promise, as far as messages tell of it.
+	shown   func(protocol.StoreID, protocol.SKU, *protocol.Item, *stock.Level) protocol.Quantity
 	wanted  atomic.Uint32
 	looked  time.Duration // running time of the last look; Tick's alone
 	pruned  time.Duration // likewise
@@ -125,7 +128,7 @@ func (b *outbox) Update(ctx context.Context, fn func(ledger.Tx) error) error {
 			}
 		}
 		if wanted&wantedStock != 0 {
-			if err := markStock(tx, w); err != nil {
+			if err := b.markStock(tx, w); err != nil {
 				return err
 			}
 		}

@@ -26,7 +26,7 @@ type stockMessage struct {
 // markStock notes the levels whose word for the shop a transaction changed, with
 // the word of before, in that transaction. So a crash before the announcement
 // only delays it. A level that is noted already keeps the earlier word.
-func markStock(tx ledger.Tx, w *ledger.Watched) error {
+func (b *outbox) markStock(tx ledger.Tx, w *ledger.Watched) error {
 	levels, err := w.Levels()
 	if err != nil {
 		return err
@@ -46,8 +46,8 @@ func markStock(tx ledger.Tx, w *ledger.Watched) error {
 		return err
 	}
 	for i, l := range moved {
-		before := availabilityWord(promisable(l.Before, items[i]))
-		if before == availabilityWord(promisable(l.After, items[i])) {
+		before := availabilityWord(b.shown(l.Store, l.SKU, items[i], l.Before))
+		if before == availabilityWord(b.shown(l.Store, l.SKU, items[i], l.After)) {
 			continue
 		}
 		name := []string{noteOutboxStock, string(l.Store), string(l.SKU)}
@@ -122,7 +122,7 @@ func (h *Hub) stockMessages(r ledger.Reader, store protocol.StoreID, sku protoco
 	if err != nil {
 		return nil, err
 	}
-	data := stockMessage{Store: store, SKU: sku, Unit: protocol.Each, Previous: before, Promisable: promisable(level, item), AsOf: h.now().UTC().Format(offsetLayout)}
+	data := stockMessage{Store: store, SKU: sku, Unit: protocol.Each, Previous: before, Promisable: h.shown(store, sku, item, level), AsOf: h.now().UTC().Format(offsetLayout)}
 	if data.Availability = availabilityWord(data.Promisable); data.Availability == before {
 		return nil, nil
 	}

@@ -9,7 +9,6 @@ import (
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
-	"counterpart/protocol/stock"
 )
 
 // fewAtMost is what counts as limited availability.
@@ -52,7 +51,6 @@ type AvailabilityResult struct {
 // Availability answers where an item is, the nearest store first. Stores that
 // have none are listed as well.
 func (h *Hub) Availability(ctx context.Context, q AvailabilityQuery) (AvailabilityDocument, error) {
-	c := h.connections()
 	doc := AvailabilityDocument{Results: []AvailabilityResult{}}
 	err := h.view(ctx, func(r ledger.Reader) error {
 		item, err := namedByCode(r, q.Code)
@@ -64,8 +62,9 @@ func (h *Hub) Availability(ctx context.Context, q AvailabilityQuery) (Availabili
 		if err != nil {
 			return err
 		}
-		for _, p := range places {
-			result, err := c.availability(r, item, p)
+		promises := h.promises(r)
+		for i := range places {
+			result, err := promises.availability(item, &places[i])
 			if err != nil {
 				return err
 			}
@@ -142,45 +141,26 @@ func distanceKm(lat1, lon1, lat2, lon2 float64) float64 {
 	return math.Round(2*earthRadiusKm*math.Asin(math.Sqrt(min(1, a)))*1000) / 1000
 }
 
-func (c *connections) availability(r ledger.Reader, item *protocol.Item, p place) (AvailabilityResult, error) {
-	result := AvailabilityResult{Store: p.store.ID, Name: p.store.Name, DistanceKm: p.distance, Currency: p.store.Currency}
-	level, err := ledger.ReadLevel(r, p.store.ID, item.SKU)
+func (p *promiser) availability(item *protocol.Item, at *place) (AvailabilityResult, error) {
+	store := &at.store
+	result := AvailabilityResult{Store: store.ID, Name: store.Name, DistanceKm: at.distance, Currency: store.Currency}
+	prices, err := ledger.ReadPrices(p.r, zoneOf(store), []protocol.SKU{item.SKU})
 	if err != nil {
 		return result, err
 	}
-	prices, err := ledger.ReadPrices(r, zoneOf(&p.store), []protocol.SKU{item.SKU})
+	if result.Promisable, err = p.of(store, item.SKU, item); err != nil {
+		return result, err
+	}
+	look, err := p.look(store)
 	if err != nil {
 		return result, err
 	}
-	streams, err := ledger.Streams(r, p.store.ID, "")
-	if err != nil {
-		return result, err
-	}
-	state := c.store(&p.store, streams)
-	result.PriceMinor = priceAt(&p.store, item, prices[0], c.now)
-	result.Promisable = promisable(level, item)
+	state := look.connections.store(store, look.streams)
+	result.PriceMinor = p.h.priceAt(store, item, prices[0], look.now)
 	result.Availability = availabilityWord(result.Promisable)
 	result.Link, result.AsOf = state.link, timeText(state.asOf)
-	result.AgeS, result.Freshness = c.freshness(state.asOf)
+	result.AgeS, result.Freshness = look.freshness(state.asOf)
 	return result, nil
-}
-
-// promisable is what a store may promise of an item now.
-func (h *Hub) promisable(r ledger.Reader, store *protocol.StoreRecord, item *protocol.Item) (protocol.Quantity, error) {
-	level, err := ledger.ReadLevel(r, store.ID, item.SKU)
-	if err != nil {
-		return 0, err
-	}
-	return promisable(level, item), nil
-}
-
-// promisable is what online may still promise: nothing of an item that is
-// blocked from sale.
-func promisable(level *stock.Level, item *protocol.Item) protocol.Quantity {
-	if item != nil && item.Blocked {
-		return 0
-	}
-	return level.Promisable(stock.SafetyStockDefault)
 }
 
 func availabilityWord(q protocol.Quantity) string {

@@ -31,14 +31,34 @@ type connections struct {
 	now     time.Time
 	agents  map[protocol.AgentID]Presence
 	writing map[protocol.AgentID]string // the stream that each agent writes
+	clock   clock
 }
 
 func (h *Hub) connections() connections {
-	c := connections{now: h.now(), agents: h.presence(), writing: map[protocol.AgentID]string{}}
+	c := h.noConnections()
+	c.agents = h.presence()
 	for id, p := range c.agents {
 		c.writing[id] = p.inc
 	}
 	return c
+}
+
+// connectionsOf is what is known of the agents of one store.
+func (h *Hub) connectionsOf(store protocol.StoreID) connections {
+	c := h.noConnections()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, id := range h.members[store] {
+		p := h.presenceOf(h.agents[id])
+		c.agents[id], c.writing[id] = p, p.inc
+	}
+	return c
+}
+
+func (h *Hub) noConnections() connections {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return connections{now: h.now(), agents: map[protocol.AgentID]Presence{}, writing: map[protocol.AgentID]string{}, clock: h.clock}
 }
 
 // storeState is what is known of a store's connection.
@@ -88,6 +108,21 @@ func (c *connections) pending(agent protocol.AgentID, streams []ledger.StreamInf
 // asOf is the moment up to which the hub had everything of every machine and
 // every open stream of the store: a dark till does not hide behind a live one.
 func (c *connections) asOf(store protocol.StoreID, streams []ledger.StreamInfo) (at time.Time) {
+	for _, id := range c.machines(store, streams) {
+		caught := c.agents[id].CaughtUpAt
+		if caught.IsZero() {
+			return time.Time{}
+		}
+		if at.IsZero() || caught.Before(at) {
+			at = caught
+		}
+	}
+	return at
+}
+
+// machines are the agents of a store that may be selling: those that ever said
+// hello for it, and the writers of its open streams. One may be named twice.
+func (c *connections) machines(store protocol.StoreID, streams []ledger.StreamInfo) []protocol.AgentID {
 	var machines []protocol.AgentID
 	for id, p := range c.agents {
 		if p.Store == store {
@@ -99,16 +134,7 @@ func (c *connections) asOf(store protocol.StoreID, streams []ledger.StreamInfo) 
 			machines = append(machines, s.Origin.Agent)
 		}
 	}
-	for _, id := range machines {
-		caught := c.agents[id].CaughtUpAt
-		if caught.IsZero() {
-			return time.Time{}
-		}
-		if at.IsZero() || caught.Before(at) {
-			at = caught
-		}
-	}
-	return at
+	return machines
 }
 
 // freshness is how old what was known at a moment is, in seconds and in a word.

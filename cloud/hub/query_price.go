@@ -41,11 +41,8 @@ func momentOf(text string, place *time.Location) (time.Time, bool) {
 // priceAt is what one unit of an item costs in a store now; nil where it has no
 // price there. A price of the store's zone goes before the item's own, and a
 // price in another currency than the store's is none.
-func priceAt(store *protocol.StoreRecord, item *protocol.Item, list *protocol.PriceList, now time.Time) *protocol.Money {
-	place, err := time.LoadLocation(store.Timezone)
-	if err != nil {
-		place = time.UTC
-	}
+func (h *Hub) priceAt(store *protocol.StoreRecord, item *protocol.Item, list *protocol.PriceList, now time.Time) *protocol.Money {
+	place := h.timesOf(store).place
 	if p := priceInForce(list, store.Currency, now, place); p != nil {
 		amount := p.Amount
 		return &amount

@@ -29,7 +29,9 @@ func (h *Hub) Stock(ctx context.Context, store protocol.StoreID, each func(any) 
 	}
 	var rows []row
 	var asOf *string
-	c := h.connections()
+	var record *protocol.StoreRecord
+	promises := h.promises(nil)
+	c := h.connectionsOf(store)
 	err := h.view(ctx, func(r ledger.Reader) error {
 		if err := knownStore(r, store); err != nil {
 			return err
@@ -39,6 +41,9 @@ func (h *Hub) Stock(ctx context.Context, store protocol.StoreID, each func(any) 
 			return err
 		}
 		asOf = timeText(c.asOf(store, streams))
+		if record, err = ledger.ReadStore(r, store); err != nil {
+			return err
+		}
 		return ledger.ScanLevels(r, store, func(sku protocol.SKU, level *stock.Level) (bool, error) {
 			rows = append(rows, row{sku, *level})
 			return true, nil
@@ -52,14 +57,19 @@ func (h *Hub) Stock(ctx context.Context, store protocol.StoreID, each func(any) 
 			skus[i] = page[i].sku
 		}
 		var items []*protocol.Item
+		may := make([]protocol.Quantity, len(page))
 		err = h.view(ctx, func(r ledger.Reader) (err error) {
 			items, err = ledger.ReadItems(r, skus)
+			promises.r = r
+			for i := 0; i < len(page) && err == nil; i++ {
+				may[i], err = promises.ofLevel(record, skus[i], items[i], &page[i].level)
+			}
 			return err
 		})
 		for i := 0; i < len(page) && err == nil; i++ {
 			level, item := &page[i].level, items[i]
-			meta := stock.Meta{Store: store, SKU: skus[i], Item: item, SafetyStock: stock.SafetyStockDefault}
-			err = each(LevelDocument{Document: stock.NewDocument(meta, level), Promisable: promisable(level, item), AsOf: asOf})
+			meta := stock.Meta{Store: store, SKU: skus[i], Item: item, Policy: promises.policies.of(store, skus[i], item)}
+			err = each(LevelDocument{Document: stock.NewDocument(meta, level), Promisable: may[i], AsOf: asOf})
 		}
 	}
 	return err

@@ -56,7 +56,7 @@ func receive(t *testing.T, h *Hub, o protocol.Origin, sku protocol.SKU, q protoc
 func seen(h *Hub, o protocol.Origin, link string, at, caughtUp time.Time, last protocol.Seq) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.agents[o.Agent] = &agentRow{Agent: o.Agent, Store: o.Store, Inc: o.Inc.String(), Build: "1.0.0", Protocol: 1, SeenMs: at.UnixMilli()}
+	h.remember(&agentRow{Agent: o.Agent, Store: o.Store, Inc: o.Inc.String(), Build: "1.0.0", Protocol: 1, SeenMs: at.UnixMilli()})
 	h.setSession(&session{
 		origin: o, online: link == linkOnline, fenced: link == linkFenced, seen: h.mono(), seenAt: at, lastSeq: last, disk: "ok", caughtUpAt: caughtUp,
 	})

@@ -2,6 +2,8 @@ package hub
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"time"
 
 	"counterpart/protocol"
@@ -25,6 +27,36 @@ type running struct {
 	saved  time.Duration // the running time that is written down
 }
 
+// clock is how far the wall clock has been. Where it falls behind that, nobody
+// knows how long ago anything was that it was asked about before: era counts how
+// often that happened.
+type clock struct {
+	high time.Time // the latest that it showed
+	era  uint64
+}
+
+const (
+	noteClock = "clock"
+	// clockSlack is how far the clock may be corrected backwards without any
+	// consequence but that time seems to stand still so long.
+	clockSlack = time.Minute
+)
+
+// watchClock takes in what the wall clock shows, and tells whether it has fallen
+// behind; h.mu is held.
+func (h *Hub) watchClock() bool {
+	now := h.now()
+	switch {
+	case now.After(h.clock.high):
+		h.clock.high = now
+	case h.clock.high.Sub(now) > clockSlack:
+		h.log.Warn("the clock was set back; how long stores have been silent is unknown until they are heard", "from", h.clock.high, "to", now)
+		h.clock = clock{high: now, era: h.clock.era + 1}
+		return true
+	}
+	return false
+}
+
 // running is the running time now. It is safe for concurrent use.
 func (h *Hub) running() time.Duration { return h.ran.before + h.mono() }
 
@@ -32,7 +64,22 @@ func (h *Hub) loadRunning(r ledger.Reader) error {
 	ms, err := counter(r, noteRunning)
 	total := time.Duration(ms) * time.Millisecond
 	h.ran = running{before: total - h.mono(), saved: total}
+	if err != nil {
+		return err
+	}
+	b, err := ledger.Note(r, noteClock)
+	if err == nil && len(b) == 16 {
+		h.clock = clock{high: time.UnixMilli(int64(binary.BigEndian.Uint64(b))), era: binary.BigEndian.Uint64(b[8:])}
+	}
 	return err
+}
+
+func (h *Hub) setRunning(tx ledger.Tx, now time.Duration, c clock) error {
+	b := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(c.high.UnixMilli())), c.era)
+	if err := ledger.SetNote(tx, b, noteClock); err != nil {
+		return err
+	}
+	return setCounter(tx, noteRunning, uint64(now.Milliseconds()))
 }
 
 // Tick does what is due. It is called every TickEvery, never twice at a time. A
@@ -45,6 +92,9 @@ func (h *Hub) Tick(ctx context.Context) error {
 	if err == nil {
 		err = h.tickOutbox(ctx)
 	}
+	if err == nil {
+		err = errors.Join(h.endHolds(ctx), h.saveDemand(ctx))
+	}
 	if protocol.CodeOf(err) == protocol.DiskFull {
 		h.log.Error("the hub's disk is full; deadlines wait", "error", err)
 		return nil
@@ -54,12 +104,14 @@ func (h *Hub) Tick(ctx context.Context) error {
 
 func (h *Hub) saveRunning(ctx context.Context) error {
 	now := h.running()
-	if now-h.ran.saved < runningSaveEvery {
+	h.mu.Lock()
+	fell := h.watchClock()
+	mark := h.clock
+	h.mu.Unlock()
+	if !fell && now-h.ran.saved < runningSaveEvery {
 		return nil
 	}
-	err := h.driver.Update(ctx, func(tx ledger.Tx) error {
-		return setCounter(tx, noteRunning, uint64(now.Milliseconds()))
-	})
+	err := h.driver.Update(ctx, func(tx ledger.Tx) error { return h.setRunning(tx, now, mark) })
 	if err == nil {
 		h.ran.saved = now
 	}

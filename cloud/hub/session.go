@@ -27,6 +27,7 @@ type session struct {
 	clockOffsetMs int64
 	disk          string
 	caughtUpAt    time.Time
+	caughtEra     uint64 // of the clock that showed it
 	cursor        protocol.Seq
 	nackedWant    protocol.Seq
 	// ownAfter and ownUpto bound the last stretch of the store's event feed
@@ -106,10 +107,10 @@ func (h *Hub) hello(ctx context.Context, t protocol.Topic, m *protocol.Hello) er
 	}
 	h.mu.Lock()
 	if old := h.sessionOf(m.Agent, m.Inc); old != nil {
-		s.boots, s.caughtUpAt, s.standing = old.boots, old.caughtUpAt, old.standing
+		s.boots, s.caughtUpAt, s.caughtEra, s.standing = old.boots, old.caughtUpAt, old.caughtEra, old.standing
 	}
 	s.boots = appendBoot(s.boots, m.BootID, s.seen)
-	s.noteCaughtUp(now)
+	h.noteCaughtUp(s, now)
 	h.setSession(s)
 	s.welcome = &protocol.Welcome{
 		Nonce: m.Nonce, Epoch: h.Epoch(), Session: s.id, HubTimeMs: now.UnixMilli(), CursorSeq: stream.Seq, CursorHash: stream.Head(),
@@ -283,10 +284,18 @@ func (h *Hub) startAfter(now time.Time) uint32 {
 	return uint32(max(0, h.hellos-hellosPerSecond)) * 1000 / hellosPerSecond
 }
 
-// noteCaughtUp remembers when the hub had all that the agent told of.
-func (s *session) noteCaughtUp(now time.Time) {
+// noteCaughtUp remembers when the hub had all that the agent told of; h.mu is
+// held.
+func (h *Hub) noteCaughtUp(s *session, now time.Time) {
 	if s.cursor >= s.lastSeq {
-		s.caughtUpAt = now
+		from, era := s.caughtUpAt, s.caughtEra
+		if row := h.agents[s.origin.Agent]; from.IsZero() && row != nil && row.CaughtMs > 0 {
+			from, era = time.UnixMilli(row.CaughtMs), row.ClockEra
+		}
+		if !from.IsZero() && era == h.clock.era {
+			h.demand.ended(s.origin.Store, from, now)
+		}
+		s.caughtUpAt, s.caughtEra = now, h.clock.era
 	}
 }
 
@@ -327,7 +336,7 @@ func (h *Hub) beat(ctx context.Context, t protocol.Topic, m *protocol.Beat) erro
 	}
 	s.lastSeq = max(s.lastSeq, m.LastSeq)
 	s.clockOffsetMs, s.disk = m.ClockMs-s.seenAt.UnixMilli(), m.Disk
-	s.noteCaughtUp(s.seenAt)
+	h.noteCaughtUp(s, s.seenAt)
 	feeds := make([]protocol.FeedID, 0, len(s.feeds))
 	for f := range s.feeds {
 		feeds = append(feeds, f)

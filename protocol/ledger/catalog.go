@@ -154,6 +154,48 @@ func ScanItems(r Reader, from protocol.SKU, fn func(*protocol.Item) (bool, error
 	return scanReferences(r, referencePrefix(kindItem, gen), string(from), protocol.DecodeItem, fn)
 }
 
+// ReadPolicy reads the rows of the policy that are about an item in a store, the
+// one that names most first: the item in the store, the item, its category in the
+// store, its category, the store, the chain. It is nil where there is no row.
+func ReadPolicy(r Reader, store protocol.StoreID, sku protocol.SKU, category string) ([]*protocol.PolicyRow, error) {
+	r = Live(r)
+	about := []protocol.PolicyRow{{SKU: sku}, {}}
+	if category != "" {
+		about = []protocol.PolicyRow{{SKU: sku}, {Category: category}, {}}
+	}
+	keys := make([]Key, 0, 6)
+	for i := range about {
+		for _, where := range [...]protocol.StoreID{store, ""} {
+			gen, err := liveOf(r, policyFeed(where))
+			if err != nil {
+				return nil, err
+			}
+			keys = append(keys, policyKey(gen, where, policyName(&about[i])))
+		}
+	}
+	return readReferences(r, keys, protocol.DecodePolicyRow)
+}
+
+// ReadPolicyRow reads the row of the policy that is about the same as another;
+// nil means that there is none.
+func ReadPolicyRow(r Reader, about *protocol.PolicyRow) (*protocol.PolicyRow, error) {
+	gen, err := liveOf(r, policyFeed(about.Store))
+	if err != nil {
+		return nil, err
+	}
+	list, err := readReferences(r, []Key{policyKey(gen, about.Store, policyName(about))}, protocol.DecodePolicyRow)
+	if err != nil {
+		return nil, err
+	}
+	return list[0], nil
+}
+
+// ScanPolicies calls fn for every row of the policy, those of all stores first.
+// It is for the hub: an agent has those that are about its store.
+func ScanPolicies(r Reader, fn func(*protocol.PolicyRow) (bool, error)) error {
+	return scanReferences(r, referencePrefix(kindPolicy, 0), "", protocol.DecodePolicyRow, fn)
+}
+
 // scanReferences calls fn for the rows below prefix whose last part is above
 // from.
 func scanReferences[T any](r Reader, prefix, from string, decode func([]byte) (*T, error), fn func(*T) (bool, error)) error {

@@ -95,6 +95,10 @@ func rowKey(gen uint64, feed protocol.FeedID, name string) (Key, error) {
 		return taxKey(gen, protocol.ZoneID(zone), rest), nil
 	case kind == feedStore && strings.HasPrefix(string(feed), "store/"):
 		return storeKey(gen, protocol.StoreID(zone)), nil
+	case kind == feedPolicy && feed == protocol.FeedCatalog:
+		return policyKey(gen, "", name), nil
+	case kind == feedPolicy && strings.HasPrefix(string(feed), "store/"):
+		return policyKey(gen, protocol.StoreID(zone), name), nil
 	}
 	return Key{}, errRowUnknown
 }

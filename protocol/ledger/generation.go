@@ -122,14 +122,15 @@ func (s *steady) live() (generations, error) {
 
 // Kinds of rows of reference data.
 const (
-	kindItem  = "item"
-	kindCode  = "code"
-	kindPrice = "price"
-	kindTax   = "tax"
-	kindStore = "store"
+	kindItem   = "item"
+	kindCode   = "code"
+	kindPrice  = "price"
+	kindTax    = "tax"
+	kindStore  = "store"
+	kindPolicy = "policy"
 )
 
-var referenceKinds = []string{kindItem, kindCode, kindPrice, kindTax, kindStore}
+var referenceKinds = []string{kindItem, kindCode, kindPrice, kindTax, kindStore, kindPolicy}
 
 // referenceKey is where a row of reference data is kept in a generation.
 func referenceKey(kind string, gen uint64, parts ...string) Key {
@@ -171,6 +172,37 @@ func storeKey(gen uint64, id protocol.StoreID) Key {
 	return referenceKey(kindStore, gen, string(id))
 }
 
+// The kinds of what a row of the policy names.
+const (
+	policyItem     = "item"
+	policyCategory = "category"
+	policyAll      = "all"
+)
+
+// policyName is the name of what a row of the policy is about, within its feed.
+func policyName(p *protocol.PolicyRow) string {
+	switch {
+	case p.SKU != "":
+		return feedPolicy + "/" + policyItem + "/" + string(p.SKU)
+	case p.Category != "":
+		return feedPolicy + "/" + policyCategory + "/" + p.Category
+	}
+	return feedPolicy + "/" + policyAll
+}
+
+// policyFeed is the feed of a row of the policy: what is said of one store goes
+// to that store alone.
+func policyFeed(store protocol.StoreID) protocol.FeedID {
+	if store == "" {
+		return protocol.FeedCatalog
+	}
+	return protocol.StoreFeed(store)
+}
+
+func policyKey(gen uint64, store protocol.StoreID, name string) Key {
+	return referenceKey(kindPolicy, gen, string(store), name)
+}
+
 // generationRanges are the stretches of keys that hold a feed's rows in a
 // generation.
 func generationRanges(feed protocol.FeedID, gen uint64) [][2]string {
@@ -178,12 +210,12 @@ func generationRanges(feed protocol.FeedID, gen uint64) [][2]string {
 	all := func(prefix string) [2]string { return [2]string{prefix, after(prefix)} }
 	switch {
 	case feed == protocol.FeedCatalog:
-		return [][2]string{all(referencePrefix(kindItem, gen)), all(referencePrefix(kindCode, gen))}
+		return [][2]string{all(referencePrefix(kindItem, gen)), all(referencePrefix(kindCode, gen)), all(referencePrefix(kindPolicy, gen, ""))}
 	case kind == feedPrice:
 		return [][2]string{all(referencePrefix(kindPrice, gen, name)), all(referencePrefix(kindTax, gen, name))}
 	case kind == feedStore:
 		id := storeKey(gen, protocol.StoreID(name)).ID
-		return [][2]string{{id, id + sep}}
+		return [][2]string{{id, id + sep}, all(referencePrefix(kindPolicy, gen, name))}
 	case kind+"/" == standingPrefix:
 		ranges := make([][2]string, 0, len(standingKinds))
 		for _, k := range slices.Sorted(maps.Keys(standingKinds)) {

@@ -12,7 +12,7 @@ import (
 )
 
 // reference is a row of the chain's reference data (an item, a price list, a
-// tax list, a store) with the feed offset at which it last changed. The hub's
+// tax list, a store, a policy) with the feed offset at which it last changed. The hub's
 // fold gives offsets out; an agent takes them over with the row. A row without a
 // value is gone: the hub keeps its offset, so that the feed tells of it, and an
 // agent keeps nothing.
@@ -129,16 +129,17 @@ func (r *feedRow) item() bool { return strings.HasPrefix(r.name, feedItem+"/") }
 
 // Names of rows within their feeds.
 const (
-	feedItem  = "item"
-	feedPrice = "price"
-	feedTax   = "tax"
-	feedStore = "store"
+	feedItem   = "item"
+	feedPrice  = "price"
+	feedTax    = "tax"
+	feedStore  = "store"
+	feedPolicy = "policy"
 )
 
 // catalogRows are the feed rows of a catalogue event. The fold writes
 // generation 0.
 func catalogRows(c *protocol.Catalog) ([]feedRow, error) {
-	rows := make([]feedRow, 0, len(c.Items)+len(c.Prices)+len(c.Taxes)+len(c.Stores))
+	rows := make([]feedRow, 0, c.Rows())
 	add := func(feed protocol.FeedID, name string, key Key, value []byte, err error) error {
 		rows = append(rows, feedRow{feed: feed, name: name, key: key, value: value})
 		return err
@@ -168,6 +169,18 @@ func catalogRows(c *protocol.Catalog) ([]feedRow, error) {
 		st := &c.Stores[i]
 		b, err := protocol.EncodeStoreRecord(st)
 		if err := add(protocol.StoreFeed(st.ID), feedStore, storeKey(0, st.ID), b, err); err != nil {
+			return nil, err
+		}
+	}
+	for i := range c.Policies {
+		p := &c.Policies[i]
+		var b []byte
+		var err error
+		if !p.Gone() {
+			b, err = protocol.EncodePolicyRow(p)
+		}
+		name := policyName(p)
+		if err := add(policyFeed(p.Store), name, policyKey(0, p.Store, name), b, err); err != nil {
 			return nil, err
 		}
 	}

@@ -2,7 +2,6 @@ package pickup
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +21,7 @@ type PlaceRequest struct {
 	Lines       []PlaceLine      `json:"lines"`
 	Shopper     PlaceShopper     `json:"shopper"`
 	PickupBy    string           `json:"pickup_by"`
+	Hold        string           `json:"hold"` // whose goods become the order's
 }
 
 // Place is where somebody is, in degrees.
@@ -79,8 +79,8 @@ func (r *PlaceRequest) Validate(now time.Time, cardNumber func(string) bool) err
 		return wrong("method", "not one of in_store, curbside, same_day_delivery and ship_from_store")
 	case r.Payment.Status != "paid" && r.Payment.Status != "due":
 		return wrong("payment", "neither paid nor due")
-	case len(r.Lines) == 0 || len(r.Lines) > orderLinesMax:
-		return wrong("lines", "not a list of 1 to "+strconv.Itoa(orderLinesMax)+" entries")
+	case r.Hold != "" && (r.Store == "" || !protocol.ValidID(r.Hold)):
+		return wrong("hold", "not the id of a hold, or given without its store")
 	}
 	if r.Near != nil && r.Sourcing == "" {
 		r.Sourcing = SourcingNearest
@@ -97,10 +97,8 @@ func (r *PlaceRequest) Validate(now time.Time, cardNumber func(string) bool) err
 			return err
 		}
 	}
-	for i, l := range r.Lines {
-		if l.Qty == nil || *l.Qty <= 0 || *l.Qty > QuantityMax {
-			return protocol.OutOfRange("qty", "", "not above 0 and at most 10,000,000").With("line", i+1)
-		}
+	if err := checkLines(r.Lines); err != nil {
+		return err
 	}
 	_, err := r.PickupByTime(now)
 	return err

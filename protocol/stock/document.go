@@ -29,12 +29,11 @@ type Document struct {
 
 // Meta is what a level's document says beside the level.
 type Meta struct {
-	Store protocol.StoreID
-	SKU   protocol.SKU
-	Item  *protocol.Item // nil where the catalogue does not know the item
-	// SafetyStock is the policy's; AsOf is RFC 3339 with the store's offset.
-	SafetyStock protocol.Quantity
-	AsOf        string
+	Store  protocol.StoreID
+	SKU    protocol.SKU
+	Item   *protocol.Item // nil where the catalogue does not know the item
+	Policy Policy
+	AsOf   string // RFC 3339 with the store's offset
 }
 
 // NewDocument shows a level.
@@ -43,8 +42,8 @@ func NewDocument(m Meta, l *Level) Document {
 		Store: m.Store, SKU: m.SKU, Unit: protocol.Each,
 		OnHand: l.OnHand(), Committed: l.Quantity(protocol.Committed), Staged: l.Quantity(protocol.Staged),
 		Damaged: l.Quantity(protocol.Damaged), QualityControl: l.Quantity(protocol.QualityControl),
-		SafetyStock: m.SafetyStock, Incoming: l.Quantity(protocol.Incoming),
-		Available: l.Available(m.SafetyStock), Allotment: l.Allotment(m.SafetyStock),
+		SafetyStock: m.Policy.SafetyStock, Incoming: l.Quantity(protocol.Incoming),
+		Available: l.Available(m.Policy.SafetyStock), Allotment: m.Policy.Allotment(l, 0),
 		RecountSuggested: l.RecountSuggested(), AsOf: m.AsOf,
 	}
 	if m.Item != nil {

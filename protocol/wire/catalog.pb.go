@@ -639,6 +639,93 @@ func (x *TaxRate) GetValidFrom() string {
 	return ""
 }
 
+// PolicyRow says what online may promise of items: of one item, of a category or
+// of all, in one store or in all. A member that is absent is left to the row that
+// names less. A row without any of the last three fields is one that is gone.
+type PolicyRow struct {
+	state                protoimpl.MessageState `protogen:"open.v1"`
+	Store                string                 `protobuf:"bytes,1,opt,name=store,proto3" json:"store,omitempty"`                                                                      // absent: in all stores
+	Category             string                 `protobuf:"bytes,2,opt,name=category,proto3" json:"category,omitempty"`                                                                // of the items of this category
+	Sku                  string                 `protobuf:"bytes,3,opt,name=sku,proto3" json:"sku,omitempty"`                                                                          // of this item; never beside a category
+	SafetyStock          *int64                 `protobuf:"zigzag64,4,opt,name=safety_stock,json=safetyStock,proto3,oneof" json:"safety_stock,omitempty"`                              // kept back from online, thousandths of the item's unit
+	Online               *bool                  `protobuf:"varint,5,opt,name=online,proto3,oneof" json:"online,omitempty"`                                                             // false: online sells nothing of it
+	OverpromiseTargetPpm *int64                 `protobuf:"zigzag64,6,opt,name=overpromise_target_ppm,json=overpromiseTargetPpm,proto3,oneof" json:"overpromise_target_ppm,omitempty"` // how likely a promise of what was sold may be: 1 % is 10000
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
+}
+
+func (x *PolicyRow) Reset() {
+	*x = PolicyRow{}
+	mi := &file_protocol_wire_catalog_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PolicyRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PolicyRow) ProtoMessage() {}
+
+func (x *PolicyRow) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_catalog_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PolicyRow.ProtoReflect.Descriptor instead.
+func (*PolicyRow) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_catalog_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *PolicyRow) GetStore() string {
+	if x != nil {
+		return x.Store
+	}
+	return ""
+}
+
+func (x *PolicyRow) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *PolicyRow) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
+func (x *PolicyRow) GetSafetyStock() int64 {
+	if x != nil && x.SafetyStock != nil {
+		return *x.SafetyStock
+	}
+	return 0
+}
+
+func (x *PolicyRow) GetOnline() bool {
+	if x != nil && x.Online != nil {
+		return *x.Online
+	}
+	return false
+}
+
+func (x *PolicyRow) GetOverpromiseTargetPpm() int64 {
+	if x != nil && x.OverpromiseTargetPpm != nil {
+		return *x.OverpromiseTargetPpm
+	}
+	return 0
+}
+
 // StoreRecord is what a chain knows of a shop.
 type StoreRecord struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
@@ -665,7 +752,7 @@ type StoreRecord struct {
 
 func (x *StoreRecord) Reset() {
 	*x = StoreRecord{}
-	mi := &file_protocol_wire_catalog_proto_msgTypes[7]
+	mi := &file_protocol_wire_catalog_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -677,7 +764,7 @@ func (x *StoreRecord) String() string {
 func (*StoreRecord) ProtoMessage() {}
 
 func (x *StoreRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_catalog_proto_msgTypes[7]
+	mi := &file_protocol_wire_catalog_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -690,7 +777,7 @@ func (x *StoreRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreRecord.ProtoReflect.Descriptor instead.
 func (*StoreRecord) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_catalog_proto_rawDescGZIP(), []int{7}
+	return file_protocol_wire_catalog_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *StoreRecord) GetId() string {
@@ -868,7 +955,17 @@ const file_protocol_wire_catalog_proto_rawDesc = "" +
 	"\aTaxRate\x12\x19\n" +
 	"\brate_ppm\x18\x01 \x01(\x12R\aratePpm\x12\x1d\n" +
 	"\n" +
-	"valid_from\x18\x02 \x01(\tR\tvalidFrom\"\xee\x03\n" +
+	"valid_from\x18\x02 \x01(\tR\tvalidFrom\"\x86\x02\n" +
+	"\tPolicyRow\x12\x14\n" +
+	"\x05store\x18\x01 \x01(\tR\x05store\x12\x1a\n" +
+	"\bcategory\x18\x02 \x01(\tR\bcategory\x12\x10\n" +
+	"\x03sku\x18\x03 \x01(\tR\x03sku\x12&\n" +
+	"\fsafety_stock\x18\x04 \x01(\x12H\x00R\vsafetyStock\x88\x01\x01\x12\x1b\n" +
+	"\x06online\x18\x05 \x01(\bH\x01R\x06online\x88\x01\x01\x129\n" +
+	"\x16overpromise_target_ppm\x18\x06 \x01(\x12H\x02R\x14overpromiseTargetPpm\x88\x01\x01B\x0f\n" +
+	"\r_safety_stockB\t\n" +
+	"\a_onlineB\x19\n" +
+	"\x17_overpromise_target_ppm\"\xee\x03\n" +
 	"\vStoreRecord\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x15\n" +
@@ -914,7 +1011,7 @@ func file_protocol_wire_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_protocol_wire_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_protocol_wire_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_protocol_wire_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_protocol_wire_catalog_proto_goTypes = []any{
 	(Unit)(0),           // 0: counterpart.v1.Unit
 	(*Item)(nil),        // 1: counterpart.v1.Item
@@ -924,7 +1021,8 @@ var file_protocol_wire_catalog_proto_goTypes = []any{
 	(*Price)(nil),       // 5: counterpart.v1.Price
 	(*TaxList)(nil),     // 6: counterpart.v1.TaxList
 	(*TaxRate)(nil),     // 7: counterpart.v1.TaxRate
-	(*StoreRecord)(nil), // 8: counterpart.v1.StoreRecord
+	(*PolicyRow)(nil),   // 8: counterpart.v1.PolicyRow
+	(*StoreRecord)(nil), // 9: counterpart.v1.StoreRecord
 }
 var file_protocol_wire_catalog_proto_depIdxs = []int32{
 	2, // 0: counterpart.v1.Item.codes:type_name -> counterpart.v1.ItemCode
@@ -946,13 +1044,14 @@ func file_protocol_wire_catalog_proto_init() {
 	}
 	file_protocol_wire_catalog_proto_msgTypes[0].OneofWrappers = []any{}
 	file_protocol_wire_catalog_proto_msgTypes[7].OneofWrappers = []any{}
+	file_protocol_wire_catalog_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protocol_wire_catalog_proto_rawDesc), len(file_protocol_wire_catalog_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
