@@ -55,8 +55,10 @@ type Unseen struct {
 // new goods sell too. An unlimited silence, for an item that sells, and demand
 // beyond all measure are answered with protocol.QuantityMax. The buffer never shrinks as the silence or
 // the demand grows, or the target falls, as long as an item is sold either in
-// pieces or by weight. It takes at most a millisecond, and as a rule a few
-// microseconds.
+// pieces or by weight. Its work is bounded: at most some thirty grids of
+// gridCells², most of which are passed over. It takes about 15 µs for a slow item
+// and 100 µs for a fast one, so whoever asks for many stores asks first
+// whether anything could be promised without a buffer.
 func Buffer(u Unseen, target protocol.RatePPM) protocol.Quantity {
 	switch {
 	case u.Item == nil || !u.Item.begun || u.Silence < time.Second || target >= partPPM:
