@@ -209,14 +209,8 @@ func (f *fakeHub) deps() Deps {
 		Snapshot: func(_ context.Context, feed string) (io.ReadSeeker, string, uint64, uint64, error) {
 			return bytes.NewReader(snapshotBody), strings.Repeat("a", 64), 7, 20000, f.note(feed)
 		},
-		Backup: func(context.Context) (io.ReadSeekCloser, error) {
-			if f.err != nil {
-				return nil, f.err
-			}
-			f.open++
-			return closing{bytes.NewReader(snapshotBody), f}, nil
-		},
-		Ready: func(context.Context) error { return f.err },
+		Backup: f.backup,
+		Ready:  func(context.Context) error { return f.err },
 		Fleet: func(_ context.Context, each func(web.Store)) error {
 			each(web.Store{ID: "s1", Name: "High Street", Link: "online"})
 			return f.err
@@ -225,6 +219,14 @@ func (f *fakeHub) deps() Deps {
 		Changed:     func() <-chan struct{} { return changed },
 		InsecureDev: true,
 	})
+}
+
+func (f *fakeHub) backup(context.Context) (io.ReadSeekCloser, error) {
+	if f.err != nil {
+		return nil, f.err
+	}
+	f.open++
+	return closing{bytes.NewReader(snapshotBody), f}, nil
 }
 
 // outside adds what the shop is told beside answers.

@@ -227,6 +227,9 @@ func (h *Hub) settleTouched(ctx context.Context, ready []*incoming, short []ledg
 // that could not be folded.
 func partsOf(events []*protocol.Event) (parts []protocol.PartID) {
 	for _, ev := range events {
+		if ev != nil && ev.Reissue != nil {
+			ev, _ = protocol.DecodeEvent(ev.Reissue.Record.Body) // what cannot be read is about nothing
+		}
 		if ev == nil {
 			continue
 		}
