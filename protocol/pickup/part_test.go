@@ -286,6 +286,24 @@ func (h *history) goodsAgree(seed uint64, s *pickup.State) {
 	}
 }
 
+// TestRejectWhilePicking gives an order up after somebody has begun to pick it:
+// the store has rejected it then, and the hub releases the goods.
+func TestRejectWhilePicking(t *testing.T) {
+	h := newHistory(t, 1)
+	for _, ask := range []pickup.Ask{{Act: protocol.Pick, Staff: "ann"}, {Act: protocol.Reject, Staff: "ann", Reason: "none left"}} {
+		s := h.view(hub).State()
+		f, moves, err := s.Plan(ask, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.log(first, &protocol.Event{Kind: protocol.KindFulfilment, Fulfilment: f, Moves: moves}, "")
+		h.seen[hub][len(h.events)-1] = true
+	}
+	if s := h.settle(); s.Store != pickup.Rejected || !slices.Equal(s.Committed, make([]protocol.Quantity, len(s.Committed))) {
+		t.Errorf("%s, and still promised are %v", s.Store, s.Committed)
+	}
+}
+
 // TestI15_RegistersOnlyClimb adds the events of random histories one by one and
 // wants neither register to fall.
 func TestI15_RegistersOnlyClimb(t *testing.T) {
