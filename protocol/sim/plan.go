@@ -27,6 +27,7 @@ type Plan struct {
 	// nothing can happen is skipped.
 	LingerMs int  `json:"linger_ms"`
 	Verify   bool `json:"verify,omitempty"` // replay every log at the end
+	Orders   int  `json:"orders,omitempty"` // that the online shop places
 
 	Line     Line     `json:"line"`
 	Cloud    Cloud    `json:"cloud"`
@@ -145,6 +146,10 @@ func Draw(seed uint64) Plan {
 	p.Line.TakeAtWork, p.Line.Late = d.chance(0.5), d.chance(0.3)
 	if p.Line.Late > 0 && p.Line.Ghost == 0 && d.on() {
 		p.Line.Ghost = 0.5
+	}
+	// What was drawn before there were orders stays as it was.
+	if o := (draw{rand.New(rand.NewPCG(seed, 0x6f72646572))}); p.Disaster.Gap == 0 && o.IntN(2) == 0 {
+		p.Orders = 5 + o.IntN(11)
 	}
 	return p
 }
