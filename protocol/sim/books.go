@@ -64,6 +64,7 @@ type act struct {
 	part     protocol.PartID
 	did      string // about the part
 	by       protocol.StaffID
+	from     string              // the state of the part as its machine knew it
 	took     []protocol.PartLine // of a pick
 	seenPart []*act              // what the machine held by then of what staff did about the part
 }

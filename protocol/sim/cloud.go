@@ -23,6 +23,7 @@ type cloud struct {
 	hub     *hub.Hub // nil while it is down
 	epoch   uint64
 	closed  bool  // the broker takes no connections, for want of a hub
+	renewed bool  // the database was put in the place of a newer one
 	stale   bool  // the database is older than its epoch's offsets
 	before  *disk // what the hub had before it was restored to a copy that lacks what machines have deleted
 	backups []backup

@@ -62,7 +62,7 @@ func (s *staff) fulfil(p *promise, choose func(*pickup.State, bool) pickup.Ask) 
 		if ask.Act == "" {
 			return ledger.Result{}, errNothing
 		}
-		a.seenPart, a.did, a.by, a.took = seen.acts, string(ask.Act), ask.Staff, nil
+		a.seenPart, a.did, a.by, a.from, a.took = seen.acts, string(ask.Act), ask.Staff, seen.state, nil
 		ev, err := s.planned(tx, p, a, &state, ask)
 		refused := err != nil
 		if refused && protocol.CodeOf(err) == protocol.Internal {
@@ -86,6 +86,9 @@ func (s *staff) fulfil(p *promise, choose func(*pickup.State, bool) pickup.Ask) 
 		}
 		return res, err
 	})
+	if a.id.Seq > 0 {
+		w.tell("%s: %s of order %s, %v %v, as %d", m.disk.name, a.did, p.PartID, a.took, a.moves, a.id.Seq)
+	}
 	if wrong != "" && !w.setAside(m) {
 		w.fail("%s: %s", m.disk.name, wrong)
 	}

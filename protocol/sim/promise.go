@@ -67,6 +67,7 @@ func (v *watch) arrives(id protocol.EventID, o protocol.Origin, record []byte) {
 		if a = w.hubAct(id, o, record); a != nil {
 			w.books.enter(a)
 			w.judge(a)
+			w.tell("hub: %s of order %s, %v", a.did, a.part, a.moves)
 		}
 	}
 	if a != nil {
@@ -80,6 +81,10 @@ func (w *world) judge(a *act) {
 		w.heldAtHub(a.part, over...), w.heldAtHub(a.part, closing...)
 	switch a.did {
 	case didOrder:
+		key := w.shop.byID[a.part].key
+		if !w.cloud.renewed && slices.ContainsFunc(w.shop.promises, func(p *promise) bool { return p.key == key && p.PartID != a.part }) {
+			w.fail("request %s is ordered twice (I3)", key)
+		}
 		for _, m := range a.moves {
 			if have := w.cloud.book.promisable(shelf{a.store, m.SKU}); m.State != protocol.Committed || m.Delta > have {
 				w.fail("order %s promises %d of %s at %s, of which the acknowledged events allow %d (I12)", a.part, m.Delta, m.SKU, a.store, have)
@@ -323,7 +328,11 @@ func (w *world) auditPromise(r ledger.Reader, p *promise, list []*act) error {
 	if err != nil {
 		return err
 	}
-	collected, back := did(string(protocol.HandOver), didSell), did(string(protocol.Reject), string(protocol.PutBack))
+	collected := did(string(protocol.HandOver), didSell)
+	back := slices.ContainsFunc(list, func(a *act) bool {
+		// What is put back after a hand-over had been picked twice.
+		return a.did == string(protocol.Reject) || a.did == string(protocol.PutBack) && a.from != "picked_up"
+	})
 	paid := p.paid || did(string(protocol.PaidOrder))
 	refunded := did(string(protocol.Refunded))
 	switch {

@@ -53,7 +53,7 @@ func (c *cloud) bringBack(how restored) {
 	for store, list := range from.feeds {
 		c.feeds[store] = slices.Clip(list)
 	}
-	c.stale = how == byNobody
+	c.stale, c.renewed = how == byNobody, true
 	if how == byCommandWithGaps {
 		c.before = &disk{w: w, name: "the hub's lost disk", db: before}
 	}
