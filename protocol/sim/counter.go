@@ -183,7 +183,8 @@ func (s *staff) nextAsk(state *pickup.State, closed bool) pickup.Ask {
 	case s.orders.IntN(8) == 0 || len(next) == 0 && !closed:
 		ask.Act = acts[s.orders.IntN(len(acts))]
 	case closed:
-		ask.Act = protocol.PutBack
+		// The shopper may stand there all the same.
+		ask.Act = []protocol.Act{protocol.PutBack, protocol.PutBack, protocol.HandOver}[s.orders.IntN(3)]
 	default:
 		ask.Act = next[s.orders.IntN(len(next))]
 	}

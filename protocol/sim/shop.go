@@ -141,6 +141,9 @@ func (s *shop) place(r *pickup.PlaceRequest, c *placing) {
 	if c.tries == 1 && !s.rivalled && s.rnd.IntN(3) == 0 {
 		s.rival(*r)
 	}
+	if w.plan.Cloud.Full > 0 && !w.quiet && s.rnd.IntN(8) == 0 {
+		w.fill(w.cloud.disk, upTo(s.rnd, fullMax))
+	}
 	w.trace.mark('p', 255, w.now, uint64(s.requests))
 	sent := *r
 	answer, err := w.cloud.hub.PlaceOrder(w.ctx, c.Call, sent)
@@ -199,7 +202,7 @@ func (s *shop) answered(key string, body []byte) {
 	id := protocol.PartID{Order: d.ID, Part: d.Fulfilments[0].N}
 	p := s.byID[id]
 	if p == nil || p.key != key {
-		s.w.fail("order %s is answered, and was not committed (I1)", id)
+		s.w.fail("order %s is answered, and was not committed (I1, I19)", id)
 		return
 	}
 	if p.code != "" {
