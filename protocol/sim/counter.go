@@ -58,7 +58,7 @@ func (s *staff) fulfil(p *promise, choose func(*pickup.State, bool) pickup.Ask) 
 			return ledger.Result{}, cmp.Or(err, errNothing)
 		}
 		seen := m.knows(p)
-		ask := choose(&state, seen.closed)
+		ask := choose(&state, state.Hub >= pickup.CancelRequested)
 		if ask.Act == "" {
 			return ledger.Result{}, errNothing
 		}
