@@ -30,7 +30,7 @@ func TestEveryInvariantHasAMutant(t *testing.T) {
 	for _, m := range table {
 		broken += m.invariant + ", "
 	}
-	for _, i := range []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 18, 19, 20, 22} {
+	for _, i := range []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 16, 17, 18, 19, 20, 22} {
 		if !strings.Contains(broken, fmt.Sprintf("I%d,", i)) {
 			t.Errorf("no mutant breaks I%d", i)
 		}
