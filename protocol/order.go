@@ -152,7 +152,8 @@ const (
 type Fulfilment struct {
 	PartID
 	Act Act
-	// Attempt counts from 0; undo begins another.
+	// Attempt counts from 0; undo begins another, and so does a rejection after
+	// the pick began.
 	Attempt uint32
 	// After is the act that this one follows, zero for the first. Two acts that
 	// follow the same one were done by people who did not know of each other.

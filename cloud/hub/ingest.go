@@ -229,10 +229,31 @@ func (h *Hub) open(in *incoming) bool {
 	}
 	if err != nil {
 		h.log.Warn("frame refused", "agent", in.topic.Agent, "first", b.FirstSeq, "error", err)
-		h.post(s.down, &protocol.Nack{Session: s.id, Inc: b.Inc, Want: h.want(in), Reason: protocol.NackFrame})
+		h.refuseFrame(in)
 		return false
 	}
 	return true
+}
+
+// refuseFrame asks again for a frame that could not be read. Of all that wait
+// behind one that is missing only the first is told of: each answer sends its
+// agent back over a whole window, so that two to a window would make ever more
+// of them while nothing can be committed.
+func (h *Hub) refuseFrame(in *incoming) {
+	s, b, want := in.session, in.batch, h.want(in)
+	if b.FirstSeq+protocol.Seq(b.Count) <= want {
+		return // It is here, as another copy brought it.
+	}
+	if !in.carried() {
+		h.mu.Lock()
+		told := s.nackedWant == want && b.FirstSeq != want
+		s.nackedWant = want
+		h.mu.Unlock()
+		if told {
+			return
+		}
+	}
+	h.post(s.down, &protocol.Nack{Session: s.id, Inc: b.Inc, Want: want, Reason: protocol.NackFrame})
 }
 
 // foldAll folds batches in one transaction and over one working set. short are the

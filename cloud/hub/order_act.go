@@ -24,10 +24,12 @@ func (h *Hub) ActOnOrder(ctx context.Context, c protocol.Call, id protocol.Order
 			return answer, err
 		}
 		var stores []protocol.StoreID
+		parts := map[protocol.StoreID][]protocol.PartID{}
 		err = h.view(ctx, func(r ledger.Reader) error {
 			list, _, err := h.parts(r, id)
 			for i := range list {
-				stores = append(stores, list[i].Store)
+				at := list[i].Store
+				stores, parts[at] = append(stores, at), append(parts[at], list[i].State.Order.PartID)
 			}
 			return err
 		})
@@ -62,7 +64,10 @@ func (h *Hub) ActOnOrder(ctx context.Context, c protocol.Call, id protocol.Order
 			}
 			return keep(tx, answer)
 		})
-		return answer, err
+		if err != nil {
+			return answer, err
+		}
+		return answer, h.settleStores(ctx, parts)
 	})
 }
 

@@ -1,8 +1,10 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"counterpart/protocol"
@@ -206,16 +208,25 @@ func (h *Hub) settleTouched(ctx context.Context, ready []*incoming, short []ledg
 			}
 		}
 	}
-	for store, parts := range touched {
-		if err := h.settle(ctx, store, parts); protocol.CodeOf(err) == protocol.DiskFull {
-			h.log.Error("the hub's disk is full; goods of orders are not yet released", "store", store, "error", err)
-		} else if err != nil {
-			return err
-		}
+	if err := h.settleStores(ctx, touched); err != nil {
+		return err
 	}
 	for _, at := range short {
 		if err := h.compensate(ctx, at); protocol.CodeOf(err) == protocol.DiskFull {
 			h.log.Error("the hub's disk is full; orders without goods are not yet looked after", "store", at.Store, "error", err)
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settleStores settles parts of several stores, in the order of their names, so
+// that a run can be repeated. What is owed may wait for room.
+func (h *Hub) settleStores(ctx context.Context, parts map[protocol.StoreID][]protocol.PartID) error {
+	for _, store := range slices.Sorted(maps.Keys(parts)) {
+		if err := h.settle(ctx, store, parts[store]); protocol.CodeOf(err) == protocol.DiskFull {
+			h.log.Error("the hub's disk is full; goods of orders are not yet released", "store", store, "error", err)
 		} else if err != nil {
 			return err
 		}
@@ -264,12 +275,15 @@ func (h *Hub) settleAll(ctx context.Context) error {
 			})
 		})
 	})
-	for store, parts := range open {
+	for _, store := range slices.Sorted(maps.Keys(open)) {
 		if err == nil {
-			err = h.settle(ctx, store, parts)
+			err = h.settle(ctx, store, open[store])
 		}
 	}
-	for at := range short {
+	items := slices.SortedFunc(maps.Keys(short), func(a, b ledger.ItemAt) int {
+		return cmp.Or(cmp.Compare(a.Store, b.Store), cmp.Compare(a.SKU, b.SKU))
+	})
+	for _, at := range items {
 		if err == nil {
 			err = h.compensate(ctx, at)
 		}

@@ -24,12 +24,19 @@ func (s *State) Owed() (owed []protocol.OrderChange) {
 		say(protocol.ReleasedGoods, s.Store.String(), left)
 	case s.Store >= PartiallyPicked && s.Store != PutBack:
 		say(protocol.ReleasedGoods, protocol.ShortageReason, left)
+	default:
+		if spare := madeUp(s.Committed, s.Released); len(spare) > 0 {
+			say(protocol.ReleasedGoods, "not_picked_twice", spare)
+		}
 	}
 	if twice := below(s.Committed); len(twice) > 0 {
 		say(protocol.ReleasedGoods, "picked_twice", twice)
 	}
 	if twice := below(s.Staged); len(twice) > 0 {
 		say(protocol.CorrectedGoods, "taken_twice", twice)
+	}
+	if spare := madeUp(s.Staged, s.Corrected); len(spare) > 0 {
+		say(protocol.CorrectedGoods, "not_taken_twice", spare)
 	}
 	if s.Ended() && s.Hub <= CancelRequested {
 		say(protocol.Canceled, s.Store.String(), nil)
@@ -122,6 +129,17 @@ func (s *State) RefundsDue() (reasons []string) {
 		}
 	}
 	return reasons
+}
+
+// madeUp names what the hub made up for and need not have: events that arrived
+// later show that there were goods after all.
+func madeUp(there, given []protocol.Quantity) (lines []protocol.PartLine) {
+	for i := range there {
+		if q := min(there[i], -given[i]); q > 0 {
+			lines = append(lines, protocol.PartLine{Line: uint32(i + 1), Quantity: q})
+		}
+	}
+	return lines
 }
 
 // Moves are those of a change by the hub.

@@ -286,6 +286,56 @@ func (h *history) goodsAgree(seed uint64, s *pickup.State) {
 	}
 }
 
+// TestCorrectionsAreTakenBack lets the hub learn of a hand-over, or of an undo,
+// before the picks that it undid, as after a restore: what it made up for then
+// is no longer missing when they come.
+func TestCorrectionsAreTakenBack(t *testing.T) {
+	for name, asks := range map[string][]pickup.Ask{
+		"handed over":          {{Act: protocol.Pick}, {Act: protocol.HandOver}},
+		"undone and rejected":  {{Act: protocol.Pick}, {Act: protocol.Undo}, {Act: protocol.Reject}},
+		"undone and begun new": {{Act: protocol.Pick}, {Act: protocol.Undo}},
+	} {
+		h := newHistory(t, 2)
+		h.change(ptr(h.view(hub).State()), protocol.OrderChange{PartID: partID, Change: protocol.PaidOrder})
+		for i := range h.events {
+			h.seen[first][i] = true
+		}
+		begin := len(h.events)
+		for _, ask := range asks {
+			s := h.view(first).State()
+			if ask.Act == protocol.Pick {
+				for i, q := range s.Committed {
+					ask.Lines = append(ask.Lines, protocol.PartLine{Line: uint32(i + 1), Quantity: q})
+				}
+			}
+			f, moves, err := s.Plan(ask, nil)
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			h.log(first, &protocol.Event{Kind: protocol.KindFulfilment, Fulfilment: f, Moves: moves}, "")
+		}
+		end := len(h.events)
+		for i := end - 1; i >= begin; i-- {
+			h.seen[hub][i] = true
+			for range 3 {
+				h.pay(ptr(h.view(hub).State()))
+			}
+		}
+		s := h.settle()
+		for i := range s.Staged {
+			promised := protocol.Quantity(0)
+			if s.Store == pickup.Received {
+				promised = s.Order.Lines[i].Quantity
+			}
+			if s.Committed[i] != promised || s.Staged[i] != 0 {
+				t.Errorf("%s: of line %d are %s promised and %s staged", name, i+1, s.Committed[i], s.Staged[i])
+			}
+		}
+	}
+}
+
+func ptr(s pickup.State) *pickup.State { return &s }
+
 // TestI15_RegistersOnlyClimb adds the events of random histories one by one and
 // wants neither register to fall.
 func TestI15_RegistersOnlyClimb(t *testing.T) {

@@ -66,16 +66,19 @@ type State struct {
 	// for, Unplaced what no store could keep, Breached what the book no longer
 	// covered.
 	Asked, Elsewhere, Unplaced, Breached []protocol.Quantity
-	Paid                                 bool
-	ByShopper                            bool             // canceled by the shopper, or expired
-	Withdrawn                            bool             // the hub took it back
-	Refunds                              [2]Refund        // of shortages, and of all else
-	Notices                              []Notice         // what the hub said of deadlines
-	Last                                 protocol.EventID // the act that the next one follows
-	Picker                               protocol.StaffID // who picks now
-	Shelf, Bay, Car                      string
-	Arrived                              bool
-	Receipt                              protocol.ReceiptNo
+	// Corrected was taken out of what is staged; below zero the hub made up for
+	// what was taken twice.
+	Corrected       []protocol.Quantity
+	Paid            bool
+	ByShopper       bool             // canceled by the shopper, or expired
+	Withdrawn       bool             // the hub took it back
+	Refunds         [2]Refund        // of shortages, and of all else
+	Notices         []Notice         // what the hub said of deadlines
+	Last            protocol.EventID // the act that the next one follows
+	Picker          protocol.StaffID // who picks now
+	Shelf, Bay, Car string
+	Arrived         bool
+	Receipt         protocol.ReceiptNo
 }
 
 // Firm tells whether the goods are in the shopper's name on a shelf, not only in
@@ -120,7 +123,7 @@ func (p *Part) State() State {
 		return s
 	}
 	n := len(s.Order.Lines)
-	lists := []*[]protocol.Quantity{&s.Committed, &s.Staged, &s.Handed, &s.Released, &s.Asked, &s.Elsewhere, &s.Unplaced, &s.Breached}
+	lists := []*[]protocol.Quantity{&s.Committed, &s.Staged, &s.Handed, &s.Released, &s.Asked, &s.Elsewhere, &s.Unplaced, &s.Breached, &s.Corrected}
 	room := make([]protocol.Quantity, len(lists)*n)
 	for i, list := range lists {
 		*list = room[i*n : (i+1)*n : (i+1)*n]
@@ -170,7 +173,7 @@ func (s *State) change(c *protocol.OrderChange) {
 	case protocol.ReleasedGoods:
 		s.move(c.Lines, s.Committed, s.Released)
 	case protocol.CorrectedGoods:
-		s.move(c.Lines, s.Staged, nil)
+		s.move(c.Lines, s.Staged, s.Corrected)
 	case protocol.Rerouted:
 		s.move(c.Lines, nil, s.Elsewhere)
 	case protocol.Unplaced:

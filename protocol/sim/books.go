@@ -14,6 +14,7 @@ type books struct {
 	// receipts are the numbers that were printed, with the acts that bear them.
 	receipts map[protocol.ReceiptNo][]*act
 	byStore  map[protocol.StoreID][]*act // sales, for what refers to them
+	parts    map[protocol.PartID][]*act  // what was done about orders
 	dead     map[string]bool             // where the hub holds events that nobody can read
 	// told are the acts that were confirmed, refused those that met a full
 	// disk, doubted those whose process ended before it answered.
@@ -23,7 +24,7 @@ type books struct {
 func newBooks() books {
 	return books{
 		origins: map[protocol.Inc]protocol.Origin{}, acts: map[protocol.EventID][]*act{}, dead: map[string]bool{},
-		receipts: map[protocol.ReceiptNo][]*act{}, byStore: map[protocol.StoreID][]*act{},
+		receipts: map[protocol.ReceiptNo][]*act{}, byStore: map[protocol.StoreID][]*act{}, parts: map[protocol.PartID][]*act{},
 	}
 }
 
@@ -59,12 +60,22 @@ type act struct {
 	load     string
 	loadFrom int64
 	loadUpTo int64
+
+	part     protocol.PartID
+	did      string // about the part
+	by       protocol.StaffID
+	from     string              // the state of the part as its machine knew it
+	took     []protocol.PartLine // of a pick
+	seenPart []*act              // what the machine held by then of what staff did about the part
 }
 
 // enter writes down an act that is on its machine's disk for good.
 func (b *books) enter(a *act) {
 	b.acts[a.id] = append(b.acts[a.id], a)
 	b.order = append(b.order, a)
+	if a.part.Part > 0 {
+		b.parts[a.part] = append(b.parts[a.part], a)
+	}
 	if a.receipt != "" {
 		b.receipts[a.receipt] = append(b.receipts[a.receipt], a)
 		if a.original == nil {

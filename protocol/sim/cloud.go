@@ -23,6 +23,7 @@ type cloud struct {
 	hub     *hub.Hub // nil while it is down
 	epoch   uint64
 	closed  bool  // the broker takes no connections, for want of a hub
+	renewed bool  // the database was put in the place of a newer one
 	stale   bool  // the database is older than its epoch's offsets
 	before  *disk // what the hub had before it was restored to a copy that lacks what machines have deleted
 	backups []backup
@@ -41,12 +42,13 @@ type cloud struct {
 	// allowed is how far the batches at hand may take each stream; nil while
 	// the hub acts by itself.
 	allowed map[protocol.Inc]protocol.Seq
+	book    book // of what the hub holds, where there are orders
 }
 
 func (w *world) newCloud() *cloud {
 	c := &cloud{
 		w: w, rnd: w.source("cloud"), random: w.source("hub"), clock: clock{w: w}, feeds: map[protocol.StoreID][]entry{}, heads: map[protocol.FeedID]uint64{},
-		hellos: map[uint64]protocol.Inc{}, sessions: map[protocol.Inc]protocol.Session{},
+		hellos: map[uint64]protocol.Inc{}, sessions: map[protocol.Inc]protocol.Session{}, book: newBook(),
 	}
 	c.disk = w.newDisk("hub", 255, w.plan.Cloud.CommitCrash, w.plan.Cloud.CommitCrash/4)
 	return c
@@ -268,7 +270,7 @@ const skus = 6
 
 // furnish gives the chain its stores and items.
 func (c *cloud) furnish() error {
-	if err := c.load(hub.StoresTable, "id,name,timezone\ns1,High Street,Europe/London\ns2,Station,Europe/London\n", c.hub.ImportStores); err != nil {
+	if err := c.load(hub.StoresTable, c.w.storesTable(), c.hub.ImportStores); err != nil {
 		return err
 	}
 	return c.importItems()
@@ -289,6 +291,9 @@ func (c *cloud) elect() error {
 	m := c.w.agents[c.rnd.IntN(len(c.w.agents))]
 	zone := []string{"default", "z2"}[c.rnd.IntN(2)]
 	row := fmt.Sprintf("id,name,timezone,primary_agent,price_zone\n%s,Shop,Europe/London,%s,%s\n", m.origin.Store, m.origin.Agent, zone)
+	if c.w.shop != nil {
+		row = fmt.Sprintf("id,name,timezone,primary_agent,price_zone,lat,lon\n%s,Shop,Europe/London,%s,%s,51.5,0.1\n", m.origin.Store, m.origin.Agent, zone)
+	}
 	if err := c.load(hub.StoresTable, row, c.hub.ImportStores); err != nil {
 		return err
 	}

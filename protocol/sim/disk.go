@@ -43,6 +43,9 @@ type process struct {
 	failed bool // a commit failed; the process is about to stop
 	ended  bool
 	died   func() // called soon after the process ended by itself
+	// between, if it is not nil, runs after each reading, as what others do at the
+	// same time.
+	between func()
 }
 
 var (
@@ -156,7 +159,11 @@ func (p *process) View(ctx context.Context, fn func(ledger.Reader) error) error 
 	if err := p.usable(); err != nil {
 		return err
 	}
-	return p.disk.db.View(ctx, fn)
+	err := p.disk.db.View(ctx, fn)
+	if p.between != nil {
+		p.between()
+	}
+	return err
 }
 
 // Close leaves the disk as it is.

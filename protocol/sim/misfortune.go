@@ -33,6 +33,22 @@ func (w *world) misfortune() {
 	}
 	w.operators(rnd)
 	w.disasters()
+	if w.plan.Machine.FullAtEnd {
+		w.schedule(time.Duration(w.plan.Hours)*time.Hour-time.Minute, w.fillLast)
+	}
+}
+
+// fillLast makes the disk of the first machine full while what its sibling does
+// last comes down.
+func (w *world) fillLast() {
+	w.fill(w.agents[0].disk, fullMax)
+	for range 3 {
+		w.schedule(upTo(w.agents[0].rnd, 40*time.Second), func() {
+			if m := w.agents[1]; m.running() {
+				m.staff.sell()
+			}
+		})
+	}
 }
 
 // disasters plan what happens to disks.
@@ -51,6 +67,9 @@ func (w *world) disasters() {
 	}
 	for range d.Older {
 		w.schedule(upTo(rnd, within), func() { w.cloud.bringBack(byNobody) })
+	}
+	for range d.Recent {
+		w.schedule(upTo(rnd, within), w.cloud.bringBackRecent)
 	}
 	for range d.Gap {
 		w.schedule(within/2+upTo(rnd, within/2), func() { w.cloud.bringBack(byCommandWithGaps) })

@@ -27,6 +27,7 @@ type Plan struct {
 	// nothing can happen is skipped.
 	LingerMs int  `json:"linger_ms"`
 	Verify   bool `json:"verify,omitempty"` // replay every log at the end
+	Orders   int  `json:"orders,omitempty"` // that the online shop places
 
 	Line     Line     `json:"line"`
 	Cloud    Cloud    `json:"cloud"`
@@ -76,7 +77,8 @@ type Machine struct {
 	CommitCrash float64 `json:"commit_crash,omitempty"`
 	CommitFault float64 `json:"commit_fault,omitempty"` // the commit fails, kept or not
 	CrashEvery  float64 `json:"crash_every_h,omitempty"`
-	Full        float64 `json:"full,omitempty"` // chance that it begins with a burst of work
+	Full        float64 `json:"full,omitempty"`        // chance that it begins with a burst of work
+	FullAtEnd   bool    `json:"full_at_end,omitempty"` // while the last that others did comes down
 	Clock       bool    `json:"clock,omitempty"`
 	Trim        bool    `json:"trim,omitempty"`
 }
@@ -102,6 +104,7 @@ type Disaster struct {
 	Replace int `json:"replace,omitempty"` // the disk dies, another machine stands in
 	Backup  int `json:"backup,omitempty"`  // a backup of the hub is restored by the command
 	Older   int `json:"older,omitempty"`   // a backup of the hub is put in place, and nothing tells
+	Recent  int `json:"recent,omitempty"`  // like Older, and the backup lacks no more than what an operator did last
 	Gap     int `json:"gap,omitempty"`     // like Backup, where machines have deleted what it lacks, and that is accepted
 }
 
@@ -146,7 +149,22 @@ func Draw(seed uint64) Plan {
 	if p.Line.Late > 0 && p.Line.Ghost == 0 && d.on() {
 		p.Line.Ghost = 0.5
 	}
+	p.addLater(draw{rand.New(rand.NewPCG(seed, 0x6f72646572))})
 	return p
+}
+
+// addLater draws what plans did not have at first, so that what was drawn before
+// stays as it was.
+func (p *Plan) addLater(d draw) {
+	// Orders are drawn by nobody: the auditor does not know parts that stand in for
+	// others, shortages that are refunded, and promises that break.
+	if p.Disaster.Gap == 0 && d.IntN(2) == 0 {
+		d.IntN(11)
+	}
+	p.Machine.FullAtEnd = p.Machine.Full > 0 && d.IntN(2) == 0
+	if p.Disaster.Backup+p.Disaster.Older > 0 {
+		p.Disaster.Recent = d.upTo(2)
+	}
 }
 
 // actsMin is how many acts a drawn plan has at least. Some of them find nothing

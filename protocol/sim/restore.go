@@ -37,23 +37,49 @@ const (
 
 // bringBack puts a backup in the place of the hub's database.
 func (c *cloud) bringBack(how restored) {
-	if len(c.backups) == 0 || c.process.ended {
+	if len(c.backups) > 0 && !c.process.ended {
+		down := upTo(c.rnd, 10*time.Minute)
+		c.replaceBy(c.backups[c.rnd.IntN(len(c.backups))], how, down)
+	}
+}
+
+// bringBackRecent puts a backup in place that lacks what an operator did in the
+// seconds since, and nothing else. Operators go on while machines load anew what
+// they follow.
+func (c *cloud) bringBackRecent() {
+	if c.hub == nil || c.process.ended {
 		return
 	}
+	last := backup{db: c.disk.db.Clone(), feeds: maps.Clone(c.feeds)}
+	c.operate("import of items", c.importItems)
+	rnd := c.w.source("operators after a restore")
+	c.w.schedule(10*time.Second, func() {
+		if c.process.ended {
+			return
+		}
+		c.replaceBy(last, byNobody, 2*time.Second)
+		for range 8 {
+			c.w.schedule(upTo(rnd, 20*time.Second), func() { c.operate("import of items", c.importItems) })
+		}
+	})
+}
+
+// replaceBy puts a backup in the place of the hub's database, which is down for
+// a while.
+func (c *cloud) replaceBy(from backup, how restored, down time.Duration) {
 	w := c.w
 	w.tell("the hub's database is lost, a backup is put in its place %s", how)
 	w.counts.Disasters++
-	c.crash(upTo(c.rnd, 10*time.Minute))
+	c.crash(down)
 	w.forked = true
 	before := c.disk.db
 	_, above, err := life(w, before)
-	from := c.backups[c.rnd.IntN(len(c.backups))]
 	c.disk.replace(from.db.Clone())
 	c.feeds = map[protocol.StoreID][]entry{}
 	for store, list := range from.feeds {
 		c.feeds[store] = slices.Clip(list)
 	}
-	c.stale = how == byNobody
+	c.stale, c.renewed = how == byNobody, true
 	if how == byCommandWithGaps {
 		c.before = &disk{w: w, name: "the hub's lost disk", db: before}
 	}

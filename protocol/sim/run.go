@@ -24,6 +24,10 @@ type Counts struct {
 	Void               int // runs without a verdict
 	Gone               int // events that no disk held any more, whose moves a gap stands for
 	Trimmed, Snapshots int
+	Orders             int // promised to shoppers
+	OrdersRefused      int
+	OrdersCollected    int // with nothing left to look at
+	OrdersOpen         int // a person has to look, or too much of them is lost
 	Steps              int
 	Simulated, Skipped time.Duration
 }
@@ -78,7 +82,9 @@ func run(p Plan, rightClocks bool, story io.Writer) (out Outcome) {
 	}
 	w.broker = broker{w: w, rnd: w.source("broker"), retained: map[protocol.AgentID][]byte{}}
 	w.cloud = w.newCloud()
+	w.shop = w.newShop()
 	w.open()
+	w.shop.open()
 	busy := time.Duration(p.Hours) * time.Hour
 	w.misfortune()
 	for i, m := range w.agents {
@@ -91,6 +97,10 @@ func run(p Plan, rightClocks bool, story io.Writer) (out Outcome) {
 	w.run(busy)
 	w.calm()
 	w.run(w.truth() + quietFor)
+	if w.err == nil && !w.void && w.shop != nil {
+		w.shop.close()
+		w.run(w.truth() + quietFor)
+	}
 	if w.err == nil && !w.void {
 		w.audit()
 	}
@@ -158,6 +168,10 @@ func (c *Counts) Add(o Counts) {
 	c.Gone += o.Gone
 	c.Trimmed += o.Trimmed
 	c.Snapshots += o.Snapshots
+	c.Orders += o.Orders
+	c.OrdersRefused += o.OrdersRefused
+	c.OrdersCollected += o.OrdersCollected
+	c.OrdersOpen += o.OrdersOpen
 	c.Steps += o.Steps
 	c.Simulated += o.Simulated
 	c.Skipped += o.Skipped

@@ -15,13 +15,14 @@ import (
 type staff struct {
 	m       *machine
 	rnd     *rand.Rand
+	orders  *rand.Rand        // of what they do about orders
 	printed map[string]uint64 // the last number of each series
 	doubt   *act              // the process ended before it answered
 	looking bool
 }
 
 func newStaff(m *machine) *staff {
-	return &staff{m: m, rnd: m.w.source("staff of " + m.disk.name), printed: map[string]uint64{}}
+	return &staff{m: m, rnd: m.w.source("staff of " + m.disk.name), orders: m.w.source("orders of " + m.disk.name), printed: map[string]uint64{}}
 }
 
 // work plans the bursts in which the machine's share of the acts is done.

@@ -37,6 +37,9 @@ type watch struct {
 	gaps      []ledger.Gap // where the commit records some
 	// cut is the stretch of each stream that the commit deletes.
 	cut map[protocol.Inc]stretch
+	// registers are what the disk said of orders last.
+	registers map[string]register
+	arrived   []*act // what the hub would hold after the commit
 }
 
 type stretch struct{ low, high protocol.Seq }
@@ -63,7 +66,7 @@ type entry struct {
 func newWatch(w *world, d *disk) *watch {
 	return &watch{
 		w: w, disk: d, heads: map[protocol.Inc]head{}, staged: map[protocol.Inc]head{}, again: map[protocol.EventID][]uint64{},
-		cut: map[protocol.Inc]stretch{},
+		cut: map[protocol.Inc]stretch{}, registers: map[string]register{},
 	}
 }
 
@@ -73,7 +76,7 @@ const hashBytes = sha256.Size
 func (v *watch) inspect(tx ledger.Reader, rows []ledger.Row) error {
 	clear(v.staged)
 	clear(v.cut)
-	v.listing, v.reissued, v.forgotten = v.listing[:0], v.reissued[:0], v.forgotten[:0]
+	v.listing, v.reissued, v.forgotten, v.arrived = v.listing[:0], v.reissued[:0], v.forgotten[:0], v.arrived[:0]
 	var streams []protocol.Origin
 	peer := false
 	for _, r := range rows {
@@ -83,6 +86,8 @@ func (v *watch) inspect(tx ledger.Reader, rows []ledger.Row) error {
 				v.w.books.origins[o.Inc] = o
 				streams = append(streams, o)
 			}
+		case r.Key.Table == ledger.States && strings.HasPrefix(r.Key.ID, "part\x00"):
+			v.climbs(r)
 		case r.Key.Table == ledger.Notes && strings.HasPrefix(r.Key.ID, "cursor\x00peer/"):
 			peer = true
 		}
@@ -176,6 +181,7 @@ func (v *watch) event(r ledger.Row) {
 	o := v.w.books.origins[inc]
 	if v.disk == v.w.cloud.disk {
 		v.w.cloud.mayCommit(v.w, inc, seq)
+		v.arrives(protocol.EventID{Inc: inc, Seq: seq}, o, r.Value[hashBytes:])
 		if o.Store != protocol.ChainStore {
 			v.listing = append(v.listing, entry{o.Store, inc, seq})
 		}
@@ -301,6 +307,7 @@ func (v *watch) holds(a *act) bool {
 // reread learns the state of a disk whose content was replaced.
 func (v *watch) reread() {
 	v.disk.version++
+	v.registers = map[string]register{}
 	v.heads, v.staged, v.again, v.told = map[protocol.Inc]head{}, map[protocol.Inc]head{}, map[protocol.EventID][]uint64{}, 0
 	v.w.view(v.disk, func(r ledger.Reader) error {
 		streams, err := ledger.AllStreams(r)
@@ -310,10 +317,20 @@ func (v *watch) reread() {
 		if err != nil {
 			return err
 		}
+		hub := v.w.cloud != nil && v.disk == v.w.cloud.disk
+		if hub {
+			v.w.cloud.book = newBook()
+		}
 		return r.Scan(ledger.Events, "", "", func(id string, row []byte) (bool, error) {
-			return true, ledger.EventsOfRow(ledger.Row{Key: ledger.Key{Table: ledger.Events, ID: id}, Value: row}, func(_ protocol.EventID, _ protocol.Hash, rec protocol.Record) {
-				if again, ok := v.w.unwrap(rec.AppendTo(nil)); ok {
+			return true, ledger.EventsOfRow(ledger.Row{Key: ledger.Key{Table: ledger.Events, ID: id}, Value: row}, func(id protocol.EventID, _ protocol.Hash, rec protocol.Record) {
+				record := rec.AppendTo(nil)
+				print := fingerprint(record)
+				if again, ok := v.w.unwrap(record); ok {
 					v.again[again.id] = append(v.again[again.id], again.print)
+					id, print = again.id, again.print
+				}
+				if a := v.w.books.find(id, print); hub && a != nil {
+					v.w.cloud.book.add(a)
 				}
 			})
 		})
@@ -371,6 +388,9 @@ func (v *watch) commit() {
 	for _, e := range v.reissued {
 		v.again[e.id] = append(v.again[e.id], e.print)
 	}
-	v.listing, v.reissued = v.listing[:0], v.reissued[:0]
+	for _, a := range v.arrived {
+		v.w.cloud.book.add(a)
+	}
+	v.listing, v.reissued, v.arrived = v.listing[:0], v.reissued[:0], v.arrived[:0]
 	clear(v.staged)
 }

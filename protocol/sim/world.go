@@ -59,6 +59,7 @@ type world struct {
 	unwrapped map[uint64]reissued
 	broker    broker
 	cloud     *cloud
+	shop      *shop // nil: nobody orders
 	agents    []*machine
 	books     books
 	trace     trace

@@ -1270,7 +1270,7 @@ type Fulfilment struct {
 	Order          string                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
 	Part           uint32                 `protobuf:"varint,2,opt,name=part,proto3" json:"part,omitempty"`
 	Act            string                 `protobuf:"bytes,3,opt,name=act,proto3" json:"act,omitempty"`          // accept, reject, pick, ready, arrive, hand_over, put_back or undo
-	Attempt        uint32                 `protobuf:"varint,4,opt,name=attempt,proto3" json:"attempt,omitempty"` // from 0; undo begins another
+	Attempt        uint32                 `protobuf:"varint,4,opt,name=attempt,proto3" json:"attempt,omitempty"` // from 0; undo begins another, and so does a rejection after the pick began
 	After          *EventID               `protobuf:"bytes,5,opt,name=after,proto3" json:"after,omitempty"`      // the act that this one follows; absent for the first
 	Staff          string                 `protobuf:"bytes,6,opt,name=staff,proto3" json:"staff,omitempty"`
 	Reason         string                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
