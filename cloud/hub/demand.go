@@ -37,7 +37,8 @@ const (
 	silenceShort = time.Minute
 )
 
-// soldLine is what one line of a walk-in sale sold.
+// soldLine is what one line of a walk-in sale sold. Nothing means that the store
+// has the item since then.
 type soldLine struct {
 	sku      protocol.SKU
 	quantity protocol.Quantity
@@ -59,11 +60,17 @@ type endedSilence struct {
 	from, to time.Time
 }
 
-// walkIns are the lines of events that sold something to whoever walked in. What
+// walkIns are the lines of events that sold something to whoever walked in, and
+// the goods that came to be sold. What
 // settles an order was promised before, and what is practised is no sale. A return
 // takes nothing back: the goods were wanted.
 func walkIns(events []*protocol.Event) (lines []soldLine) {
 	for _, ev := range events {
+		if ev != nil && ev.Movement != nil && (ev.Movement.Type == protocol.Receipt || ev.Movement.Type == protocol.TransferIn) {
+			for i := range ev.Movement.Lines {
+				lines = append(lines, soldLine{sku: ev.Movement.Lines[i].Item.SKU})
+			}
+		}
 		if ev == nil || ev.Sale == nil {
 			continue
 		}
@@ -209,6 +216,10 @@ func (h *Hub) saveSold(ctx context.Context, store protocol.StoreID, lines []sold
 			at := known.items[lines[i].sku]
 			var fresh stock.Demand
 			for ; i < len(lines) && lines[i].sku == at.sku; i++ {
+				if lines[i].quantity == 0 {
+					fresh.Begin(known.now)
+					continue
+				}
 				for range counts[lines[i]] {
 					fresh.Add(known.now, lines[i].quantity)
 				}

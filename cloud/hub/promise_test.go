@@ -341,6 +341,8 @@ func TestOnlyWalkInsAreDemand(t *testing.T) {
 	got := walkIns([]*protocol.Event{
 		nil,
 		{Kind: protocol.KindMovement},
+		{Movement: &protocol.Movement{Type: protocol.Receipt, Lines: []protocol.MovementLine{{Item: protocol.ItemRef{SKU: "INK"}, Quantity: 9000}}}},
+		{Movement: &protocol.Movement{Type: protocol.Count, Lines: []protocol.MovementLine{{Item: protocol.ItemRef{SKU: "INK"}, Quantity: 9000}}}},
 		{Sale: &protocol.Sale{Type: protocol.SaleSale, Lines: line(2000)}},
 		{Sale: &protocol.Sale{Type: protocol.SaleSale, Lines: line(1000), Training: true}},
 		{Sale: &protocol.Sale{Type: protocol.SaleSale, Lines: line(1000), Part: protocol.PartID{Order: "o", Part: 1}}},
@@ -348,7 +350,7 @@ func TestOnlyWalkInsAreDemand(t *testing.T) {
 		{Sale: &protocol.Sale{Type: protocol.SaleVoid, Lines: line(-1000)}},
 		{Sale: &protocol.Sale{Type: protocol.SaleSale, Lines: service}},
 	})
-	if want := []soldLine{{"PEN", 2000}}; fmt.Sprint(got) != fmt.Sprint(want) {
+	if want := []soldLine{{"INK", 0}, {"PEN", 2000}}; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("walk-ins are %v, want %v", got, want)
 	}
 	c, p := shop(t, 10_000)
