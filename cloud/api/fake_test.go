@@ -88,6 +88,10 @@ func order() pickup.Document {
 	}, []pickup.Placement{{Store: "s1", State: p.State()}})
 }
 
+func (f *fakeHub) orders(_ context.Context, q OrdersQuery, _ Page) (any, error) {
+	return map[string]any{"items": []any{order()}, "next": nil}, f.note(q)
+}
+
 func (f *fakeHub) placeOrder(_ context.Context, c protocol.Call, r pickup.PlaceRequest) (protocol.Answer, error) {
 	f.asked = append(f.asked, c)
 	return answerOf(http.StatusCreated, order()), f.note(r)
@@ -185,10 +189,7 @@ func (f *fakeHub) deps() Deps {
 		SetPolicy:   func(_ context.Context, r stock.PolicyRequest) (any, error) { return policyRow, f.note(r) },
 		Policies:    f.policies,
 		PlaceOrder:  f.placeOrder, ActOnOrder: f.actOnOrder,
-		Order: func(_ context.Context, id protocol.OrderID) (any, error) { return order(), f.note(id) },
-		Orders: func(_ context.Context, q OrdersQuery, p Page) (any, error) {
-			return map[string]any{"items": []any{order()}, "next": nil}, f.note(q)
-		},
+		Order: func(_ context.Context, id protocol.OrderID) (any, error) { return order(), f.note(id) }, Orders: f.orders,
 		Stores: func(_ context.Context, p Page) (any, error) {
 			return doc{"items": []doc{storeRow}, "next": nil}, f.note(p)
 		},
