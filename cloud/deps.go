@@ -45,7 +45,8 @@ func (c *Cloud) deps() api.Deps {
 		Exceptions: func(ctx context.Context, state string, p api.Page) (any, error) {
 			return h.Exceptions(ctx, state, hub.Page(p))
 		},
-		Status: func(ctx context.Context) (any, error) { return h.Status(ctx, c.deployment()) },
+		HandleException: h.HandleException,
+		Status:          func(ctx context.Context) (any, error) { return h.Status(ctx, c.deployment()) },
 		Connect: func() api.Connect {
 			return api.Connect{MQTTURL: c.broker.URL(), Epoch: strconv.FormatUint(h.Epoch(), 10), Protocol: protocol.Version}
 		},

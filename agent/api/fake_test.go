@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"counterpart/protocol"
+	"counterpart/protocol/ledger"
 	"counterpart/protocol/pickup"
 	"counterpart/protocol/sale"
 	"counterpart/protocol/stock"
@@ -83,6 +84,13 @@ func (s *shop) deps() Deps {
 			body, err := json.Marshal(exampleMovement())
 			return protocol.Answer{Status: http.StatusCreated, Body: body}, err
 		},
+		HandleException: func(_ context.Context, c protocol.Call, id, action string, q ledger.HandleRequest) (protocol.Answer, error) {
+			if _, err := s.record(c, strings.Join([]string{id, action, q.Staff, q.Reason}, " ")); err != nil {
+				return protocol.Answer{}, err
+			}
+			body, err := json.Marshal(Exception{ID: id, Refs: []string{}, State: "resolved"})
+			return protocol.Answer{Status: http.StatusOK, Body: body}, err
+		},
 		Sale: func(_ context.Context, no protocol.ReceiptNo) (sale.Document, error) {
 			s.asked = append(s.asked, string(no))
 			return exampleSale(), s.err
@@ -113,9 +121,10 @@ func (s *shop) deps() Deps {
 			return s.status
 		},
 		Exceptions: func(context.Context) ([]Exception, error) {
+			store := "s1"
 			return []Exception{
-				{ID: "x1", Kind: "over_return", Store: "s1", State: "open", Detail: "More came back than was sold."},
-				{ID: "x2", Kind: "over_return", Store: "s1", State: "resolved", Refs: []string{"a1-1-1-1"}},
+				{ID: "x1", Kind: "over_return", Store: &store, State: "open", Detail: "More came back than was sold."},
+				{ID: "x2", Kind: "over_return", Store: &store, State: "resolved", Refs: []string{"a1-1-1-1"}},
 			}, s.err
 		},
 		Ready: func(context.Context) error { return s.err },

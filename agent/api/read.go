@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"counterpart/protocol"
+	"counterpart/protocol/ledger"
 	"counterpart/protocol/stock"
 )
 
@@ -120,6 +121,25 @@ func (s *server) exceptions(w http.ResponseWriter, r *http.Request) error {
 		shown = append(shown, e)
 	}
 	return s.show(w, r, listOf(shown, nil))
+}
+
+// exceptionBytesMax bounds the id of an exception.
+const exceptionBytesMax = 256
+
+// handleException assigns or resolves. Exception and action are part of the
+// route, so that one key for two of them is two requests.
+func (s *server) handleException(w http.ResponseWriter, r *http.Request) error {
+	id, action := r.PathValue("id"), r.PathValue("action")
+	if !ledger.KnownHandling(action) || !protocol.ValidText(id, exceptionBytesMax) {
+		return errNothingHere
+	}
+	var request ledger.HandleRequest
+	call, err := readCall(r, "POST /v1/exceptions/"+id+"/"+action, &request)
+	if err != nil {
+		return err
+	}
+	answer, err := s.deps.HandleException(r.Context(), call, id, action, request)
+	return s.answer(w, r, answer, err)
 }
 
 // state is the document of the two probes.

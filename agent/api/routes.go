@@ -52,6 +52,7 @@ func (s *server) routes() []route {
 		{method: http.MethodGet, pattern: "/v1/events", who: staff, stream: true, handle: s.events},
 		{method: http.MethodGet, pattern: "/v1/status", who: staff, handle: s.status},
 		{method: http.MethodGet, pattern: "/v1/exceptions", who: staff, handle: s.exceptions},
+		{method: http.MethodPost, pattern: "/v1/exceptions/{id}/{action}", who: staff, body: bodyBytes, handle: s.handleException},
 
 		{method: http.MethodGet, pattern: "/metrics", who: staff, handle: serve(s.metrics)},
 		{method: http.MethodGet, pattern: "/healthz", who: anyone, handle: s.healthz},

@@ -35,6 +35,8 @@ type Exception struct {
 	Store   protocol.StoreID
 	Subject string // the receipt number, external id or event id concerned
 	Events  []protocol.EventID
+	// Total is how many events there are, where more than a row names.
+	Total uint64
 }
 
 // exceptionDetails say what happened, what is safe and what to do.
@@ -85,6 +87,7 @@ func (e *Exception) Encode() []byte {
 	for _, id := range e.Events {
 		f.element(1, encodeID(id))
 	}
+	f.uint(3, e.Total)
 	return f
 }
 
@@ -103,6 +106,8 @@ func decodeException(key string, b []byte) (Exception, error) {
 			return err
 		case 2:
 			e.Store = protocol.StoreID(v.data)
+		case 3:
+			e.Total = v.num
 		}
 		return nil
 	})
@@ -121,10 +126,11 @@ func newException(store protocol.StoreID, events []protocol.EventID) *Exception 
 	events = slices.Clone(events)
 	slices.SortFunc(events, compareIDs)
 	events = slices.Compact(events)
+	e := &Exception{Store: store, Events: events}
 	if len(events) > exceptionReferenceLimit {
-		events = events[:exceptionReferenceLimit]
+		e.Events, e.Total = events[:exceptionReferenceLimit], uint64(len(events))
 	}
-	return &Exception{Store: store, Events: events}
+	return e
 }
 
 // receiptKinds are the exceptions that a receipt can show.

@@ -119,7 +119,7 @@ func (f *fold) decode(at protocol.EventID, r protocol.Record, ev *protocol.Event
 		a.dead = err.Error()
 		return a
 	}
-	if (ev.Catalog != nil || ev.StockLoad != nil || ev.Gap != nil || ev.Order != nil || ev.OrderChange != nil) && f.origin.Agent != protocol.HubAgent {
+	if (ev.Catalog != nil || ev.StockLoad != nil || ev.Gap != nil || ev.Order != nil || ev.OrderChange != nil || ev.Transfer != nil) && f.origin.Agent != protocol.HubAgent {
 		a.dead = fmt.Sprintf("kind %s is the hub's to write", ev.Kind)
 		return a
 	}
@@ -178,6 +178,9 @@ func (f *fold) keys(keys []Key, a *act) ([]Key, error) {
 	}
 	if l := ev.StockLoad; l != nil {
 		keys = append(keys, loadKey(f.origin.Store, l.ID))
+	}
+	if x := ev.ExceptionChange; x != nil {
+		keys = append(keys, handledKey(x.Kind, x.Subject))
 	}
 	if part := PartOf(ev); part.Part > 0 {
 		keys = append(keys, partKey(f.origin.Store, part), orderKey(part.Order))
@@ -306,6 +309,8 @@ func (f *fold) apply(a *act) error {
 		return f.gap(a, ev.Gap)
 	case ev.Digest != nil:
 		return f.digest(a, ev.Digest)
+	case ev.ExceptionChange != nil:
+		return f.handle(a, ev.ExceptionChange)
 	case ev.Catalog != nil:
 		return f.catalog(a)
 	}

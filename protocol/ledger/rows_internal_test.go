@@ -19,6 +19,7 @@ var rowDecoders = map[string]func([]byte) (aggregate, error){
 	"cursor":    func(b []byte) (aggregate, error) { return decodeCursor(b) },
 	"event ids": func(b []byte) (aggregate, error) { return decodeIDSet(b) },
 	"bodies":    func(b []byte) (aggregate, error) { return decodeBodies(b) },
+	"handling":  func(b []byte) (aggregate, error) { return decodeHandling(b) },
 }
 
 // FuzzRows demands that no stored row, however damaged, makes a decoder panic,

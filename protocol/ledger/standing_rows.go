@@ -56,7 +56,7 @@ func ScanStanding(r Reader, store protocol.StoreID, fn func(StandingRow) error) 
 			}
 		}
 	}
-	for _, step := range []func() error{p.receipts, func() error { return p.foreign(streams) }, p.parts, p.exceptions, p.events} {
+	for _, step := range []func() error{p.receipts, func() error { return p.foreign(streams) }, p.parts, p.handled, p.exceptions, p.events} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -394,6 +394,8 @@ func checkStanding(store protocol.StoreID, name string, value []byte) (err error
 		_, err = pickup.DecodePart(value)
 	case "order":
 		_, err = decodePlaces(value)
+	case kindHandled:
+		_, err = decodeHandling(value)
 	case kindEvent:
 		_, _, err = decodeEventRow(value)
 	}

@@ -64,7 +64,7 @@ func newHistoryOf(seed uint64, store protocol.StoreID, first, second protocol.Ag
 }
 
 func (h *history) step() {
-	switch h.rnd.IntN(15) {
+	switch h.rnd.IntN(16) {
 	case 0, 1, 2, 3:
 		h.sale(h.till())
 	case 4, 5:
@@ -87,6 +87,8 @@ func (h *history) step() {
 		h.order()
 	case 14:
 		h.fulfil(h.till())
+	case 15:
+		h.handle()
 	}
 }
 
@@ -259,6 +261,28 @@ func (h *history) fulfil(s *stream) {
 		Type: protocol.SaleSale, Till: "1", Series: fmt.Sprint(s.origin.Inc[0]), Number: s.receipt, Part: f.PartID,
 		Lines: []protocol.SaleLine{{Item: protocol.ItemRef{SKU: h.sku()}, Quantity: h.quantity(), OriginalLine: 1}},
 	}})
+}
+
+// handle does something about a rule that may be broken or not, naming some
+// events and following some change or none. Any stream may do so, the hub's too.
+func (h *history) handle() {
+	kinds, subjects := []string{"over_return", "void_and_return"}, []string{"a1-1-1-1", "a1-1-1-2", "a2-1-2-1"}
+	x := &protocol.ExceptionChange{
+		Kind: kinds[h.rnd.IntN(len(kinds))], Subject: subjects[h.rnd.IntN(len(subjects))], Change: protocol.Resolve,
+		Staff: "s7", Reason: fmt.Sprint("reason ", h.rnd.IntN(2)), Times: h.rnd.Uint64N(2),
+	}
+	if h.rnd.IntN(3) == 0 {
+		x.Change = protocol.Assign
+	}
+	for _, s := range h.streams {
+		if len(s.records) > 0 && h.rnd.IntN(2) == 0 {
+			x.Events = append(x.Events, protocol.EventID{Inc: s.origin.Inc, Seq: protocol.Seq(1 + h.rnd.IntN(len(s.records)))})
+		}
+	}
+	if len(x.Events) > 0 && h.rnd.IntN(2) == 0 {
+		x.After = x.Events[0]
+	}
+	h.log(h.streams[h.rnd.IntN(len(h.streams))], &protocol.Event{Kind: protocol.KindExceptionChange, ExceptionChange: x})
 }
 
 func (h *history) poison(s *stream) {
