@@ -19,8 +19,8 @@ func (a *Agent) deps() api.Deps {
 	return api.Deps{
 		Sell: a.till.Sell, Return: a.till.Return, Void: a.till.Void, Move: a.till.Move, Fulfil: a.till.Fulfil, Order: a.till.Order, Orders: a.till.Orders,
 		Sale: a.till.Sale, Stock: a.till.Stock, Items: a.till.Items, LastSales: a.till.LastSales,
-		EventsAfter: a.eventsAfter, OrdersAfter: a.ordersAfter, Status: a.status, Exceptions: a.exceptions, HandleException: a.handleException, Ready: a.ready,
-		Changed: a.changes.Next,
+		EventsAfter: a.eventsAfter, OrdersAfter: a.ordersAfter, Status: a.status, Exceptions: a.exceptions, HandleException: a.handleException, Transfers: a.till.Transfers,
+		Ready: a.ready, Changed: a.changes.Next,
 		Metrics: a.metrics(), Log: a.log, InsecureDev: a.cfg.InsecureDev,
 	}
 }

@@ -46,7 +46,10 @@ func (c *Cloud) deps() api.Deps {
 			return h.Exceptions(ctx, state, hub.Page(p))
 		},
 		HandleException: h.HandleException,
-		Status:          func(ctx context.Context) (any, error) { return h.Status(ctx, c.deployment()) },
+		Transfers: func(ctx context.Context, state string, p api.Page) (any, error) {
+			return h.Transfers(ctx, state, hub.Page(p))
+		},
+		Status: func(ctx context.Context) (any, error) { return h.Status(ctx, c.deployment()) },
 		Connect: func() api.Connect {
 			return api.Connect{MQTTURL: c.broker.URL(), Epoch: strconv.FormatUint(h.Epoch(), 10), Protocol: protocol.Version}
 		},

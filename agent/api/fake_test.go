@@ -65,6 +65,12 @@ func (s *shop) record(call protocol.Call, asked string) (protocol.Answer, error)
 	return protocol.Answer{Status: http.StatusCreated, Body: body}, s.err
 }
 
+func (s *shop) transfers(_ context.Context, state string, limit int, after string) ([]stock.TransferDocument, *string, error) {
+	s.asked = append(s.asked, state, string(rune('0'+limit%10)), after)
+	next := "s1/t-1"
+	return []stock.TransferDocument{stock.NewTransferDocument(stock.TransferMeta{ID: "t-1", Store: "s1"}, &stock.TransferState{})}, &next, s.err
+}
+
 func (s *shop) deps() Deps {
 	next := "PEN-02"
 	return Deps{
@@ -84,6 +90,7 @@ func (s *shop) deps() Deps {
 			body, err := json.Marshal(exampleMovement())
 			return protocol.Answer{Status: http.StatusCreated, Body: body}, err
 		},
+		Transfers: s.transfers,
 		HandleException: func(_ context.Context, c protocol.Call, id, action string, q ledger.HandleRequest) (protocol.Answer, error) {
 			if _, err := s.record(c, strings.Join([]string{id, action, q.Staff, q.Reason}, " ")); err != nil {
 				return protocol.Answer{}, err

@@ -123,6 +123,28 @@ func (s *server) exceptions(w http.ResponseWriter, r *http.Request) error {
 	return s.show(w, r, listOf(shown, nil))
 }
 
+func (s *server) transfers(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	for _, name := range []string{"state", "after"} {
+		if !protocol.ValidText(query.Get(name), transferBytesMax) {
+			return protocol.OutOfRange(name, "", "not text of at most "+strconv.Itoa(transferBytesMax)+" bytes")
+		}
+	}
+	limit, err := limitOf(query.Get("limit"))
+	if err != nil {
+		return err
+	}
+	list, next, err := s.deps.Transfers(r.Context(), query.Get("state"), limit, query.Get("after"))
+	if err != nil {
+		return err
+	}
+	return s.show(w, r, listOf(list, next))
+}
+
+// transferBytesMax bounds where a page of transfers begins: a store and the name
+// of a transfer.
+const transferBytesMax = 1024
+
 // exceptionBytesMax bounds the id of an exception.
 const exceptionBytesMax = 256
 

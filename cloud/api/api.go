@@ -68,7 +68,9 @@ type Deps struct {
 	// Exceptions lists those of a state, or all where state is empty.
 	Exceptions      func(ctx context.Context, state string, p Page) (any, error)
 	HandleException func(ctx context.Context, c protocol.Call, id, action string, q ledger.HandleRequest) (protocol.Answer, error)
-	Status          func(context.Context) (any, error)
+	// Transfers lists those of a state, or all where state is empty.
+	Transfers func(ctx context.Context, state string, p Page) (any, error)
+	Status    func(context.Context) (any, error)
 
 	Connect func() Connect
 	// Snapshot is a state feed as a whole. The body is closed when it is an

@@ -205,6 +205,10 @@ func (f *fakeHub) deps() Deps {
 			f.asked = append(f.asked, state)
 			return doc{"items": []doc{exceptionRow}, "next": nil}, f.note(p)
 		},
+		Transfers: func(_ context.Context, state string, p Page) (any, error) {
+			row := stock.NewTransferDocument(stock.TransferMeta{ID: "t-1", Store: "s1"}, &stock.TransferState{})
+			return doc{"items": []any{row}, "next": nil}, f.note(p)
+		},
 		Status: func(context.Context) (any, error) {
 			return doc{
 				"version": "1.0.0", "protocol": 1, "epoch": "1", "database": "bolt", "safe_mode": "ack", "agents": 3, "online": 3, "streams": 3,

@@ -2,10 +2,12 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
+	"counterpart/protocol/stock"
 )
 
 // Limits of a search for stores near a place.
@@ -96,6 +98,22 @@ func (s *server) exceptions(w http.ResponseWriter, r *http.Request) error {
 		return p.err
 	}
 	doc, err := s.deps.Exceptions(r.Context(), state, page)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, doc)
+}
+
+func (s *server) transfers(w http.ResponseWriter, r *http.Request) error {
+	p := parametersOf(r)
+	page, state := p.page(), p.values.Get("state")
+	if state != "" && !slices.Contains(stock.TransferStates, state) {
+		p.wrong("state", "not one of "+strings.Join(stock.TransferStates, ", "))
+	}
+	if p.err != nil {
+		return p.err
+	}
+	doc, err := s.deps.Transfers(r.Context(), state, page)
 	if err != nil {
 		return err
 	}

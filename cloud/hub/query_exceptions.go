@@ -58,7 +58,7 @@ func (h *Hub) HandleException(ctx context.Context, c protocol.Call, id, action s
 		if err != nil {
 			return answer, err
 		}
-		_, err = h.actAfter(ctx, item.Store, func(tx ledger.Tx, _ protocol.Origin) ([]*protocol.Event, error) {
+		res, err := h.actAfter(ctx, item.Store, func(tx ledger.Tx, _ protocol.Origin) ([]*protocol.Event, error) {
 			item, err := ledger.FindWork(tx, id, own...)
 			if err != nil {
 				return nil, err
@@ -85,7 +85,16 @@ func (h *Hub) HandleException(ctx context.Context, c protocol.Call, id, action s
 			}
 			return keep(tx, answer)
 		})
-		return answer, err
+		if err != nil {
+			return answer, err
+		}
+		for _, at := range res.Transfers {
+			// It was answered; what is owed now is found at the next start too.
+			if err := h.settleTransfer(ctx, at); err != nil {
+				h.log.Error("a transfer is resolved and not yet closed", "transfer", at.ID, "error", err)
+			}
+		}
+		return answer, nil
 	})
 }
 

@@ -181,6 +181,8 @@ func (f *fold) keys(keys []Key, a *act) ([]Key, error) {
 	}
 	if x := ev.ExceptionChange; x != nil {
 		keys = append(keys, handledKey(x.Kind, x.Subject))
+	} else if at, ok := f.transferOf(a); ok {
+		keys = append(keys, transferKey(at))
 	}
 	if part := PartOf(ev); part.Part > 0 {
 		keys = append(keys, partKey(f.origin.Store, part), orderKey(part.Order))
@@ -291,6 +293,9 @@ func (f *fold) apply(a *act) error {
 		if err := f.part(a, part); err != nil {
 			return err
 		}
+	}
+	if err := f.transfer(a); err != nil {
+		return err
 	}
 	switch ev := a.event; {
 	case ev.Sale != nil:

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"counterpart/protocol"
+	"counterpart/protocol/stock"
 )
 
 // rowDecoders are the decoders of everything that the ledger stores.
@@ -19,6 +20,7 @@ var rowDecoders = map[string]func([]byte) (aggregate, error){
 	"cursor":    func(b []byte) (aggregate, error) { return decodeCursor(b) },
 	"event ids": func(b []byte) (aggregate, error) { return decodeIDSet(b) },
 	"bodies":    func(b []byte) (aggregate, error) { return decodeBodies(b) },
+	"transfer":  func(b []byte) (aggregate, error) { return stock.DecodeTransfer(b) },
 	"handling":  func(b []byte) (aggregate, error) { return decodeHandling(b) },
 }
 

@@ -44,7 +44,7 @@ func ScanStanding(r Reader, store protocol.StoreID, fn func(StandingRow) error) 
 			p.agents = append(p.agents, s.Origin.Agent)
 		}
 	}
-	for _, kind := range []string{"stream", "level", "load", sumKind, "gap"} {
+	for _, kind := range []string{"stream", "level", "load", sumKind, "gap", kindTransfer} {
 		if err := p.copyRows(kind+sep+string(store)+sep, ""); err != nil {
 			return err
 		}
@@ -368,7 +368,7 @@ func checkStanding(store protocol.StoreID, name string, value []byte) (err error
 		return errStandingRow
 	}
 	switch kind {
-	case "stream", "level", "load", "gap", "part", sumKind:
+	case "stream", "level", "load", "gap", "part", sumKind, kindTransfer:
 		if !strings.HasPrefix(rest, string(store)+sep) {
 			return errStandingRow
 		}
@@ -394,6 +394,8 @@ func checkStanding(store protocol.StoreID, name string, value []byte) (err error
 		_, err = pickup.DecodePart(value)
 	case "order":
 		_, err = decodePlaces(value)
+	case kindTransfer:
+		_, err = stock.DecodeTransfer(value)
 	case kindHandled:
 		_, err = decodeHandling(value)
 	case kindEvent:

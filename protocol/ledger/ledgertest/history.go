@@ -64,7 +64,7 @@ func newHistoryOf(seed uint64, store protocol.StoreID, first, second protocol.Ag
 }
 
 func (h *history) step() {
-	switch h.rnd.IntN(16) {
+	switch h.rnd.IntN(18) {
 	case 0, 1, 2, 3:
 		h.sale(h.till())
 	case 4, 5:
@@ -89,6 +89,8 @@ func (h *history) step() {
 		h.fulfil(h.till())
 	case 15:
 		h.handle()
+	case 16, 17:
+		h.transfer()
 	}
 }
 
@@ -263,10 +265,36 @@ func (h *history) fulfil(s *stream) {
 	}})
 }
 
+// transfer sends goods off, tells of some that come, or receives them, whether
+// or not anybody knows of the transfer. Some leave under the name of their event.
+func (h *history) transfer() {
+	id, sku, q := fmt.Sprint("t-", h.rnd.IntN(2)), h.sku(), h.quantity()
+	line := []protocol.MovementLine{{Item: protocol.ItemRef{SKU: sku}, Quantity: q}}
+	switch h.rnd.IntN(4) {
+	case 0:
+		m := &protocol.Movement{Type: protocol.TransferOut, ToStore: "s9", TransferID: id, Lines: line}
+		if h.rnd.IntN(2) == 0 {
+			m.TransferID = ""
+		}
+		h.log(h.till(), &protocol.Event{Kind: protocol.KindMovement, Movement: m, Moves: []protocol.Move{{SKU: sku, State: protocol.OnHand, Delta: -q}}})
+	case 1:
+		change := []protocol.TransferChange{protocol.TransferSent, protocol.TransferCorrected, "recalled"}[h.rnd.IntN(3)]
+		h.log(h.streams[3], &protocol.Event{
+			Kind: protocol.KindTransfer, Moves: []protocol.Move{{SKU: sku, State: protocol.Incoming, Delta: q}},
+			Transfer: &protocol.Transfer{ID: id, From: "s8", Change: change, Lines: []protocol.TransferLine{{Item: line[0].Item, Quantity: q}}},
+		})
+	default:
+		h.log(h.till(), &protocol.Event{
+			Kind: protocol.KindMovement, Movement: &protocol.Movement{Type: protocol.TransferIn, TransferID: id, Lines: line},
+			Moves: []protocol.Move{{SKU: sku, State: protocol.OnHand, Delta: q}, {SKU: sku, State: protocol.Incoming, Delta: -q}},
+		})
+	}
+}
+
 // handle does something about a rule that may be broken or not, naming some
 // events and following some change or none. Any stream may do so, the hub's too.
 func (h *history) handle() {
-	kinds, subjects := []string{"over_return", "void_and_return"}, []string{"a1-1-1-1", "a1-1-1-2", "a2-1-2-1"}
+	kinds, subjects := []string{"over_return", "void_and_return", "transfer_differs"}, []string{"a1-1-1-1", "a1-1-1-2", "a2-1-2-1", "s1 t-0"}
 	x := &protocol.ExceptionChange{
 		Kind: kinds[h.rnd.IntN(len(kinds))], Subject: subjects[h.rnd.IntN(len(subjects))], Change: protocol.Resolve,
 		Staff: "s7", Reason: fmt.Sprint("reason ", h.rnd.IntN(2)), Times: h.rnd.Uint64N(2),
