@@ -116,8 +116,13 @@ func TestTransferID(t *testing.T) {
 		ev   *protocol.Event
 		want string
 	}{
-		{out("s2", ""), id.String()}, {out("s2", "van 3"), "van 3"}, {out("", "van 3"), ""}, {out("s2", "a\x00b"), ""},
-		{came(1), "t"}, {told("sent", 1), "t"}, {&protocol.Event{Sale: &protocol.Sale{}}, ""},
+		{out("s2", ""), id.String()},
+		{out("s2", "van 3"), "van 3"},
+		{out("", "van 3"), ""},
+		{out("s2", "a\x00b"), ""},
+		{came(1), "t"},
+		{told("sent", 1), "t"},
+		{&protocol.Event{Sale: &protocol.Sale{}}, ""},
 		{&protocol.Event{Movement: &protocol.Movement{Type: protocol.Receipt, TransferID: "t"}}, ""},
 	} {
 		if got := stock.TransferID(id, tt.ev); got != tt.want {
