@@ -60,6 +60,7 @@ var exceptionDetails = map[string]string{
 	pickup.HandedAfterCancel:   "This order was handed over after it had been canceled or had expired. Both are recorded. Check whether the shopper has paid or was paid back.",
 	pickup.BookBreached:        "The store sold what was promised to a shopper, and no other store may be asked. The order stands. Look for the goods, offer others, or cancel the order.",
 	pickup.TooLate:             "The store did not do in time what this order waits for. The order stands. Call the store, or cancel the order.",
+	pickup.OverReturn:          "More came back of this order than was handed over. Each return is recorded. Check the returns against the goods, and what was paid back.",
 	stock.TransferDiffers:      "What came with this transfer is not what the other store sent. Both are recorded, and what came is on hand. Look for the rest and receive it with the same transfer; or resolve this, and nothing more of it is expected.",
 	stock.TransferUnknown:      "Goods came with a transfer that no store is known to have sent here. They are on hand. Check its number. If the other store is offline, this goes by itself when it is back; otherwise resolve this.",
 	ExceptionEventTwice:        "One event came with two contents. Both are recorded. Check whether a machine was copied or restored.",

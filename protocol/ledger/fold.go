@@ -179,6 +179,7 @@ func (f *fold) keys(keys []Key, a *act) ([]Key, error) {
 	if l := ev.StockLoad; l != nil {
 		keys = append(keys, loadKey(f.origin.Store, l.ID))
 	}
+	keys = returnedKeys(keys, ev)
 	if x := ev.ExceptionChange; x != nil {
 		keys = append(keys, handledKey(x.Kind, x.Subject))
 	} else if at, ok := f.transferOf(a); ok {
@@ -295,6 +296,9 @@ func (f *fold) apply(a *act) error {
 		}
 	}
 	if err := f.transfer(a); err != nil {
+		return err
+	}
+	if err := f.returned(a); err != nil {
 		return err
 	}
 	switch ev := a.event; {

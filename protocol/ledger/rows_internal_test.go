@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"counterpart/protocol"
+	"counterpart/protocol/pickup"
 	"counterpart/protocol/stock"
 )
 
@@ -21,6 +22,7 @@ var rowDecoders = map[string]func([]byte) (aggregate, error){
 	"event ids": func(b []byte) (aggregate, error) { return decodeIDSet(b) },
 	"bodies":    func(b []byte) (aggregate, error) { return decodeBodies(b) },
 	"transfer":  func(b []byte) (aggregate, error) { return stock.DecodeTransfer(b) },
+	"returned":  func(b []byte) (aggregate, error) { return pickup.DecodeReturns(b) },
 	"handling":  func(b []byte) (aggregate, error) { return decodeHandling(b) },
 }
 

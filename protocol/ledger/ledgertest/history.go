@@ -64,7 +64,7 @@ func newHistoryOf(seed uint64, store protocol.StoreID, first, second protocol.Ag
 }
 
 func (h *history) step() {
-	switch h.rnd.IntN(18) {
+	switch h.rnd.IntN(20) {
 	case 0, 1, 2, 3:
 		h.sale(h.till())
 	case 4, 5:
@@ -91,6 +91,8 @@ func (h *history) step() {
 		h.handle()
 	case 16, 17:
 		h.transfer()
+	case 18, 19:
+		h.takeBack(h.till())
 	}
 }
 
@@ -262,6 +264,16 @@ func (h *history) fulfil(s *stream) {
 	h.log(s, &protocol.Event{Kind: protocol.KindSale, Sale: &protocol.Sale{
 		Type: protocol.SaleSale, Till: "1", Series: fmt.Sprint(s.origin.Inc[0]), Number: s.receipt, Part: f.PartID,
 		Lines: []protocol.SaleLine{{Item: protocol.ItemRef{SKU: h.sku()}, Quantity: h.quantity(), OriginalLine: 1}},
+	}})
+}
+
+// takeBack returns goods against an order that may not be known, or not handed
+// over yet.
+func (h *history) takeBack(s *stream) {
+	s.receipt++
+	h.log(s, &protocol.Event{Kind: protocol.KindSale, Sale: &protocol.Sale{
+		Type: protocol.SaleReturn, Till: "1", Series: fmt.Sprint(s.origin.Inc[0]), Number: s.receipt, ReturnedOrder: h.part().Order, Training: h.rnd.IntN(6) == 0,
+		Lines: []protocol.SaleLine{{Item: protocol.ItemRef{SKU: h.sku()}, Quantity: -h.quantity(), OriginalLine: 1}},
 	}})
 }
 
