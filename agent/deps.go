@@ -191,6 +191,9 @@ func (a *Agent) metrics() prometheus.Gatherer {
 		}
 		return 0
 	})
+	reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Namespace: "counterpart_agent", Name: "pickup_codes_wrong_total", Help: "Tries to collect an order with a wrong code or phone number.",
+	}, func() float64 { return float64(a.till.WrongCodes()) }))
 	gauge("disk_free_bytes", "Room on the disk of the database.", func() float64 { return float64(a.disk.read().FreeBytes) })
 	gauge("database_bytes", "Size of the database.", func() float64 { return float64(a.disk.read().DataBytes) })
 	return reg
