@@ -71,6 +71,14 @@ func (s *shop) transfers(_ context.Context, state string, limit int, after strin
 	return []stock.TransferDocument{stock.NewTransferDocument(stock.TransferMeta{ID: "t-1", Store: "s1"}, &stock.TransferState{})}, &next, s.err
 }
 
+func (s *shop) handleException(_ context.Context, c protocol.Call, id, action string, q ledger.HandleRequest) (protocol.Answer, error) {
+	if _, err := s.record(c, strings.Join([]string{id, action, q.Staff, q.Reason}, " ")); err != nil {
+		return protocol.Answer{}, err
+	}
+	body, err := json.Marshal(Exception{ID: id, Refs: []string{}, State: "resolved"})
+	return protocol.Answer{Status: http.StatusOK, Body: body}, err
+}
+
 func (s *shop) deps() Deps {
 	next := "PEN-02"
 	return Deps{
@@ -90,14 +98,8 @@ func (s *shop) deps() Deps {
 			body, err := json.Marshal(exampleMovement())
 			return protocol.Answer{Status: http.StatusCreated, Body: body}, err
 		},
-		Transfers: s.transfers,
-		HandleException: func(_ context.Context, c protocol.Call, id, action string, q ledger.HandleRequest) (protocol.Answer, error) {
-			if _, err := s.record(c, strings.Join([]string{id, action, q.Staff, q.Reason}, " ")); err != nil {
-				return protocol.Answer{}, err
-			}
-			body, err := json.Marshal(Exception{ID: id, Refs: []string{}, State: "resolved"})
-			return protocol.Answer{Status: http.StatusOK, Body: body}, err
-		},
+		Transfers:       s.transfers,
+		HandleException: s.handleException,
 		Sale: func(_ context.Context, no protocol.ReceiptNo) (sale.Document, error) {
 			s.asked = append(s.asked, string(no))
 			return exampleSale(), s.err

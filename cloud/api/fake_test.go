@@ -113,6 +113,16 @@ func (f *fakeHub) handleException(_ context.Context, c protocol.Call, id, action
 	return answerOf(http.StatusOK, exceptionRow), f.note(q)
 }
 
+func (f *fakeHub) transfers(_ context.Context, _ string, p Page) (any, error) {
+	row := stock.NewTransferDocument(stock.TransferMeta{ID: "t-1", Store: "s1"}, &stock.TransferState{})
+	return doc{"items": []any{row}, "next": nil}, f.note(p)
+}
+
+func (f *fakeHub) exceptions(_ context.Context, state string, p Page) (any, error) {
+	f.asked = append(f.asked, state)
+	return doc{"items": []doc{exceptionRow}, "next": nil}, f.note(p)
+}
+
 func answerOf(status int, document any) protocol.Answer {
 	body, err := json.Marshal(document)
 	if err != nil {
@@ -201,14 +211,8 @@ func (f *fakeHub) deps() Deps {
 		Agents: func(_ context.Context, p Page) (any, error) {
 			return doc{"items": []doc{agentRow}, "next": "a1/s1"}, f.note(p)
 		},
-		Exceptions: func(_ context.Context, state string, p Page) (any, error) {
-			f.asked = append(f.asked, state)
-			return doc{"items": []doc{exceptionRow}, "next": nil}, f.note(p)
-		},
-		Transfers: func(_ context.Context, state string, p Page) (any, error) {
-			row := stock.NewTransferDocument(stock.TransferMeta{ID: "t-1", Store: "s1"}, &stock.TransferState{})
-			return doc{"items": []any{row}, "next": nil}, f.note(p)
-		},
+		Exceptions: f.exceptions,
+		Transfers:  f.transfers,
 		Status: func(context.Context) (any, error) {
 			return doc{
 				"version": "1.0.0", "protocol": 1, "epoch": "1", "database": "bolt", "safe_mode": "ack", "agents": 3, "online": 3, "streams": 3,
