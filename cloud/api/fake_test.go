@@ -200,7 +200,7 @@ func (f *fakeHub) deps() Deps {
 		ReleaseHold: func(_ context.Context, id string) error { return f.note(id) },
 		SetPolicy:   func(_ context.Context, r stock.PolicyRequest) (any, error) { return policyRow, f.note(r) },
 		Policies:    f.policies,
-		PlaceOrder:  f.placeOrder, ActOnOrder: f.actOnOrder, HandleException: f.handleException,
+		PlaceOrder:  f.placeOrder, ActOnOrder: f.actOnOrder, HandleException: f.handleException, Exceptions: f.exceptions, Transfers: f.transfers,
 		Order: func(_ context.Context, id protocol.OrderID) (any, error) { return order(), f.note(id) },
 		Orders: func(_ context.Context, q OrdersQuery, p Page) (any, error) {
 			return map[string]any{"items": []any{order()}, "next": nil}, f.note(q)
@@ -211,8 +211,6 @@ func (f *fakeHub) deps() Deps {
 		Agents: func(_ context.Context, p Page) (any, error) {
 			return doc{"items": []doc{agentRow}, "next": "a1/s1"}, f.note(p)
 		},
-		Exceptions: f.exceptions,
-		Transfers:  f.transfers,
 		Status: func(context.Context) (any, error) {
 			return doc{
 				"version": "1.0.0", "protocol": 1, "epoch": "1", "database": "bolt", "safe_mode": "ack", "agents": 3, "online": 3, "streams": 3,
