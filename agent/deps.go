@@ -2,9 +2,7 @@ package agent
 
 import (
 	"context"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"counterpart/agent/api"
@@ -21,7 +19,8 @@ func (a *Agent) deps() api.Deps {
 	return api.Deps{
 		Sell: a.till.Sell, Return: a.till.Return, Void: a.till.Void, Move: a.till.Move, Fulfil: a.till.Fulfil, Order: a.till.Order, Orders: a.till.Orders,
 		Sale: a.till.Sale, Stock: a.till.Stock, Items: a.till.Items, LastSales: a.till.LastSales,
-		EventsAfter: a.eventsAfter, OrdersAfter: a.ordersAfter, Status: a.status, Exceptions: a.exceptions, Ready: a.ready, Changed: a.changes.Next,
+		EventsAfter: a.eventsAfter, OrdersAfter: a.ordersAfter, Status: a.status, Exceptions: a.exceptions, HandleException: a.handleException, Transfers: a.till.Transfers,
+		Ready: a.ready, Changed: a.changes.Next,
 		Metrics: a.metrics(), Log: a.log, InsecureDev: a.cfg.InsecureDev,
 	}
 }
@@ -137,48 +136,35 @@ func rfc3339(t time.Time, zone *time.Location) string { return t.In(zone).Format
 func (a *Agent) exceptions(ctx context.Context) ([]api.Exception, error) {
 	out := []api.Exception{}
 	err := a.db.View(ctx, func(r ledger.Reader) error {
-		list, err := ledger.Exceptions(r)
+		out = out[:0]
+		own, err := a.ownWork(r)
 		if err != nil {
 			return err
 		}
-		for i := range list {
-			x, err := exception(r, &list[i])
+		items, err := ledger.WorkItems(r, own...)
+		for i := range items {
+			doc, err := items[i].Document(r)
 			if err != nil {
 				return err
 			}
-			out = append(out, x)
-		}
-		alert, err := readDigestAlert(r)
-		if alert != nil {
-			out = append(out, alert.exception(a.origin()))
+			out = append(out, doc)
 		}
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(out, func(a, b api.Exception) int { return strings.Compare(a.ID, b.ID) })
-	return out, nil
+	return out, err
 }
 
-// exception shows an exception. It was opened by the last of its events, as far
-// as their clocks can be believed.
-func exception(r ledger.Reader, e *ledger.Exception) (api.Exception, error) {
-	x := api.Exception{ID: e.ID(), Kind: e.Kind, Store: e.Store, Refs: []string{e.Subject}, State: "open", Detail: e.Detail()}
-	var lastMs int64
-	for _, id := range e.Events {
-		x.Refs = append(x.Refs, id.String())
-		rec, _, err := ledger.ReadEvent(r, id)
-		if err != nil {
-			return x, err
-		}
-		lastMs = max(lastMs, rec.WallMs)
+// ownWork is what a person has to look at and no event says.
+func (a *Agent) ownWork(r ledger.Reader) ([]ledger.WorkItem, error) {
+	alert, err := readDigestAlert(r)
+	if err != nil || alert == nil {
+		return nil, err
 	}
-	if lastMs > 0 {
-		at := rfc3339(time.UnixMilli(lastMs), time.UTC)
-		x.OpenedAt = &at
-	}
-	return x, nil
+	return []ledger.WorkItem{alert.work(a.origin())}, nil
+}
+
+func (a *Agent) handleException(ctx context.Context, c protocol.Call, id, action string, q ledger.HandleRequest) (protocol.Answer, error) {
+	return a.till.HandleException(ctx, c, id, action, q, a.ownWork)
 }
 
 // metrics are the figures that a monitoring system collects.
@@ -205,6 +191,9 @@ func (a *Agent) metrics() prometheus.Gatherer {
 		}
 		return 0
 	})
+	reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Namespace: "counterpart_agent", Name: "pickup_codes_wrong_total", Help: "Tries to collect an order with a wrong code or phone number.",
+	}, func() float64 { return float64(a.till.WrongCodes()) }))
 	gauge("disk_free_bytes", "Room on the disk of the database.", func() float64 { return float64(a.disk.read().FreeBytes) })
 	gauge("database_bytes", "Size of the database.", func() float64 { return float64(a.disk.read().DataBytes) })
 	return reg

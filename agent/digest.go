@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"counterpart/agent/api"
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
 )
@@ -43,6 +42,9 @@ type digestAlert struct {
 	Repaired bool           `json:"repaired"`
 	Buckets  []int          `json:"buckets"`
 	SKUs     []protocol.SKU `json:"skus,omitempty"`
+	// Times is how often something new was found, so that a resolution says
+	// which of it a person has seen.
+	Times uint64 `json:"times,omitempty"`
 }
 
 const (
@@ -82,13 +84,16 @@ func (a *Agent) alert(ctx context.Context, alert digestAlert) error {
 	defer a.changes.Notify()
 	return a.db.Update(ctx, func(tx ledger.Tx) error {
 		next := alert
-		next.SinceMs = a.now().UnixMilli()
+		next.SinceMs, next.Times = a.now().UnixMilli(), 1
 		old, err := readDigestAlert(tx)
 		if err != nil {
 			return err
 		}
 		if old != nil {
-			next.SinceMs = old.SinceMs
+			next.SinceMs, next.Times = old.SinceMs, max(old.Times, 1)
+			if alert.Repaired || old.Repaired || slices.ContainsFunc(alert.Buckets, func(b int) bool { return !slices.Contains(old.Buckets, b) }) {
+				next.Times++
+			}
 			next.Buckets, next.SKUs = append(old.Buckets, next.Buckets...), append(old.SKUs, next.SKUs...)
 		}
 		next.Buckets = slices.Compact(slices.Sorted(slices.Values(next.Buckets)))
@@ -114,11 +119,12 @@ func readDigestAlert(r ledger.Reader) (*digestAlert, error) {
 	return alert, nil
 }
 
-// exception shows a difference as work for a person.
-func (d *digestAlert) exception(o protocol.Origin) api.Exception {
-	x := api.Exception{ID: exceptionDigestDiffers, Kind: exceptionDigestDiffers, Store: o.Store, Refs: []string{string(o.Agent)}, State: "open"}
-	at := rfc3339(time.UnixMilli(d.SinceMs), time.UTC)
-	x.OpenedAt = &at
+// work shows a difference as work for a person.
+func (d *digestAlert) work(o protocol.Origin) ledger.WorkItem {
+	x := ledger.WorkItem{
+		ID: exceptionDigestDiffers, Kind: exceptionDigestDiffers, Store: o.Store, Subject: "machine " + string(o.Agent), Refs: []string{string(o.Agent)},
+		Times: max(d.Times, 1), OpenedMs: d.SinceMs,
+	}
 	for _, sku := range d.SKUs {
 		x.Refs = append(x.Refs, string(sku))
 	}

@@ -45,6 +45,10 @@ func (c *Cloud) deps() api.Deps {
 		Exceptions: func(ctx context.Context, state string, p api.Page) (any, error) {
 			return h.Exceptions(ctx, state, hub.Page(p))
 		},
+		HandleException: h.HandleException,
+		Transfers: func(ctx context.Context, state string, p api.Page) (any, error) {
+			return h.Transfers(ctx, state, hub.Page(p))
+		},
 		Status: func(ctx context.Context) (any, error) { return h.Status(ctx, c.deployment()) },
 		Connect: func() api.Connect {
 			return api.Connect{MQTTURL: c.broker.URL(), Epoch: strconv.FormatUint(h.Epoch(), 10), Protocol: protocol.Version}

@@ -54,7 +54,11 @@ const (
 	eventOrder       protowire.Number = 24
 	eventOrderChange protowire.Number = 25
 	eventFulfilment  protowire.Number = 26
-	eventBodyLast                     = eventFulfilment
+
+	eventNone            protowire.Number = 27 // no body of this version
+	eventExceptionChange protowire.Number = 28
+	eventTransfer        protowire.Number = 29
+	eventBodyLast                         = eventTransfer
 )
 
 // EncodeEvent writes the body of a record: the same bytes for the same event. It
@@ -175,6 +179,10 @@ func bodyField(kind Kind) protowire.Number {
 		return eventOrderChange
 	case KindFulfilment:
 		return eventFulfilment
+	case KindExceptionChange:
+		return eventExceptionChange
+	case KindTransfer:
+		return eventTransfer
 	}
 	return 0
 }
@@ -268,7 +276,7 @@ func (w *eventFields) read(c *check, r *fieldReader, e *Event) {
 	case eventIdempotency:
 		r.message(c, &w.idempotency)
 	default:
-		if r.num >= eventSale && r.num <= eventBodyLast {
+		if r.num >= eventSale && r.num <= eventBodyLast && r.num != eventNone {
 			r.message(c, &w.bodies[r.num-eventSale])
 		}
 	}
@@ -396,6 +404,10 @@ func checkEvent(c *check, e *Event) {
 		checkOrderChange(c, e.OrderChange)
 	case e.Fulfilment != nil:
 		checkFulfilment(c, e.Fulfilment)
+	case e.ExceptionChange != nil:
+		checkExceptionChange(c, e.ExceptionChange)
+	case e.Transfer != nil:
+		checkTransfer(c, e.Transfer)
 	}
 }
 
@@ -416,6 +428,8 @@ func checkBodies(c *check, e *Event) {
 		{KindOrder, e.Order != nil},
 		{KindOrderChange, e.OrderChange != nil},
 		{KindFulfilment, e.Fulfilment != nil},
+		{KindExceptionChange, e.ExceptionChange != nil},
+		{KindTransfer, e.Transfer != nil},
 	} {
 		switch {
 		case body.set && e.Kind != body.kind:
@@ -462,6 +476,10 @@ func encodeBody(c *check, e *Event, items *itemTable) proto.Message {
 		return encodeOrderChange(e.OrderChange)
 	case e.Fulfilment != nil:
 		return encodeFulfilment(e.Fulfilment)
+	case e.ExceptionChange != nil:
+		return encodeExceptionChange(e.ExceptionChange)
+	case e.Transfer != nil:
+		return encodeTransfer(c, e.Transfer, items)
 	}
 	return nil
 }
@@ -508,6 +526,14 @@ func decodeBody(c *check, field protowire.Number, b []byte, e *Event, items []It
 	case eventFulfilment:
 		if w := (&wire.Fulfilment{}); c.read(b, w) {
 			e.Fulfilment = decodeFulfilment(c, w)
+		}
+	case eventExceptionChange:
+		if w := (&wire.ExceptionChange{}); c.read(b, w) {
+			e.ExceptionChange = decodeExceptionChange(c, w)
+		}
+	case eventTransfer:
+		if w := (&wire.Transfer{}); c.read(b, w) {
+			e.Transfer = decodeTransfer(c, w, items)
 		}
 	}
 }

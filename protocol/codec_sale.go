@@ -42,6 +42,7 @@ const (
 	saleWarnings         protowire.Number = 32
 	saleOrder            protowire.Number = 33
 	salePart             protowire.Number = 34
+	saleReturnedOrder    protowire.Number = 35
 )
 
 func checkSale(c *check, s *Sale) {
@@ -78,6 +79,7 @@ func checkSale(c *check, s *Sale) {
 	if s.Part != (PartID{}) {
 		checkPart(c, s.Part)
 	}
+	c.idOrNone("returned order", string(s.ReturnedOrder))
 	if s.External != nil {
 		checkExternal(c, s.External)
 	}

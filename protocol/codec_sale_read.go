@@ -95,6 +95,8 @@ func (w *saleFields) read(c *check, r *fieldReader, s *Sale) {
 		text(r, c, &s.Part.Order)
 	case salePart:
 		r.uint32(&s.Part.Part)
+	case saleReturnedOrder:
+		text(r, c, &s.ReturnedOrder)
 	}
 }
 

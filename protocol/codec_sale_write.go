@@ -70,7 +70,8 @@ func appendSale(b []byte, c *check, s *Sale, p *salePlan) []byte {
 		b = closeField(b, at)
 	}
 	b = appendText(b, c, saleOrder, s.Part.Order)
-	return appendUint(b, salePart, uint64(s.Part.Part))
+	b = appendUint(b, salePart, uint64(s.Part.Part))
+	return appendText(b, c, saleReturnedOrder, s.ReturnedOrder)
 }
 
 // appendWord writes the number of a word that the enum lists, and any other as

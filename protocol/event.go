@@ -24,6 +24,9 @@ const (
 
 	KindOrderChange Kind = "order_change" // body: OrderChange, written by the hub
 	KindFulfilment  Kind = "fulfilment"   // body: Fulfilment
+
+	KindExceptionChange Kind = "exception_change" // body: ExceptionChange
+	KindTransfer        Kind = "transfer"         // body: Transfer, written by the hub
 )
 
 // Clock is what the writer's clocks showed. It is for people and for
@@ -175,6 +178,9 @@ type Event struct {
 	Order       *Order
 	OrderChange *OrderChange
 	Fulfilment  *Fulfilment
+
+	ExceptionChange *ExceptionChange
+	Transfer        *Transfer
 }
 
 // Gap stands for events of a stream that exist nowhere any more: the hub was

@@ -81,9 +81,9 @@ func exampleEvents() map[string]*protocol.Event {
 			Type: protocol.SaleSale, Till: "1", Series: "1", Number: 320, Currency: "GBP", Part: samplePart,
 			Lines: []protocol.SaleLine{{Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: 2000, UnitPrice: 250, Amount: 500}},
 		}},
-		"order":        exampleOrder(),
-		"order_change": exampleOrderChange(), "fulfilment": exampleFulfilment(),
+		"order": exampleOrder(), "order_change": exampleOrderChange(), "fulfilment": exampleFulfilment(),
 		"order-second": exampleSecondPart(), "order_change-refund": exampleRefund(), "order_change-rerouted": exampleRerouted(),
+		"exception_change": exampleExceptionChange(), "transfer": exampleTransfer(), "return-order": exampleOrderReturn(),
 		"digest": {Kind: protocol.KindDigest, Boot: 3, Digest: exampleDigest()},
 		"count_seen": {Kind: protocol.KindCountSeen, Boot: 9, CountSeen: &protocol.CountSeen{
 			Count: protocol.EventID{Inc: sampleInc, Seq: 1043}, SKUs: []protocol.SKU{"PEN-01", "OLIVES"},
@@ -150,6 +150,31 @@ func exampleFulfilment() *protocol.Event {
 			Shelf: "B4", Bay: "2", Car: "red van", Lines: []protocol.PartLine{{Line: 1, Quantity: 1000}},
 		},
 	}
+}
+
+func exampleExceptionChange() *protocol.Event {
+	return &protocol.Event{Kind: protocol.KindExceptionChange, Boot: 3, ExceptionChange: &protocol.ExceptionChange{
+		Kind: "over_return", Subject: "a1-1-1-318", Change: protocol.Resolve, Staff: "s7", Reason: "The goods are on the shelf.",
+		Events: []protocol.EventID{{Inc: sampleInc, Seq: 1042}, {Inc: protocol.Inc{1}, Seq: 4}}, Times: 2, After: protocol.EventID{Inc: sampleInc, Seq: 1050},
+	}}
+}
+
+func exampleTransfer() *protocol.Event {
+	return &protocol.Event{
+		Kind: protocol.KindTransfer, Boot: 9,
+		Moves: []protocol.Move{{SKU: "PEN-01", State: protocol.Incoming, Delta: 12_000}, {SKU: "OLIVES", State: protocol.Incoming, Delta: 1350}},
+		Transfer: &protocol.Transfer{
+			ID: "tr-77", From: "s2", Change: protocol.TransferSent, Reference: "van 3",
+			Lines: []protocol.TransferLine{{Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: 12_000}, {Item: protocol.ItemRef{SKU: "OLIVES", Unit: protocol.Kg}, Quantity: 1350}},
+		},
+	}
+}
+
+func exampleOrderReturn() *protocol.Event {
+	return &protocol.Event{Kind: protocol.KindSale, Boot: 3, Sale: &protocol.Sale{
+		Type: protocol.SaleReturn, Till: "1", Series: "1", Number: 321, Currency: "GBP", ReturnedOrder: samplePart.Order, Reason: "too small",
+		Lines: []protocol.SaleLine{{Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: -1000, UnitPrice: 250, Amount: -250, OriginalLine: 1}},
+	}}
 }
 
 func exampleDigest() *protocol.OwnDigest {

@@ -152,7 +152,7 @@ var genSale = rapid.Custom(func(t *rapid.T) protocol.Sale {
 		Warnings: few(t, "warnings", rapid.Custom(func(t *rapid.T) protocol.Warning {
 			return protocol.Warning{Code: text(t, "code"), Line: rapid.Uint32().Draw(t, "line"), Message: text(t, "message")}
 		}), 2),
-		Part: orNone(t, "part", genPart),
+		Part: orNone(t, "part", genPart), ReturnedOrder: protocol.OrderID(orNone(t, "returned order", genID)),
 	}
 })
 
@@ -248,7 +248,7 @@ var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
 			return protocol.Idempotency{Route: text(t, "route"), Key: rapid.StringMatching(`[!-~]{1,40}`).Draw(t, "key"), Body: rapid.Uint64().Draw(t, "body")}
 		})),
 	}
-	switch rapid.IntRange(0, 11).Draw(t, "kind") {
+	switch rapid.IntRange(0, 13).Draw(t, "kind") {
 	case 0:
 		e.Kind = protocol.Kind("later." + genWord.Draw(t, "kind"))
 	case 1:
@@ -287,6 +287,22 @@ var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
 			PartID: genPart.Draw(t, "part"), Act: word(t, "act", protocol.Accept, protocol.Pick), Attempt: rapid.Uint32().Draw(t, "attempt"), After: orNone(t, "after", genEventID),
 			Staff: protocol.StaffID(orNone(t, "staff", genID)), Reason: text(t, "reason"), Shelf: text(t, "shelf"), Bay: text(t, "bay"), Car: text(t, "car"),
 			Lines: few(t, "lines", genPartLine, 3),
+		}
+	}
+	switch {
+	case e.Kind != "":
+	case rapid.Bool().Draw(t, "exception"):
+		e.Kind, e.ExceptionChange = protocol.KindExceptionChange, &protocol.ExceptionChange{
+			Kind: genWord.Draw(t, "exception kind"), Subject: name(t, "subject"), Change: word(t, "change", protocol.Assign, protocol.Resolve),
+			Staff: protocol.StaffID(orNone(t, "staff", genID)), Reason: text(t, "reason"), Events: few(t, "events", genEventID, 3),
+			Times: rapid.Uint64().Draw(t, "times"), After: orNone(t, "after", genEventID),
+		}
+	case rapid.Bool().Draw(t, "transfer"):
+		e.Kind, e.Transfer = protocol.KindTransfer, &protocol.Transfer{
+			ID: name(t, "id"), From: protocol.StoreID(genID.Draw(t, "from")), Change: word(t, "change", protocol.TransferSent, protocol.TransferCorrected), Reference: text(t, "reference"),
+			Lines: few(t, "lines", rapid.Custom(func(t *rapid.T) protocol.TransferLine {
+				return protocol.TransferLine{Item: genItemRef.Draw(t, "item"), Quantity: quantity(t, "qty")}
+			}), 24),
 		}
 	}
 	if e.Kind == "" && rapid.Bool().Draw(t, "digest") {

@@ -101,6 +101,10 @@ func protobufEncodeBody(c *check, e *Event, w *wire.Event, items *itemTable) {
 		w.OrderChange = encodeOrderChange(e.OrderChange)
 	case e.Fulfilment != nil:
 		w.Fulfilment = encodeFulfilment(e.Fulfilment)
+	case e.ExceptionChange != nil:
+		w.ExceptionChange = encodeExceptionChange(e.ExceptionChange)
+	case e.Transfer != nil:
+		w.Transfer = encodeTransfer(c, e.Transfer, items)
 	}
 }
 
@@ -142,6 +146,12 @@ func protobufDecodeBody(c *check, w *wire.Event, e *Event, items []ItemRef) {
 	}
 	if w.Fulfilment != nil {
 		e.Fulfilment = decodeFulfilment(c, w.Fulfilment)
+	}
+	if w.ExceptionChange != nil {
+		e.ExceptionChange = decodeExceptionChange(c, w.ExceptionChange)
+	}
+	if w.Transfer != nil {
+		e.Transfer = decodeTransfer(c, w.Transfer, items)
 	}
 }
 
@@ -238,7 +248,7 @@ func protobufEncodeSale(c *check, s *Sale, items *itemTable) *wire.Sale {
 		Taxes:    list[*wire.TaxAmount](len(s.Taxes)),
 		Tenders:  list[*wire.Tender](len(s.Tenders)),
 		Warnings: list[*wire.Warning](len(s.Warnings)),
-		Order:    string(s.Part.Order), Part: s.Part.Part,
+		Order:    string(s.Part.Order), Part: s.Part.Part, ReturnedOrder: string(s.ReturnedOrder),
 	}
 	for i, t := range s.Taxes {
 		w.Taxes[i] = &wire.TaxAmount{Code: t.Code, RatePpm: int64(t.Rate), NetMinor: int64(t.Net), TaxMinor: int64(t.Tax)}
@@ -323,7 +333,7 @@ func protobufDecodeSale(c *check, w *wire.Sale, items []ItemRef) *Sale {
 		Taxes:    list[TaxAmount](len(w.Taxes)),
 		Tenders:  list[Tender](len(w.Tenders)),
 		Warnings: list[Warning](len(w.Warnings)),
-		Part:     PartID{OrderID(w.Order), w.Part},
+		Part:     PartID{OrderID(w.Order), w.Part}, ReturnedOrder: OrderID(w.ReturnedOrder),
 	}
 	for i, t := range w.Taxes {
 		s.Taxes[i] = TaxAmount{Code: t.Code, Rate: RatePPM(t.RatePpm), Net: Money(t.NetMinor), Tax: Money(t.TaxMinor)}

@@ -38,6 +38,9 @@ type Sale struct {
 	// Part is the part of an order that was due and is paid and handed over by
 	// this sale; empty for none.
 	Part PartID
+	// ReturnedOrder is the order whose goods a return takes back; empty for none.
+	// Without a receipt the lines' original lines are those of the order.
+	ReturnedOrder OrderID
 }
 
 // ReceiptNo is the number that the till printed.

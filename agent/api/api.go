@@ -21,6 +21,7 @@ import (
 
 	"counterpart/agent/web"
 	"counterpart/protocol"
+	"counterpart/protocol/ledger"
 	"counterpart/protocol/pickup"
 	"counterpart/protocol/sale"
 	"counterpart/protocol/stock"
@@ -58,6 +59,11 @@ type Deps struct {
 	LastSales  func(ctx context.Context, n int) ([]sale.Document, error)
 	Status     func(context.Context) Status
 	Exceptions func(context.Context) ([]Exception, error)
+	// Transfers lists those of one state; an empty state means all. next is where
+	// the following page starts, nil for none.
+	Transfers func(ctx context.Context, state string, limit int, after string) (transfers []stock.TransferDocument, next *string, err error)
+	// HandleException assigns or resolves an exception.
+	HandleException func(ctx context.Context, c protocol.Call, id, action string, q ledger.HandleRequest) (protocol.Answer, error)
 	// Ready returns nil while the agent is able to sell.
 	Ready func(context.Context) error
 	// Changed returns a channel that is closed at the next new event or change

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"counterpart/protocol"
+	"counterpart/protocol/ledger"
 	"counterpart/protocol/pickup"
 	"counterpart/protocol/sale"
 	"counterpart/protocol/stock"
@@ -64,6 +65,20 @@ func (s *shop) record(call protocol.Call, asked string) (protocol.Answer, error)
 	return protocol.Answer{Status: http.StatusCreated, Body: body}, s.err
 }
 
+func (s *shop) transfers(_ context.Context, state string, limit int, after string) ([]stock.TransferDocument, *string, error) {
+	s.asked = append(s.asked, state, string(rune('0'+limit%10)), after)
+	next := "s1/t-1"
+	return []stock.TransferDocument{stock.NewTransferDocument(stock.TransferMeta{ID: "t-1", Store: "s1"}, &stock.TransferState{})}, &next, s.err
+}
+
+func (s *shop) handleException(_ context.Context, c protocol.Call, id, action string, q ledger.HandleRequest) (protocol.Answer, error) {
+	if _, err := s.record(c, strings.Join([]string{id, action, q.Staff, q.Reason}, " ")); err != nil {
+		return protocol.Answer{}, err
+	}
+	body, err := json.Marshal(Exception{ID: id, Refs: []string{}, State: "resolved"})
+	return protocol.Answer{Status: http.StatusOK, Body: body}, err
+}
+
 func (s *shop) deps() Deps {
 	next := "PEN-02"
 	return Deps{
@@ -83,6 +98,8 @@ func (s *shop) deps() Deps {
 			body, err := json.Marshal(exampleMovement())
 			return protocol.Answer{Status: http.StatusCreated, Body: body}, err
 		},
+		Transfers:       s.transfers,
+		HandleException: s.handleException,
 		Sale: func(_ context.Context, no protocol.ReceiptNo) (sale.Document, error) {
 			s.asked = append(s.asked, string(no))
 			return exampleSale(), s.err
@@ -113,9 +130,10 @@ func (s *shop) deps() Deps {
 			return s.status
 		},
 		Exceptions: func(context.Context) ([]Exception, error) {
+			store := "s1"
 			return []Exception{
-				{ID: "x1", Kind: "over_return", Store: "s1", State: "open", Detail: "More came back than was sold."},
-				{ID: "x2", Kind: "over_return", Store: "s1", State: "resolved", Refs: []string{"a1-1-1-1"}},
+				{ID: "x1", Kind: "over_return", Store: &store, State: "open", Detail: "More came back than was sold."},
+				{ID: "x2", Kind: "over_return", Store: &store, State: "resolved", Refs: []string{"a1-1-1-1"}},
 			}, s.err
 		},
 		Ready: func(context.Context) error { return s.err },

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"counterpart/protocol"
+	"counterpart/protocol/ledger"
 	"counterpart/protocol/stock"
 )
 
@@ -120,6 +121,47 @@ func (s *server) exceptions(w http.ResponseWriter, r *http.Request) error {
 		shown = append(shown, e)
 	}
 	return s.show(w, r, listOf(shown, nil))
+}
+
+func (s *server) transfers(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	for _, name := range []string{"state", "after"} {
+		if !protocol.ValidText(query.Get(name), transferBytesMax) {
+			return protocol.OutOfRange(name, "", "not text of at most "+strconv.Itoa(transferBytesMax)+" bytes")
+		}
+	}
+	limit, err := limitOf(query.Get("limit"))
+	if err != nil {
+		return err
+	}
+	list, next, err := s.deps.Transfers(r.Context(), query.Get("state"), limit, query.Get("after"))
+	if err != nil {
+		return err
+	}
+	return s.show(w, r, listOf(list, next))
+}
+
+// transferBytesMax bounds where a page of transfers begins: a store and the name
+// of a transfer.
+const transferBytesMax = 1024
+
+// exceptionBytesMax bounds the id of an exception.
+const exceptionBytesMax = 256
+
+// handleException assigns or resolves. Exception and action are part of the
+// route, so that one key for two of them is two requests.
+func (s *server) handleException(w http.ResponseWriter, r *http.Request) error {
+	id, action := r.PathValue("id"), r.PathValue("action")
+	if !ledger.KnownHandling(action) || !protocol.ValidText(id, exceptionBytesMax) {
+		return errNothingHere
+	}
+	var request ledger.HandleRequest
+	call, err := readCall(r, "POST /v1/exceptions/"+id+"/"+action, &request)
+	if err != nil {
+		return err
+	}
+	answer, err := s.deps.HandleException(r.Context(), call, id, action, request)
+	return s.answer(w, r, answer, err)
 }
 
 // state is the document of the two probes.

@@ -51,7 +51,9 @@ func (s *server) routes() []route {
 		{method: http.MethodPost, pattern: "/v1/orders/{id}/{action}", who: staff, body: bodyBytes, handle: s.fulfil},
 		{method: http.MethodGet, pattern: "/v1/events", who: staff, stream: true, handle: s.events},
 		{method: http.MethodGet, pattern: "/v1/status", who: staff, handle: s.status},
+		{method: http.MethodGet, pattern: "/v1/transfers", who: staff, handle: s.transfers},
 		{method: http.MethodGet, pattern: "/v1/exceptions", who: staff, handle: s.exceptions},
+		{method: http.MethodPost, pattern: "/v1/exceptions/{id}/{action}", who: staff, body: bodyBytes, handle: s.handleException},
 
 		{method: http.MethodGet, pattern: "/metrics", who: staff, handle: serve(s.metrics)},
 		{method: http.MethodGet, pattern: "/healthz", who: anyone, handle: s.healthz},

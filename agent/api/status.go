@@ -2,6 +2,7 @@ package api
 
 import (
 	"counterpart/protocol"
+	"counterpart/protocol/ledger"
 	"counterpart/protocol/pickup"
 )
 
@@ -69,16 +70,7 @@ type Disk struct {
 
 // Exception is a row of GET /v1/exceptions: something that a person has to
 // resolve.
-type Exception struct {
-	ID       string           `json:"id"`
-	Kind     string           `json:"kind"`
-	Store    protocol.StoreID `json:"store"`
-	Refs     []string         `json:"refs"`
-	OpenedAt *string          `json:"opened_at"`
-	Assignee *string          `json:"assignee"`
-	State    string           `json:"state"`
-	Detail   string           `json:"detail"`
-}
+type Exception = ledger.ExceptionDocument
 
 // ChangedOrders are orders that others changed, as they are now.
 type ChangedOrders struct {

@@ -119,11 +119,19 @@ func (t *Till) movementDocument(r ledger.Reader, e logged) (stock.MovementDocume
 	for i := range skus {
 		known[skus[i]], onHand[i] = items[i], levels[i].OnHand()
 	}
-	return stock.NewMovementDocument(stock.MovementMeta{
+	doc := stock.NewMovementDocument(stock.MovementMeta{
 		EventID: e.id, Inc: e.id.Inc, Seq: e.id.Seq, Store: origin.Store, Agent: origin.Agent,
 		At: displayRecord(e.clock, e.event.UTCOffsetMin), OnHand: onHand,
 		Item: func(sku protocol.SKU) *protocol.Item { return known[sku] },
-	}, m), nil
+	}, m)
+	if m.Type == protocol.TransferIn {
+		warnings, err := transferWarning(r, ledger.TransferAt{Store: origin.Store, ID: m.TransferID})
+		if err != nil {
+			return doc, err
+		}
+		doc.Warnings = append(doc.Warnings, warnings...)
+	}
+	return doc, nil
 }
 
 // Sale is the document of a receipt of this store: not_found where it is not

@@ -34,6 +34,7 @@ type shopTest struct {
 	origin   protocol.Origin
 	clock    *testClock
 	appended atomic.Int64
+	mono     atomic.Int64  // running milliseconds that have gone by
 	acked    atomic.Uint64 // up to where the hub has what is logged
 }
 
@@ -117,7 +118,7 @@ func bare(t testing.TB, d ledger.Driver, o protocol.Origin, clock *testClock) *s
 		patterns = append(patterns, p)
 	}
 	s.till = till.New(till.Options{
-		Driver: d, Origin: o, Series: "1", Boot: 1, Patterns: patterns, Now: clock.Now, Mono: func() int64 { return 7 },
+		Driver: d, Origin: o, Series: "1", Boot: 1, Patterns: patterns, Now: clock.Now, Mono: func() int64 { return 7 + s.mono.Load() },
 		Acked:    func() protocol.Seq { return protocol.Seq(s.acked.Load()) },
 		Appended: func() { s.appended.Add(1) },
 	})

@@ -23,7 +23,7 @@ func TestMovements(t *testing.T) {
 			{`{"type":"adjustment","reason":"broken","lines":[{"code":"PEN-01","qty":3,"state":"damaged"},{"code":"PEN-01","qty":-1}]}`, 47000, 3000, 0, 0},
 			{`{"type":"adjustment","reason":"look","lines":[{"code":"PEN-01","qty":2,"state":"quality_control"},{"code":"PEN-01","qty":-1,"state":"damaged"}]}`, 47000, 2000, 2000, 0},
 			{`{"type":"transfer_out","to_store":"s2","lines":[{"code":"PEN-01","qty":7}]}`, 40000, 2000, 2000, 0},
-			{`{"type":"transfer_in","transfer_id":"t-1","lines":[{"code":"PEN-01","qty":1.5}]}`, 41500, 2000, 2000, 0},
+			{`{"type":"transfer_in","transfer_id":"t-1","lines":[{"code":"PEN-01","qty":1.5}]}`, 41500, 2000, 2000, 1},
 			{`{"type":"count","lines":[{"code":"PEN-01","qty":31}]}`, 31000, 2000, 2000, 0},
 			{`{"type":"count","lines":[{"code":"PEN-01","qty":31}]}`, 31000, 2000, 2000, 0},
 			{`{"type":"adjustment","reason":"gone","lines":[{"code":"PEN-01","qty":-32}]}`, -1000, 2000, 2000, 1},

@@ -32,7 +32,13 @@ func (t *Till) Fulfil(ctx context.Context, c protocol.Call, id protocol.OrderID,
 	if err != nil {
 		return protocol.Answer{}, err
 	}
-	return t.do(ctx, c, nil, func(a *act) (outcome, error) {
+	guessing := ask.Act == protocol.HandOver && (r.PickupCode != "" || r.Check != nil)
+	if guessing {
+		if err := t.guesses.begin(id, t.o.Mono()); err != nil {
+			return protocol.Answer{}, err
+		}
+	}
+	answer, err := t.do(ctx, c, nil, func(a *act) (outcome, error) {
 		state, err := a.part(a.tx, id)
 		if err != nil {
 			return outcome{}, err
@@ -45,6 +51,10 @@ func (t *Till) Fulfil(ctx context.Context, c protocol.Call, id protocol.OrderID,
 		doc, err := a.orderDocument(a.tx, id, a.now)
 		return outcome{http.StatusOK, doc}, err
 	})
+	if guessing {
+		t.guesses.end(id, err)
+	}
+	return answer, err
 }
 
 // part is the part of an order that this store keeps: the last, where the order

@@ -22,6 +22,11 @@ func (a *act) takeBack(r sale.ReturnRequest) (outcome, error) {
 	if first, ok, err := a.reported(r.External, protocol.SaleReturn); err != nil || ok {
 		return first, err
 	}
+	if r.OrderID != "" && r.External == nil {
+		if err := a.againstOrder(&r); err != nil {
+			return outcome{}, err
+		}
+	}
 	var original *sale.Original
 	training := false
 	if r.ReceiptNo != "" {

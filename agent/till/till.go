@@ -81,6 +81,8 @@ type Till struct {
 	// keyed counts answers that were kept, to prune old ones now and then.
 	keyed atomic.Uint64
 	prune prunePosition
+	// guesses are wrong tries to collect orders.
+	guesses guesses
 	// loading keeps two runs of ApplyLoads, and of SeeCounts, apart. The
 	// transactions alone make them right; this only saves work.
 	loading, seeing sync.Mutex

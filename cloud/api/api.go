@@ -16,6 +16,7 @@ import (
 
 	"counterpart/cloud/web"
 	"counterpart/protocol"
+	"counterpart/protocol/ledger"
 	"counterpart/protocol/pickup"
 	"counterpart/protocol/stock"
 
@@ -65,8 +66,11 @@ type Deps struct {
 
 	Agents func(context.Context, Page) (any, error)
 	// Exceptions lists those of a state, or all where state is empty.
-	Exceptions func(ctx context.Context, state string, p Page) (any, error)
-	Status     func(context.Context) (any, error)
+	Exceptions      func(ctx context.Context, state string, p Page) (any, error)
+	HandleException func(ctx context.Context, c protocol.Call, id, action string, q ledger.HandleRequest) (protocol.Answer, error)
+	// Transfers lists those of a state, or all where state is empty.
+	Transfers func(ctx context.Context, state string, p Page) (any, error)
+	Status    func(context.Context) (any, error)
 
 	Connect func() Connect
 	// Snapshot is a state feed as a whole. The body is closed when it is an

@@ -59,6 +59,7 @@ func TestRefusalsBecomeProblems(t *testing.T) {
 		{"/v1/stores?limit=0", nil, 422, protocol.OutOfRangeCode},
 		{"/v1/agents?limit=x", nil, 422, protocol.OutOfRangeCode},
 		{"/v1/exceptions?state=odd", nil, 422, protocol.OutOfRangeCode},
+		{"/v1/transfers?state=odd", nil, 422, protocol.OutOfRangeCode},
 		{"/v1/sales?from=21.11.2026", nil, 422, protocol.OutOfRangeCode},
 		{"/v1/sales?from=2026-11-22&to=2026-11-21", nil, 422, protocol.OutOfRangeCode},
 		{"/v1/stock", nil, 422, protocol.OutOfRangeCode},

@@ -156,7 +156,7 @@ var requests = map[string]string{
 	"/v1/connect": "/v1/connect", "/v1/snapshots/{feed...}": "/v1/snapshots/price/default", "/v1/loads/{id}": "/v1/loads/l-1",
 	"/v1/availability": "/v1/availability?code=PEN&near=51.5,-0.1&radius_km=10&limit=5", "/v1/stock": "/v1/stock?store=s1",
 	"/v1/sales": "/v1/sales?store=s1&from=2026-11-20&to=2026-11-21", "/v1/sales/{receipt_no}": "/v1/sales/a1-1-1-318",
-	"/v1/stores": "/v1/stores?limit=5&after=s0", "/v1/agents": "/v1/agents", "/v1/exceptions": "/v1/exceptions?state=open", "/v1/status": "/v1/status", "/v1/backup": "/v1/backup",
+	"/v1/stores": "/v1/stores?limit=5&after=s0", "/v1/agents": "/v1/agents", "/v1/exceptions": "/v1/exceptions?state=open", "/v1/transfers": "/v1/transfers?state=open&limit=5", "/v1/exceptions/{id}/{action}": "/v1/exceptions/x-1/resolve", "/v1/status": "/v1/status", "/v1/backup": "/v1/backup",
 	"/v1/feeds/local-inventory.tsv": "/v1/feeds/local-inventory.tsv", "/v1/feeds/local-inventory.xml": "/v1/feeds/local-inventory.xml", "/v1/feeds/items/{file}": "/v1/feeds/items/PEN.jsonld?store=s1",
 	"/v1/webhooks": "/v1/webhooks", "/v1/webhooks/{id}": "/v1/webhooks/wh_1", "/v1/webhooks/{id}/replay": "/v1/webhooks/wh_1/replay", "/v1/webhooks/{id}/dead": "/v1/webhooks/wh_1/dead",
 	"/v1/orders": "/v1/orders", "/v1/holds": "/v1/holds", "/v1/holds/{id}": "/v1/holds/h-1", "/v1/policy": "/v1/policy", "/v1/orders/{id}": "/v1/orders/o-1", "/v1/orders/{id}/{action}": "/v1/orders/o-1/cancel",

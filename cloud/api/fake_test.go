@@ -14,6 +14,7 @@ import (
 
 	"counterpart/cloud/web"
 	"counterpart/protocol"
+	"counterpart/protocol/ledger"
 	"counterpart/protocol/pickup"
 	"counterpart/protocol/sale"
 	"counterpart/protocol/stock"
@@ -111,6 +112,21 @@ func (f *fakeHub) policies(_ context.Context, p Page) (any, error) {
 	return doc{"items": []doc{policyRow}, "next": nil}, f.note(p)
 }
 
+func (f *fakeHub) handleException(_ context.Context, c protocol.Call, id, action string, q ledger.HandleRequest) (protocol.Answer, error) {
+	f.asked = append(f.asked, c, id, action)
+	return answerOf(http.StatusOK, exceptionRow), f.note(q)
+}
+
+func (f *fakeHub) transfers(_ context.Context, _ string, p Page) (any, error) {
+	row := stock.NewTransferDocument(stock.TransferMeta{ID: "t-1", Store: "s1"}, &stock.TransferState{})
+	return doc{"items": []any{row}, "next": nil}, f.note(p)
+}
+
+func (f *fakeHub) exceptions(_ context.Context, state string, p Page) (any, error) {
+	f.asked = append(f.asked, state)
+	return doc{"items": []doc{exceptionRow}, "next": nil}, f.note(p)
+}
+
 func answerOf(status int, document any) protocol.Answer {
 	body, err := json.Marshal(document)
 	if err != nil {
@@ -142,7 +158,7 @@ var (
 		"agent": "a1", "store": "s1", "primary": true, "version": nil, "protocol": nil, "link": "never", "last_seen": nil, "pending": 0, "clock_offset_ms": nil, "disk": nil,
 		"streams": []doc{{"inc": strings.Repeat("0", 32), "seq": 1, "hash": strings.Repeat("0", 64), "safe_seq": 1, "closed": false, "gaps": []doc{{"from": 5, "to": 9}}}},
 	}
-	exceptionRow = doc{"id": "x-1", "kind": "over_return", "store": nil, "refs": []string{"a1-1-1-1"}, "opened_at": nil, "assignee": nil, "state": "open", "detail": "Look."}
+	exceptionRow = doc{"id": "x-1", "kind": "over_return", "store": nil, "refs": []string{"a1-1-1-1"}, "opened_at": nil, "assignee": nil, "state": "open", "detail": "Look.", "resolved_by": nil, "reason": nil}
 	webhookRow   = doc{
 		"id": "wh_1", "url": "https://shop.example/hook", "events": []string{"order.*"}, "secret": nil, "state": "active", "created_at": "2026-11-21T10:02:12+00:00",
 		"waiting": 0, "last_error": nil,
@@ -188,17 +204,13 @@ func (f *fakeHub) deps() Deps {
 		ReleaseHold: func(_ context.Context, id string) error { return f.note(id) },
 		SetPolicy:   func(_ context.Context, r stock.PolicyRequest) (any, error) { return policyRow, f.note(r) },
 		Policies:    f.policies,
-		PlaceOrder:  f.placeOrder, ActOnOrder: f.actOnOrder,
+		PlaceOrder:  f.placeOrder, ActOnOrder: f.actOnOrder, HandleException: f.handleException, Exceptions: f.exceptions, Transfers: f.transfers,
 		Order: func(_ context.Context, id protocol.OrderID) (any, error) { return order(), f.note(id) }, Orders: f.orders,
 		Stores: func(_ context.Context, p Page) (any, error) {
 			return doc{"items": []doc{storeRow}, "next": nil}, f.note(p)
 		},
 		Agents: func(_ context.Context, p Page) (any, error) {
 			return doc{"items": []doc{agentRow}, "next": "a1/s1"}, f.note(p)
-		},
-		Exceptions: func(_ context.Context, state string, p Page) (any, error) {
-			f.asked = append(f.asked, state)
-			return doc{"items": []doc{exceptionRow}, "next": nil}, f.note(p)
 		},
 		Status: func(context.Context) (any, error) {
 			return doc{

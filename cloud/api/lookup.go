@@ -2,9 +2,12 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+	"counterpart/protocol/stock"
 )
 
 // Limits of a search for stores near a place.
@@ -99,6 +102,42 @@ func (s *server) exceptions(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, doc)
+}
+
+func (s *server) transfers(w http.ResponseWriter, r *http.Request) error {
+	p := parametersOf(r)
+	page, state := p.page(), p.values.Get("state")
+	if state != "" && !slices.Contains(stock.TransferStates, state) {
+		p.wrong("state", "not one of "+strings.Join(stock.TransferStates, ", "))
+	}
+	if p.err != nil {
+		return p.err
+	}
+	doc, err := s.deps.Transfers(r.Context(), state, page)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, doc)
+}
+
+// exceptionBytesMax bounds the id of an exception, which may name a store and an
+// agent.
+const exceptionBytesMax = 256
+
+// handleException assigns or resolves. Exception and action are part of the
+// route, so that one key for two of them is two requests.
+func (s *server) handleException(w http.ResponseWriter, r *http.Request) error {
+	id, action := r.PathValue("id"), r.PathValue("action")
+	if !ledger.KnownHandling(action) || !protocol.ValidText(id, exceptionBytesMax) {
+		return errNothingHere
+	}
+	var request ledger.HandleRequest
+	call, err := readCall(r, "POST /v1/exceptions/"+id+"/"+action, &request)
+	if err != nil {
+		return err
+	}
+	answer, err := s.deps.HandleException(r.Context(), call, id, action, request)
+	return writeAnswer(w, answer, err)
 }
 
 func (s *server) status(w http.ResponseWriter, r *http.Request) error {

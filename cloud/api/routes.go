@@ -70,6 +70,8 @@ func (s *server) routes() []route {
 		{"GET", "/v1/stores", shop, noBody, page, s.stores},
 		{"GET", "/v1/agents", operator, noBody, page, s.agents},
 		{"GET", "/v1/exceptions", operator, noBody, []string{"state", "limit", "after"}, s.exceptions},
+		{"POST", "/v1/exceptions/{id}/{action}", operator, orderBytesMax, none, s.handleException},
+		{"GET", "/v1/transfers", operator, noBody, []string{"state", "limit", "after"}, s.transfers},
 		{"GET", "/v1/status", operator, noBody, none, s.status},
 		{"GET", "/v1/backup", operator, noBody, none, s.backup},
 

@@ -63,6 +63,9 @@ type digestAlert struct {
 	Buckets  []int          `json:"buckets,omitempty"`
 	SKUs     []protocol.SKU `json:"skus,omitempty"`
 	AgreedMs int64          `json:"agreed_ms,omitempty"` // the agent's digest agreed again
+	// Times is how often something new was found, so that a resolution says
+	// which of it a person has seen.
+	Times uint64 `json:"times,omitempty"`
 }
 
 const (
@@ -206,7 +209,12 @@ func (h *Hub) alert(ctx context.Context, f family, a digestAlert) error {
 	d := &h.digests
 	d.mu.Lock()
 	a.SinceMs = h.now().UnixMilli()
+	a.Times = 1
 	if old := d.alerts[f]; old != nil {
+		a.Times = max(old.Times, 1)
+		if a.Found == foundRepaired || a.Found != old.Found || old.AgreedMs > 0 || !containsAll(old.Buckets, a.Buckets) {
+			a.Times++
+		}
 		a.SinceMs = old.SinceMs
 		a.Buckets, a.SKUs = append(slices.Clone(old.Buckets), a.Buckets...), append(slices.Clone(old.SKUs), a.SKUs...)
 	}
@@ -282,25 +290,25 @@ func (h *Hub) digestsCheckedAt() *string {
 // exceptionDigestDiffers says that quantities were not what the events give.
 const exceptionDigestDiffers = "digest_differs"
 
-// digestDocuments show the differences as work for a person.
-func (h *Hub) digestDocuments() []ExceptionDocument {
+// digestWork shows the differences as work for a person.
+func (h *Hub) digestWork() []ledger.WorkItem {
 	h.digests.mu.Lock()
 	defer h.digests.mu.Unlock()
-	docs := make([]ExceptionDocument, 0, len(h.digests.alerts))
+	items := make([]ledger.WorkItem, 0, len(h.digests.alerts))
 	for f, a := range h.digests.alerts {
-		doc := ExceptionDocument{
-			ID: exceptionDigestDiffers + "-" + string(f.store), Kind: exceptionDigestDiffers, Store: orNull(f.store), Refs: []string{},
-			OpenedAt: timeText(time.UnixMilli(a.SinceMs).UTC()), State: exceptionOpen, Detail: a.detail(f),
+		item := ledger.WorkItem{
+			ID: exceptionDigestDiffers + "-" + string(f.store), Kind: exceptionDigestDiffers, Store: f.store, Subject: "hub " + string(f.store),
+			Times: max(a.Times, 1), OpenedMs: a.SinceMs, Detail: a.detail(f),
 		}
 		if f.agent != "" {
-			doc.ID, doc.Refs = doc.ID+"-"+string(f.agent), append(doc.Refs, string(f.agent))
+			item.ID, item.Subject, item.Refs = item.ID+"-"+string(f.agent), item.Subject+" "+string(f.agent), append(item.Refs, string(f.agent))
 		}
 		for _, sku := range a.SKUs {
-			doc.Refs = append(doc.Refs, string(sku))
+			item.Refs = append(item.Refs, string(sku))
 		}
-		docs = append(docs, doc)
+		items = append(items, item)
 	}
-	return docs
+	return items
 }
 
 func (a *digestAlert) detail(f family) string {

@@ -72,7 +72,7 @@ func rowOf(t *testing.T, d ledger.Driver, id string) (row string) {
 }
 
 // differing are the exceptions about quantities.
-func (c *core) differing() []ExceptionDocument {
+func (c *core) differing() []ledger.ExceptionDocument {
 	c.t.Helper()
 	list, err := c.Exceptions(c.t.Context(), "", Page{Limit: 50})
 	if err != nil {

@@ -135,7 +135,7 @@ func New(ctx context.Context, o Options) (*Hub, error) {
 	if err := errors.Join(h.loadAgents(ctx), h.loadPolicies(ctx), h.loadHolds(ctx), h.loadDemand(ctx)); err != nil {
 		return nil, err
 	}
-	if err := h.settleAll(ctx); protocol.CodeOf(err) == protocol.DiskFull {
+	if err := errors.Join(h.settleAll(ctx), h.settleAllTransfers(ctx)); protocol.CodeOf(err) == protocol.DiskFull {
 		h.log.Error("the hub's disk is full; goods of orders are not yet released", "error", err)
 	} else if err != nil {
 		return nil, err

@@ -42,12 +42,12 @@ func importHub(t *testing.T) *Hub {
 }
 
 // takeIn imports a file and returns what became of it.
-func takeIn(t *testing.T, h *Hub, table Table, format, file string) (Report, error) {
+func takeIn(t testing.TB, h *Hub, table Table, format, file string) (Report, error) {
 	t.Helper()
 	return takeInFrom(t, h, table, format, strings.NewReader(file))
 }
 
-func takeInFrom(t *testing.T, h *Hub, table Table, format string, file io.Reader) (Report, error) {
+func takeInFrom(t testing.TB, h *Hub, table Table, format string, file io.Reader) (Report, error) {
 	t.Helper()
 	rows, err := ReadRows(table, format, file)
 	if err != nil {
@@ -65,7 +65,7 @@ func takeInFrom(t *testing.T, h *Hub, table Table, format string, file io.Reader
 }
 
 // mustTakeIn imports a file of which every row is good.
-func mustTakeIn(t *testing.T, h *Hub, table Table, file string) Report {
+func mustTakeIn(t testing.TB, h *Hub, table Table, file string) Report {
 	t.Helper()
 	report, err := takeIn(t, h, table, FormatCSV, file)
 	if err != nil || report.Rejected > 0 {

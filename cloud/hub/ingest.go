@@ -82,16 +82,17 @@ func (h *Hub) handle(ctx context.Context, t protocol.Topic, m protocol.Message) 
 
 // incoming is a batch on its way into the ledger.
 type incoming struct {
-	topic   protocol.Topic
-	batch   *protocol.Batch
-	session *session
-	origin  protocol.Origin // whose stream it is: the session's, or one that it carries
-	records []protocol.Record
-	res     ledger.Result     // without its events
-	parts   []protocol.PartID // of orders, which its new events are about
-	sold    []soldLine        // to whoever walked in, by its new events
-	offset  uint64            // of the store's event feed, after this batch
-	err     error             // why it was not applied
+	topic     protocol.Topic
+	batch     *protocol.Batch
+	session   *session
+	origin    protocol.Origin // whose stream it is: the session's, or one that it carries
+	records   []protocol.Record
+	res       ledger.Result       // without its events
+	parts     []protocol.PartID   // of orders, which its new events are about
+	sold      []soldLine          // to whoever walked in, by its new events
+	transfers []ledger.TransferAt // which its new events concern
+	offset    uint64              // of the store's event feed, after this batch
+	err       error               // why it was not applied
 }
 
 var errFrame = errors.New("the frame is damaged")
@@ -158,6 +159,9 @@ func (h *Hub) committed(ctx context.Context, ready []*incoming, short []ledger.I
 		h.answer(in, lastOf(ready[i:], in))
 	}
 	if err := h.announce(ctx, grown, carried); err != nil {
+		return err
+	}
+	if err := h.settleTransfers(ctx, ready); err != nil {
 		return err
 	}
 	return h.settleTouched(ctx, ready, short)
@@ -277,11 +281,11 @@ func foldAll(tx ledger.Tx, ready []*incoming) (short []ledger.ItemAt, err error)
 // apply folds one batch; refusals are kept in in.err and do not hurt the other
 // batches of the transaction.
 func (in *incoming) apply(group *ledger.Group) error {
-	in.err, in.res, in.parts, in.sold, in.offset = nil, ledger.Result{}, nil, nil, 0
+	in.err, in.res, in.parts, in.sold, in.transfers, in.offset = nil, ledger.Result{}, nil, nil, nil, 0
 	o := in.origin
 	res, err := group.Apply(ledger.Batch{Origin: o, First: in.batch.FirstSeq, Prev: in.batch.PrevHash, Records: in.records, Frame: in.batch.Frame})
 	// The events of all batches of a transaction would take much memory.
-	in.parts, in.sold, res.Events = partsOf(res.Events), walkIns(res.Events), nil
+	in.parts, in.sold, in.transfers, res.Events = partsOf(res.Events), walkIns(res.Events), res.Transfers, nil
 	in.res = res
 	var gap *ledger.GapError
 	if errors.As(err, &gap) || errors.Is(err, ledger.ErrChain) {

@@ -207,7 +207,7 @@ func (b *outbox) happened(r ledger.Reader, id protocol.EventID) (time.Time, erro
 // tellOfMachines tells of the exceptions that are not rows of the fold: names
 // that two machines use, and quantities that differ. A note says which were told.
 func (h *Hub) tellOfMachines(ctx context.Context) error {
-	docs := append(h.twinDocuments(), h.digestDocuments()...)
+	docs := h.ownWork()
 	if len(docs) == 0 {
 		return nil
 	}
@@ -225,7 +225,7 @@ func (h *Hub) tellOfMachines(ctx context.Context) error {
 			if err := ledger.SetNote(tx, []byte{1}, noteOutboxTold, d.ID); err != nil {
 				return err
 			}
-			m, err := exceptionOpenedMessage(exceptionMessage{ID: d.ID, Kind: d.Kind, Store: d.Store, Refs: d.Refs, Detail: d.Detail}, h.now())
+			m, err := exceptionOpenedMessage(exceptionMessage{ID: d.ID, Kind: d.Kind, Store: orNull(d.Store), Refs: append([]string{}, d.Refs...), Detail: d.Detail}, h.now())
 			if err != nil {
 				return err
 			}

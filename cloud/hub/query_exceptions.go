@@ -2,60 +2,30 @@ package hub
 
 import (
 	"context"
-	"slices"
-	"time"
+	"net/http"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
+	"counterpart/protocol/sale"
 )
-
-// ExceptionDocument is a broken rule that a person resolves.
-type ExceptionDocument struct {
-	ID       string   `json:"id"`
-	Kind     string   `json:"kind"`
-	Store    *string  `json:"store"`
-	Refs     []string `json:"refs"`
-	OpenedAt *string  `json:"opened_at"`
-	Assignee *string  `json:"assignee"`
-	State    string   `json:"state"`
-	Detail   string   `json:"detail"`
-}
-
-// exceptionOpen is the state of every exception: nothing resolves one yet.
-const exceptionOpen = "open"
 
 // Exceptions lists the broken rules in the order of their ids. An empty state
 // means every state.
-func (h *Hub) Exceptions(ctx context.Context, state string, p Page) (List[ExceptionDocument], error) {
-	var rows []ExceptionDocument
+func (h *Hub) Exceptions(ctx context.Context, state string, p Page) (List[ledger.ExceptionDocument], error) {
+	var rows []ledger.ExceptionDocument
 	err := h.view(ctx, func(r ledger.Reader) error {
-		all, err := ledger.Exceptions(r)
-		if err != nil || state != "" && state != exceptionOpen {
+		items, err := ledger.WorkItems(r, h.ownWork()...)
+		if err != nil {
 			return err
 		}
-		ids := make(map[string]*ledger.Exception, len(all))
-		order := make([]string, 0, len(all))
-		twins := map[string]ExceptionDocument{}
-		for i := range all {
-			id := all[i].ID()
-			ids[id] = &all[i]
-			if id > p.After {
-				order = append(order, id)
-			}
-		}
-		for _, doc := range append(h.twinDocuments(), h.digestDocuments()...) {
-			if doc.ID > p.After {
-				twins[doc.ID] = doc
-				order = append(order, doc.ID)
-			}
-		}
-		slices.Sort(order)
-		for _, id := range order[:min(len(order), p.Limit+1)] {
-			if doc, ok := twins[id]; ok {
-				rows = append(rows, doc)
+		for i := range items {
+			if items[i].ID <= p.After || state != "" && items[i].State != state {
 				continue
 			}
-			doc, err := exceptionDocument(r, id, ids[id])
+			if len(rows) > p.Limit {
+				break
+			}
+			doc, err := items[i].Document(r)
 			if err != nil {
 				return err
 			}
@@ -63,28 +33,69 @@ func (h *Hub) Exceptions(ctx context.Context, state string, p Page) (List[Except
 		}
 		return nil
 	})
-	return cut(p, rows, func(e *ExceptionDocument) string { return e.ID }), err
+	return cut(p, rows, func(e *ledger.ExceptionDocument) string { return e.ID }), err
 }
 
-// exceptionDocument shows an exception. It was opened by the last of its events,
-// as far as their clocks can be believed.
-func exceptionDocument(r ledger.Reader, id string, e *ledger.Exception) (ExceptionDocument, error) {
-	doc := ExceptionDocument{ID: id, Kind: e.Kind, Store: orNull(e.Store), Refs: []string{e.Subject}, State: exceptionOpen, Detail: e.Detail()}
-	var last int64
-	for _, event := range e.Events {
-		doc.Refs = append(doc.Refs, event.String())
-		record, ok, err := ledger.ReadEvent(r, event)
+// ownWork is what a person has to look at and no event says.
+func (h *Hub) ownWork() []ledger.WorkItem {
+	return append(h.twinWork(), h.digestWork()...)
+}
+
+// HandleException assigns or resolves an exception and answers 200 with it. What
+// was done is an event in the hub's stream of the exception's store, so that the
+// store's machines see it too.
+func (h *Hub) HandleException(ctx context.Context, c protocol.Call, id, action string, q ledger.HandleRequest) (protocol.Answer, error) {
+	return h.once(ctx, c, func(keep func(ledger.Tx, protocol.Answer) error) (answer protocol.Answer, err error) {
+		if err := q.Validate(action, sale.ContainsCardNumber); err != nil {
+			return answer, err
+		}
+		own := h.ownWork()
+		var item *ledger.WorkItem
+		err = h.view(ctx, func(r ledger.Reader) error {
+			item, err = ledger.FindWork(r, id, own...)
+			return err
+		})
 		if err != nil {
-			return doc, err
+			return answer, err
 		}
-		if ok {
-			last = max(last, record.WallMs)
+		res, err := h.actAfter(ctx, item.Store, func(tx ledger.Tx, _ protocol.Origin) ([]*protocol.Event, error) {
+			item, err := ledger.FindWork(tx, id, own...)
+			if err != nil {
+				return nil, err
+			}
+			ev, err := item.Handle(action, q)
+			if err != nil {
+				return nil, err
+			}
+			if c.Key != "" {
+				ev.Idempotency = &protocol.Idempotency{Route: c.Route, Key: c.Key, Body: c.BodySum()}
+			}
+			return []*protocol.Event{ev}, nil
+		}, func(tx ledger.Tx, _ []*protocol.Event) error {
+			item, err := ledger.FindWork(tx, id, own...)
+			if err != nil {
+				return err
+			}
+			doc, err := item.Document(tx)
+			if err != nil {
+				return err
+			}
+			if answer, err = answerJSON(http.StatusOK, doc); err != nil {
+				return err
+			}
+			return keep(tx, answer)
+		})
+		if err != nil {
+			return answer, err
 		}
-	}
-	if last > 0 {
-		doc.OpenedAt = timeText(time.UnixMilli(last).UTC())
-	}
-	return doc, nil
+		for _, at := range res.Transfers {
+			// It was answered; what is owed now is found at the next start too.
+			if err := h.settleTransfer(ctx, at); err != nil {
+				h.log.Error("a transfer is resolved and not yet closed", "transfer", at.ID, "error", err)
+			}
+		}
+		return answer, nil
+	})
 }
 
 // Ready tells whether the hub can read its database.

@@ -7,7 +7,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"time"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
@@ -152,17 +151,17 @@ func (h *Hub) loadTwins(ctx context.Context) error {
 // exceptionIdentityTwice says that two machines use one agent name.
 const exceptionIdentityTwice = "identity_twice"
 
-// twinDocuments show machines that share a name as work for a person.
-func (h *Hub) twinDocuments() []ExceptionDocument {
+// twinWork shows machines that share a name as work for a person.
+func (h *Hub) twinWork() []ledger.WorkItem {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var docs []ExceptionDocument
+	var items []ledger.WorkItem
 	for id, t := range h.twins {
-		docs = append(docs, ExceptionDocument{
-			ID: exceptionIdentityTwice + "-" + string(id), Kind: exceptionIdentityTwice, Store: orNull(t.Store), Refs: append([]string{string(id)}, t.Incs...),
-			OpenedAt: timeText(time.UnixMilli(t.SinceMs).UTC()), State: exceptionOpen,
+		items = append(items, ledger.WorkItem{
+			ID: exceptionIdentityTwice + "-" + string(id), Kind: exceptionIdentityTwice, Store: t.Store, Subject: string(id),
+			Refs: append([]string{string(id)}, t.Incs...), Times: uint64(len(t.Incs)), OpenedMs: t.SinceMs,
 			Detail: fmt.Sprintf("Two machines of store %s use the name %s: a disk was copied, and both run. Everything that either sold is counted. Stop one of them and give it a name of its own.", t.Store, id),
 		})
 	}
-	return docs
+	return items
 }

@@ -31,6 +31,8 @@ type Result struct {
 	// Digests are those among the events whose writer had folded the same
 	// events of its own as are here.
 	Digests []Compared
+	// Transfers are those that the events concern.
+	Transfers []TransferAt
 }
 
 // Growth is what a transaction added to a feed: the offsets above Before, up to

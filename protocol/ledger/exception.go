@@ -10,6 +10,7 @@ import (
 
 	"counterpart/protocol"
 	"counterpart/protocol/pickup"
+	"counterpart/protocol/stock"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -35,6 +36,8 @@ type Exception struct {
 	Store   protocol.StoreID
 	Subject string // the receipt number, external id or event id concerned
 	Events  []protocol.EventID
+	// Total is how many events there are, where more than a row names.
+	Total uint64
 }
 
 // exceptionDetails say what happened, what is safe and what to do.
@@ -57,6 +60,9 @@ var exceptionDetails = map[string]string{
 	pickup.HandedAfterCancel:   "This order was handed over after it had been canceled or had expired. Both are recorded. Check whether the shopper has paid or was paid back.",
 	pickup.BookBreached:        "The store sold what was promised to a shopper, and no other store may be asked. The order stands. Look for the goods, offer others, or cancel the order.",
 	pickup.TooLate:             "The store did not do in time what this order waits for. The order stands. Call the store, or cancel the order.",
+	pickup.OverReturn:          "More came back of this order than was handed over. Each return is recorded. Check the returns against the goods, and what was paid back.",
+	stock.TransferDiffers:      "What came with this transfer is not what the other store sent. Both are recorded, and what came is on hand. Look for the rest and receive it with the same transfer; or resolve this, and nothing more of it is expected.",
+	stock.TransferUnknown:      "Goods came with a transfer that no store is known to have sent here. They are on hand. Check its number. If the other store is offline, this goes by itself when it is back; otherwise resolve this.",
 	ExceptionEventTwice:        "One event came with two contents. Both are recorded. Check whether a machine was copied or restored.",
 }
 
@@ -85,6 +91,7 @@ func (e *Exception) Encode() []byte {
 	for _, id := range e.Events {
 		f.element(1, encodeID(id))
 	}
+	f.uint(3, e.Total)
 	return f
 }
 
@@ -103,6 +110,8 @@ func decodeException(key string, b []byte) (Exception, error) {
 			return err
 		case 2:
 			e.Store = protocol.StoreID(v.data)
+		case 3:
+			e.Total = v.num
 		}
 		return nil
 	})
@@ -121,10 +130,11 @@ func newException(store protocol.StoreID, events []protocol.EventID) *Exception 
 	events = slices.Clone(events)
 	slices.SortFunc(events, compareIDs)
 	events = slices.Compact(events)
+	e := &Exception{Store: store, Events: events}
 	if len(events) > exceptionReferenceLimit {
-		events = events[:exceptionReferenceLimit]
+		e.Events, e.Total = events[:exceptionReferenceLimit], uint64(len(events))
 	}
-	return &Exception{Store: store, Events: events}
+	return e
 }
 
 // receiptKinds are the exceptions that a receipt can show.

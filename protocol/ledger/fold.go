@@ -119,7 +119,7 @@ func (f *fold) decode(at protocol.EventID, r protocol.Record, ev *protocol.Event
 		a.dead = err.Error()
 		return a
 	}
-	if (ev.Catalog != nil || ev.StockLoad != nil || ev.Gap != nil || ev.Order != nil || ev.OrderChange != nil) && f.origin.Agent != protocol.HubAgent {
+	if (ev.Catalog != nil || ev.StockLoad != nil || ev.Gap != nil || ev.Order != nil || ev.OrderChange != nil || ev.Transfer != nil) && f.origin.Agent != protocol.HubAgent {
 		a.dead = fmt.Sprintf("kind %s is the hub's to write", ev.Kind)
 		return a
 	}
@@ -178,6 +178,12 @@ func (f *fold) keys(keys []Key, a *act) ([]Key, error) {
 	}
 	if l := ev.StockLoad; l != nil {
 		keys = append(keys, loadKey(f.origin.Store, l.ID))
+	}
+	keys = returnedKeys(keys, ev)
+	if x := ev.ExceptionChange; x != nil {
+		keys = append(keys, handledKey(x.Kind, x.Subject))
+	} else if at, ok := f.transferOf(a); ok {
+		keys = append(keys, transferKey(at))
 	}
 	if part := PartOf(ev); part.Part > 0 {
 		keys = append(keys, partKey(f.origin.Store, part), orderKey(part.Order))
@@ -289,6 +295,12 @@ func (f *fold) apply(a *act) error {
 			return err
 		}
 	}
+	if err := f.transfer(a); err != nil {
+		return err
+	}
+	if err := f.returned(a); err != nil {
+		return err
+	}
 	switch ev := a.event; {
 	case ev.Sale != nil:
 		return f.sale(a, ev.Sale)
@@ -306,6 +318,8 @@ func (f *fold) apply(a *act) error {
 		return f.gap(a, ev.Gap)
 	case ev.Digest != nil:
 		return f.digest(a, ev.Digest)
+	case ev.ExceptionChange != nil:
+		return f.handle(a, ev.ExceptionChange)
 	case ev.Catalog != nil:
 		return f.catalog(a)
 	}

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"counterpart/protocol"
+	"counterpart/protocol/pickup"
+	"counterpart/protocol/stock"
 )
 
 // rowDecoders are the decoders of everything that the ledger stores.
@@ -19,6 +21,9 @@ var rowDecoders = map[string]func([]byte) (aggregate, error){
 	"cursor":    func(b []byte) (aggregate, error) { return decodeCursor(b) },
 	"event ids": func(b []byte) (aggregate, error) { return decodeIDSet(b) },
 	"bodies":    func(b []byte) (aggregate, error) { return decodeBodies(b) },
+	"transfer":  func(b []byte) (aggregate, error) { return stock.DecodeTransfer(b) },
+	"returned":  func(b []byte) (aggregate, error) { return pickup.DecodeReturns(b) },
+	"handling":  func(b []byte) (aggregate, error) { return decodeHandling(b) },
 }
 
 // FuzzRows demands that no stored row, however damaged, makes a decoder panic,

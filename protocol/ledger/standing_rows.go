@@ -44,7 +44,7 @@ func ScanStanding(r Reader, store protocol.StoreID, fn func(StandingRow) error) 
 			p.agents = append(p.agents, s.Origin.Agent)
 		}
 	}
-	for _, kind := range []string{"stream", "level", "load", sumKind, "gap"} {
+	for _, kind := range []string{"stream", "level", "load", sumKind, "gap", kindTransfer} {
 		if err := p.copyRows(kind+sep+string(store)+sep, ""); err != nil {
 			return err
 		}
@@ -56,7 +56,7 @@ func ScanStanding(r Reader, store protocol.StoreID, fn func(StandingRow) error) 
 			}
 		}
 	}
-	for _, step := range []func() error{p.receipts, func() error { return p.foreign(streams) }, p.parts, p.exceptions, p.events} {
+	for _, step := range []func() error{p.receipts, func() error { return p.foreign(streams) }, p.parts, p.returns, p.handled, p.exceptions, p.events} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -288,7 +288,7 @@ func (p *projection) exceptions() error {
 	prefix := "exception" + sep
 	return p.r.Scan(States, prefix, after(prefix), func(id string, v []byte) (bool, error) {
 		e, err := decodeException(id, v)
-		if err != nil || e.Store != p.store || slices.Contains(receiptKinds, e.Kind) {
+		if err != nil || e.Store != p.store || slices.Contains(receiptKinds, e.Kind) || e.Kind == pickup.OverReturn {
 			return err == nil, err
 		}
 		return true, p.fn(StandingRow{id, v})
@@ -368,7 +368,7 @@ func checkStanding(store protocol.StoreID, name string, value []byte) (err error
 		return errStandingRow
 	}
 	switch kind {
-	case "stream", "level", "load", "gap", "part", sumKind:
+	case "stream", "level", "load", "gap", "part", sumKind, kindTransfer:
 		if !strings.HasPrefix(rest, string(store)+sep) {
 			return errStandingRow
 		}
@@ -394,6 +394,12 @@ func checkStanding(store protocol.StoreID, name string, value []byte) (err error
 		_, err = pickup.DecodePart(value)
 	case "order":
 		_, err = decodePlaces(value)
+	case kindTransfer:
+		_, err = stock.DecodeTransfer(value)
+	case kindReturned:
+		_, err = pickup.DecodeReturns(value)
+	case kindHandled:
+		_, err = decodeHandling(value)
 	case kindEvent:
 		_, _, err = decodeEventRow(value)
 	}

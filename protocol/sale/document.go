@@ -116,7 +116,7 @@ func NewDocument(m Meta, s *protocol.Sale) Document {
 		Taxes:         make([]DocumentTax, 0, len(s.Taxes)),
 		Tenders:       make([]DocumentTender, 0, len(s.Tenders)),
 		RoundingMinor: s.Rounding, TotalMinor: s.Total, ChangeMinor: s.Change, PointsEarned: s.PointsEarned,
-		OrderID: s.Part.Order, Training: s.Training, Voided: m.Voided, External: documentExternal(s.External),
+		OrderID: protocol.OrderID(first(string(s.Part.Order), string(s.ReturnedOrder))), Training: s.Training, Voided: m.Voided, External: documentExternal(s.External),
 		Warnings: make([]DocumentWarning, 0, len(s.Warnings)),
 	}
 	if d.External != nil {

@@ -54,6 +54,7 @@ func BuildReturn(t Terms, r ReturnRequest, original *Original, lines []Resolved)
 	if b.original != nil {
 		s.Member, s.Training = b.original.Sale.Member, b.original.Sale.Training
 		s.PricesIncludeTax = b.original.Sale.PricesIncludeTax
+		s.ReturnedOrder = b.original.Sale.Part.Order
 	}
 	for i, in := range r.Lines {
 		line, err := b.line(i+1, in)
@@ -66,7 +67,7 @@ func BuildReturn(t Terms, r ReturnRequest, original *Original, lines []Resolved)
 	if err := b.returnTaxes(s); err != nil {
 		return nil, nil, err
 	}
-	if err := b.settle(s, r.Tenders); err != nil {
+	if err := b.settleReturn(s); err != nil {
 		return nil, nil, err
 	}
 	moves, err := b.finish(s)
@@ -74,6 +75,31 @@ func BuildReturn(t Terms, r ReturnRequest, original *Original, lines []Resolved)
 		return nil, nil, err
 	}
 	return s, moves, nil
+}
+
+// settleReturn pays the refund. What an order was paid with online goes back the
+// same way, which is the shop's to do: where no payments are given, the receipt
+// says so with one that names the order.
+func (b *refund) settleReturn(s *protocol.Sale) error {
+	if b.r.OrderID == "" {
+		return b.settle(s, b.r.Tenders)
+	}
+	s.ReturnedOrder = protocol.OrderID(b.r.OrderID)
+	for i := range s.Lines {
+		s.Lines[i].OriginalLine = b.r.Lines[i].Line
+	}
+	if len(b.r.Tenders) > 0 || b.external != nil {
+		return b.settle(s, b.r.Tenders)
+	}
+	if err := b.settle(s, []Tender{}); err != nil && protocol.CodeOf(err) != protocol.TenderShort {
+		return err
+	}
+	s.Total = due(s)
+	s.Tenders = untold(s.Total)
+	for i := range s.Tenders {
+		s.Tenders[i].Ref = b.r.OrderID
+	}
+	return nil
 }
 
 // refund computes one return.

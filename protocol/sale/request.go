@@ -68,19 +68,21 @@ type Fiscal struct {
 // ReturnRequest asks to take goods back (POST /v1/returns). With ReceiptNo its
 // lines name lines of that receipt; without one they are lines as in a sale.
 type ReturnRequest struct {
-	Till      string       `json:"till"`
-	ReceiptNo string       `json:"receipt_no"`
-	Lines     []ReturnLine `json:"lines"`
-	Tenders   []Tender     `json:"tenders"`
-	Reason    string       `json:"reason"`
-	Staff     string       `json:"staff"`
-	External  *External    `json:"external"`
+	Till      string `json:"till"`
+	ReceiptNo string `json:"receipt_no"`
+	// OrderID is the order whose goods come back, in place of a receipt.
+	OrderID  string       `json:"order_id"`
+	Lines    []ReturnLine `json:"lines"`
+	Tenders  []Tender     `json:"tenders"`
+	Reason   string       `json:"reason"`
+	Staff    string       `json:"staff"`
+	External *External    `json:"external"`
 }
 
 // ReturnLine is one line of a return. Its quantity and amounts are given above
 // zero and recorded below.
 type ReturnLine struct {
-	// Line is a line of the receipt, from 1; 0 where there is no receipt.
+	// Line is a line of the receipt or the order, from 1; 0 where there is none.
 	Line uint32 `json:"line"`
 	// Qty is in the item's unit where Line names a line, else in scans of Code.
 	Qty            *protocol.Quantity `json:"qty"`

@@ -60,13 +60,19 @@ func (r *ReturnRequest) Validate() error {
 	c.count("lines", len(r.Lines), 1, LinesMax)
 	for i, l := range r.Lines {
 		c.line = i + 1
-		c.returnLine(l, r.ReceiptNo != "")
+		c.returnLine(l, r.ReceiptNo != "", r.OrderID != "")
 	}
 	c.line = 0
 	c.tenders(r.Tenders)
 	c.id("staff", r.Staff)
 	c.text("reason", r.Reason, reasonBytesMax)
-	if r.ReceiptNo == "" && strings.TrimSpace(r.Reason) == "" && !c.external {
+	if r.OrderID != "" && !protocol.ValidID(r.OrderID) {
+		c.outOfRange("order_id", "", "not the id of an order")
+	}
+	if r.OrderID != "" && r.ReceiptNo != "" {
+		c.outOfRange("order_id", "", "given together with receipt_no (name one of the two)")
+	}
+	if r.ReceiptNo == "" && r.OrderID == "" && strings.TrimSpace(r.Reason) == "" && !c.external {
 		c.outOfRange("reason", "", "missing (goods without a receipt need one)")
 	}
 	c.externalPart(r.External)
@@ -226,13 +232,17 @@ func (c *checker) discount(d Discount) {
 	c.money("amount_minor", d.AmountMinor, c.least(0))
 }
 
-func (c *checker) returnLine(l ReturnLine, receipt bool) {
+func (c *checker) returnLine(l ReturnLine, receipt, order bool) {
 	if _, ok := destination(l.To); !ok {
 		c.outOfRange("to", "", "not one of on_hand, damaged and quality_control")
 	}
 	switch {
-	case !receipt && l.Line != 0:
-		c.outOfRange("line", strconv.FormatUint(uint64(l.Line), 10), "given without receipt_no")
+	case !receipt && !order && l.Line != 0:
+		c.outOfRange("line", strconv.FormatUint(uint64(l.Line), 10), "given without receipt_no or order_id")
+	case order && l.Line == 0 && l.Code == "":
+		c.outOfRange("line", "", "missing")
+	case !c.external && l.Line > LinesMax:
+		c.outOfRange("line", strconv.FormatUint(uint64(l.Line), 10), "beyond "+strconv.Itoa(LinesMax))
 	case receipt && l.Line == 0 && (!c.external || l.Code == ""):
 		c.outOfRange("line", "", "missing")
 	case receipt && !c.external && (l.Code != "" || l.UnitPriceMinor != nil || l.AmountMinor != nil || len(l.Discounts) > 0):

@@ -176,6 +176,7 @@ func (c *checker) quantity(qty *protocol.Quantity) {
 		c.outOfRange("qty", qty.String(), "0, which changes nothing")
 	case c.kind == protocol.Count && *qty < 0:
 		c.outOfRange("qty", qty.String(), "below 0, which nobody can count")
+	case c.kind == protocol.TransferIn && *qty == 0: // Nothing of it came.
 	case c.kind != protocol.Adjustment && c.kind != protocol.Count && *qty <= 0:
 		c.outOfRange("qty", qty.String(), "not above 0 (an adjustment takes goods off)")
 	}

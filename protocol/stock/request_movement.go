@@ -46,7 +46,19 @@ func BuildMovement(store protocol.StoreID, r MovementRequest, lines []Resolved, 
 		}
 	}
 	moves, err := b.result()
-	return m, moves, err
+	return m, arrived(m, moves), err
+}
+
+// arrived takes what came with a transfer out of what is on its way, be it that
+// the announcement has not come yet.
+func arrived(m *protocol.Movement, moves []protocol.Move) []protocol.Move {
+	if m.Type != protocol.TransferIn {
+		return moves
+	}
+	for _, on := range moves {
+		moves = append(moves, protocol.Move{SKU: on.SKU, State: protocol.Incoming, Delta: -on.Delta})
+	}
+	return moves
 }
 
 type moveKey struct {

@@ -32,7 +32,8 @@ func TestBuildMovement(t *testing.T) {
 		{"count", []stock.MovementLine{line(7000, ""), line(1000, "")}, []stock.Resolved{cup, box}, "CUP on_hand -1, PEN on_hand 4"},
 		{"count", []stock.MovementLine{line(8000, "")}, []stock.Resolved{cup}, ""},
 		{"transfer_out", []stock.MovementLine{line(7000, "")}, []stock.Resolved{cup}, "CUP on_hand -7"},
-		{"transfer_in", []stock.MovementLine{line(7000, "")}, []stock.Resolved{cup}, "CUP on_hand 7"},
+		{"transfer_in", []stock.MovementLine{line(7000, "")}, []stock.Resolved{cup}, "CUP on_hand 7, CUP incoming -7"},
+		{"transfer_in", []stock.MovementLine{line(0, "")}, []stock.Resolved{cup}, ""},
 	} {
 		seen := []protocol.StreamPos{{Seq: 1}}
 		m, moves, err := stock.BuildMovement("s1", stock.MovementRequest{Type: c.kind, Lines: c.lines}, c.found, seen)

@@ -373,13 +373,15 @@ type Event struct {
 	Catalog       *Catalog     `protobuf:"bytes,20,opt,name=catalog,proto3" json:"catalog,omitempty"`
 	Reissue       *Reissue     `protobuf:"bytes,21,opt,name=reissue,proto3" json:"reissue,omitempty"`
 	// The kinds from here on travel as kind_text.
-	Gap           *Gap         `protobuf:"bytes,22,opt,name=gap,proto3" json:"gap,omitempty"`
-	Digest        *OwnDigest   `protobuf:"bytes,23,opt,name=digest,proto3" json:"digest,omitempty"`
-	Order         *Order       `protobuf:"bytes,24,opt,name=order,proto3" json:"order,omitempty"`
-	OrderChange   *OrderChange `protobuf:"bytes,25,opt,name=order_change,json=orderChange,proto3" json:"order_change,omitempty"`
-	Fulfilment    *Fulfilment  `protobuf:"bytes,26,opt,name=fulfilment,proto3" json:"fulfilment,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Gap             *Gap             `protobuf:"bytes,22,opt,name=gap,proto3" json:"gap,omitempty"`
+	Digest          *OwnDigest       `protobuf:"bytes,23,opt,name=digest,proto3" json:"digest,omitempty"`
+	Order           *Order           `protobuf:"bytes,24,opt,name=order,proto3" json:"order,omitempty"`
+	OrderChange     *OrderChange     `protobuf:"bytes,25,opt,name=order_change,json=orderChange,proto3" json:"order_change,omitempty"`
+	Fulfilment      *Fulfilment      `protobuf:"bytes,26,opt,name=fulfilment,proto3" json:"fulfilment,omitempty"`
+	ExceptionChange *ExceptionChange `protobuf:"bytes,28,opt,name=exception_change,json=exceptionChange,proto3" json:"exception_change,omitempty"`
+	Transfer        *Transfer        `protobuf:"bytes,29,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Event) Reset() {
@@ -576,6 +578,20 @@ func (x *Event) GetOrderChange() *OrderChange {
 func (x *Event) GetFulfilment() *Fulfilment {
 	if x != nil {
 		return x.Fulfilment
+	}
+	return nil
+}
+
+func (x *Event) GetExceptionChange() *ExceptionChange {
+	if x != nil {
+		return x.ExceptionChange
+	}
+	return nil
+}
+
+func (x *Event) GetTransfer() *Transfer {
+	if x != nil {
+		return x.Transfer
 	}
 	return nil
 }
@@ -1397,6 +1413,199 @@ func (x *Fulfilment) GetLineQuantities() []int64 {
 	return nil
 }
 
+// ExceptionChange (kind_text "exception_change") is what a person did about a
+// broken rule. It names what it is about by the events that broke it, so that a
+// further event opens the exception again. The event has no moves.
+type ExceptionChange struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Kind    string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`       // of the exception
+	Subject string                 `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"` // what the exception is about
+	Change  string                 `protobuf:"bytes,3,opt,name=change,proto3" json:"change,omitempty"`   // assign or resolve
+	Staff   string                 `protobuf:"bytes,4,opt,name=staff,proto3" json:"staff,omitempty"`     // who does it; of assign: who is to do it
+	Reason  string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	Events  []*EventID             `protobuf:"bytes,6,rep,name=events,proto3" json:"events,omitempty"` // of the exception, as the writer knew it; at most 10,000
+	// How often an exception that no events make had been found, or how many events
+	// there were where more than the writer kept.
+	Times         uint64   `protobuf:"varint,7,opt,name=times,proto3" json:"times,omitempty"`
+	After         *EventID `protobuf:"bytes,8,opt,name=after,proto3" json:"after,omitempty"` // the change that this one follows; absent for the first
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExceptionChange) Reset() {
+	*x = ExceptionChange{}
+	mi := &file_protocol_wire_event_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExceptionChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExceptionChange) ProtoMessage() {}
+
+func (x *ExceptionChange) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_event_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExceptionChange.ProtoReflect.Descriptor instead.
+func (*ExceptionChange) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ExceptionChange) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ExceptionChange) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *ExceptionChange) GetChange() string {
+	if x != nil {
+		return x.Change
+	}
+	return ""
+}
+
+func (x *ExceptionChange) GetStaff() string {
+	if x != nil {
+		return x.Staff
+	}
+	return ""
+}
+
+func (x *ExceptionChange) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ExceptionChange) GetEvents() []*EventID {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *ExceptionChange) GetTimes() uint64 {
+	if x != nil {
+		return x.Times
+	}
+	return 0
+}
+
+func (x *ExceptionChange) GetAfter() *EventID {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+// Transfer (kind_text "transfer") is written by the hub in its stream of the
+// store that goods are sent to. Sent says what is on its way, and its moves are
+// incoming; corrected takes out of incoming what will not come, or puts back
+// what came and was never sent.
+type Transfer struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Id             string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // as the transfer_out names it, or else the text of that event's id
+	FromStore      string                 `protobuf:"bytes,2,opt,name=from_store,json=fromStore,proto3" json:"from_store,omitempty"`
+	Change         string                 `protobuf:"bytes,3,opt,name=change,proto3" json:"change,omitempty"` // sent or corrected
+	Reference      string                 `protobuf:"bytes,4,opt,name=reference,proto3" json:"reference,omitempty"`
+	LineQuantities []int64                `protobuf:"zigzag64,5,rep,packed,name=line_quantities,json=lineQuantities,proto3" json:"line_quantities,omitempty"` // the lines, as columns; at most 10,000
+	LineItems      []int32                `protobuf:"zigzag32,6,rep,packed,name=line_items,json=lineItems,proto3" json:"line_items,omitempty"`                // index into item_skus, less the line's own index
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Transfer) Reset() {
+	*x = Transfer{}
+	mi := &file_protocol_wire_event_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Transfer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Transfer) ProtoMessage() {}
+
+func (x *Transfer) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_event_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
+func (*Transfer) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Transfer) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Transfer) GetFromStore() string {
+	if x != nil {
+		return x.FromStore
+	}
+	return ""
+}
+
+func (x *Transfer) GetChange() string {
+	if x != nil {
+		return x.Change
+	}
+	return ""
+}
+
+func (x *Transfer) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *Transfer) GetLineQuantities() []int64 {
+	if x != nil {
+		return x.LineQuantities
+	}
+	return nil
+}
+
+func (x *Transfer) GetLineItems() []int32 {
+	if x != nil {
+		return x.LineItems
+	}
+	return nil
+}
+
 // Idempotency is the caller's key that led to the event, so that a retry still
 // finds its first answer after a restore.
 type Idempotency struct {
@@ -1410,7 +1619,7 @@ type Idempotency struct {
 
 func (x *Idempotency) Reset() {
 	*x = Idempotency{}
-	mi := &file_protocol_wire_event_proto_msgTypes[9]
+	mi := &file_protocol_wire_event_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1422,7 +1631,7 @@ func (x *Idempotency) String() string {
 func (*Idempotency) ProtoMessage() {}
 
 func (x *Idempotency) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[9]
+	mi := &file_protocol_wire_event_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1435,7 +1644,7 @@ func (x *Idempotency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Idempotency.ProtoReflect.Descriptor instead.
 func (*Idempotency) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{9}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Idempotency) GetRoute() string {
@@ -1501,15 +1710,18 @@ type Sale struct {
 	External              *External    `protobuf:"bytes,31,opt,name=external,proto3" json:"external,omitempty"`
 	Warnings              []*Warning   `protobuf:"bytes,32,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// The part of an order that was due and is paid and handed over by this sale.
-	Order         string `protobuf:"bytes,33,opt,name=order,proto3" json:"order,omitempty"`
-	Part          uint32 `protobuf:"varint,34,opt,name=part,proto3" json:"part,omitempty"` // from 1
+	Order string `protobuf:"bytes,33,opt,name=order,proto3" json:"order,omitempty"`
+	Part  uint32 `protobuf:"varint,34,opt,name=part,proto3" json:"part,omitempty"` // from 1
+	// The order whose goods a return takes back. Where the return names no receipt,
+	// line_originals are lines of the order's part of the store, if that keeps one.
+	ReturnedOrder string `protobuf:"bytes,35,opt,name=returned_order,json=returnedOrder,proto3" json:"returned_order,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Sale) Reset() {
 	*x = Sale{}
-	mi := &file_protocol_wire_event_proto_msgTypes[10]
+	mi := &file_protocol_wire_event_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1521,7 +1733,7 @@ func (x *Sale) String() string {
 func (*Sale) ProtoMessage() {}
 
 func (x *Sale) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[10]
+	mi := &file_protocol_wire_event_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1534,7 +1746,7 @@ func (x *Sale) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sale.ProtoReflect.Descriptor instead.
 func (*Sale) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{10}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Sale) GetType() SaleType {
@@ -1775,6 +1987,13 @@ func (x *Sale) GetPart() uint32 {
 	return 0
 }
 
+func (x *Sale) GetReturnedOrder() string {
+	if x != nil {
+		return x.ReturnedOrder
+	}
+	return ""
+}
+
 // Discount is one reduction of a line's amount.
 type Discount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1789,7 +2008,7 @@ type Discount struct {
 
 func (x *Discount) Reset() {
 	*x = Discount{}
-	mi := &file_protocol_wire_event_proto_msgTypes[11]
+	mi := &file_protocol_wire_event_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1801,7 +2020,7 @@ func (x *Discount) String() string {
 func (*Discount) ProtoMessage() {}
 
 func (x *Discount) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[11]
+	mi := &file_protocol_wire_event_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1814,7 +2033,7 @@ func (x *Discount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Discount.ProtoReflect.Descriptor instead.
 func (*Discount) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{11}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Discount) GetLine() uint32 {
@@ -1865,7 +2084,7 @@ type TaxAmount struct {
 
 func (x *TaxAmount) Reset() {
 	*x = TaxAmount{}
-	mi := &file_protocol_wire_event_proto_msgTypes[12]
+	mi := &file_protocol_wire_event_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1877,7 +2096,7 @@ func (x *TaxAmount) String() string {
 func (*TaxAmount) ProtoMessage() {}
 
 func (x *TaxAmount) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[12]
+	mi := &file_protocol_wire_event_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1890,7 +2109,7 @@ func (x *TaxAmount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaxAmount.ProtoReflect.Descriptor instead.
 func (*TaxAmount) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{12}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TaxAmount) GetCode() string {
@@ -1934,7 +2153,7 @@ type Tender struct {
 
 func (x *Tender) Reset() {
 	*x = Tender{}
-	mi := &file_protocol_wire_event_proto_msgTypes[13]
+	mi := &file_protocol_wire_event_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1946,7 +2165,7 @@ func (x *Tender) String() string {
 func (*Tender) ProtoMessage() {}
 
 func (x *Tender) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[13]
+	mi := &file_protocol_wire_event_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1959,7 +2178,7 @@ func (x *Tender) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tender.ProtoReflect.Descriptor instead.
 func (*Tender) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{13}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Tender) GetType() TenderType {
@@ -2006,7 +2225,7 @@ type External struct {
 
 func (x *External) Reset() {
 	*x = External{}
-	mi := &file_protocol_wire_event_proto_msgTypes[14]
+	mi := &file_protocol_wire_event_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2018,7 +2237,7 @@ func (x *External) String() string {
 func (*External) ProtoMessage() {}
 
 func (x *External) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[14]
+	mi := &file_protocol_wire_event_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2031,7 +2250,7 @@ func (x *External) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use External.ProtoReflect.Descriptor instead.
 func (*External) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{14}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *External) GetSource() string {
@@ -2095,7 +2314,7 @@ type Fiscal struct {
 
 func (x *Fiscal) Reset() {
 	*x = Fiscal{}
-	mi := &file_protocol_wire_event_proto_msgTypes[15]
+	mi := &file_protocol_wire_event_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2107,7 +2326,7 @@ func (x *Fiscal) String() string {
 func (*Fiscal) ProtoMessage() {}
 
 func (x *Fiscal) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[15]
+	mi := &file_protocol_wire_event_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2120,7 +2339,7 @@ func (x *Fiscal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fiscal.ProtoReflect.Descriptor instead.
 func (*Fiscal) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{15}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Fiscal) GetDevice() string {
@@ -2156,7 +2375,7 @@ type Warning struct {
 
 func (x *Warning) Reset() {
 	*x = Warning{}
-	mi := &file_protocol_wire_event_proto_msgTypes[16]
+	mi := &file_protocol_wire_event_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2168,7 +2387,7 @@ func (x *Warning) String() string {
 func (*Warning) ProtoMessage() {}
 
 func (x *Warning) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[16]
+	mi := &file_protocol_wire_event_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2181,7 +2400,7 @@ func (x *Warning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Warning.ProtoReflect.Descriptor instead.
 func (*Warning) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{16}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Warning) GetCode() string {
@@ -2234,7 +2453,7 @@ type Movement struct {
 
 func (x *Movement) Reset() {
 	*x = Movement{}
-	mi := &file_protocol_wire_event_proto_msgTypes[17]
+	mi := &file_protocol_wire_event_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2246,7 +2465,7 @@ func (x *Movement) String() string {
 func (*Movement) ProtoMessage() {}
 
 func (x *Movement) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[17]
+	mi := &file_protocol_wire_event_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2259,7 +2478,7 @@ func (x *Movement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Movement.ProtoReflect.Descriptor instead.
 func (*Movement) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{17}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Movement) GetType() MovementType {
@@ -2373,7 +2592,7 @@ type CountSeen struct {
 
 func (x *CountSeen) Reset() {
 	*x = CountSeen{}
-	mi := &file_protocol_wire_event_proto_msgTypes[18]
+	mi := &file_protocol_wire_event_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2385,7 +2604,7 @@ func (x *CountSeen) String() string {
 func (*CountSeen) ProtoMessage() {}
 
 func (x *CountSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[18]
+	mi := &file_protocol_wire_event_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2398,7 +2617,7 @@ func (x *CountSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountSeen.ProtoReflect.Descriptor instead.
 func (*CountSeen) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{18}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CountSeen) GetCount() *EventID {
@@ -2431,7 +2650,7 @@ type StockLoad struct {
 
 func (x *StockLoad) Reset() {
 	*x = StockLoad{}
-	mi := &file_protocol_wire_event_proto_msgTypes[19]
+	mi := &file_protocol_wire_event_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2443,7 +2662,7 @@ func (x *StockLoad) String() string {
 func (*StockLoad) ProtoMessage() {}
 
 func (x *StockLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[19]
+	mi := &file_protocol_wire_event_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2456,7 +2675,7 @@ func (x *StockLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StockLoad.ProtoReflect.Descriptor instead.
 func (*StockLoad) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{19}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *StockLoad) GetId() string {
@@ -2515,7 +2734,7 @@ type Catalog struct {
 
 func (x *Catalog) Reset() {
 	*x = Catalog{}
-	mi := &file_protocol_wire_event_proto_msgTypes[20]
+	mi := &file_protocol_wire_event_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2527,7 +2746,7 @@ func (x *Catalog) String() string {
 func (*Catalog) ProtoMessage() {}
 
 func (x *Catalog) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[20]
+	mi := &file_protocol_wire_event_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2540,7 +2759,7 @@ func (x *Catalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Catalog.ProtoReflect.Descriptor instead.
 func (*Catalog) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{20}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Catalog) GetItems() []*Item {
@@ -2582,7 +2801,7 @@ var File_protocol_wire_event_proto protoreflect.FileDescriptor
 
 const file_protocol_wire_event_proto_rawDesc = "" +
 	"\n" +
-	"\x19protocol/wire/event.proto\x12\x0ecounterpart.v1\x1a\x1bprotocol/wire/catalog.proto\"\xb9\b\n" +
+	"\x19protocol/wire/event.proto\x12\x0ecounterpart.v1\x1a\x1bprotocol/wire/catalog.proto\"\xbb\t\n" +
 	"\x05Event\x12-\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x19.counterpart.v1.EventKindR\x04kind\x12\x1b\n" +
 	"\tkind_text\x18\x02 \x01(\tR\bkindText\x12\x12\n" +
@@ -2618,7 +2837,9 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\forder_change\x18\x19 \x01(\v2\x1b.counterpart.v1.OrderChangeR\vorderChange\x12:\n" +
 	"\n" +
 	"fulfilment\x18\x1a \x01(\v2\x1a.counterpart.v1.FulfilmentR\n" +
-	"fulfilment\"-\n" +
+	"fulfilment\x12J\n" +
+	"\x10exception_change\x18\x1c \x01(\v2\x1f.counterpart.v1.ExceptionChangeR\x0fexceptionChange\x124\n" +
+	"\btransfer\x18\x1d \x01(\v2\x18.counterpart.v1.TransferR\btransfer\"-\n" +
 	"\aEventID\x12\x10\n" +
 	"\x03inc\x18\x01 \x01(\fR\x03inc\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\"/\n" +
@@ -2700,11 +2921,30 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\x03car\x18\n" +
 	" \x01(\tR\x03car\x12\x14\n" +
 	"\x05lines\x18\v \x03(\rR\x05lines\x12'\n" +
-	"\x0fline_quantities\x18\f \x03(\x12R\x0elineQuantities\"I\n" +
+	"\x0fline_quantities\x18\f \x03(\x12R\x0elineQuantities\"\xfb\x01\n" +
+	"\x0fExceptionChange\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x18\n" +
+	"\asubject\x18\x02 \x01(\tR\asubject\x12\x16\n" +
+	"\x06change\x18\x03 \x01(\tR\x06change\x12\x14\n" +
+	"\x05staff\x18\x04 \x01(\tR\x05staff\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12/\n" +
+	"\x06events\x18\x06 \x03(\v2\x17.counterpart.v1.EventIDR\x06events\x12\x14\n" +
+	"\x05times\x18\a \x01(\x04R\x05times\x12-\n" +
+	"\x05after\x18\b \x01(\v2\x17.counterpart.v1.EventIDR\x05after\"\xb7\x01\n" +
+	"\bTransfer\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
+	"\n" +
+	"from_store\x18\x02 \x01(\tR\tfromStore\x12\x16\n" +
+	"\x06change\x18\x03 \x01(\tR\x06change\x12\x1c\n" +
+	"\treference\x18\x04 \x01(\tR\treference\x12'\n" +
+	"\x0fline_quantities\x18\x05 \x03(\x12R\x0elineQuantities\x12\x1d\n" +
+	"\n" +
+	"line_items\x18\x06 \x03(\x11R\tlineItems\"I\n" +
 	"\vIdempotency\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x12\n" +
-	"\x04body\x18\x03 \x01(\x06R\x04body\"\xe1\t\n" +
+	"\x04body\x18\x03 \x01(\x06R\x04body\"\x88\n" +
+	"\n" +
 	"\x04Sale\x12,\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x18.counterpart.v1.SaleTypeR\x04type\x12\x1b\n" +
 	"\ttype_text\x18\x02 \x01(\tR\btypeText\x12\x1a\n" +
@@ -2746,7 +2986,8 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\bexternal\x18\x1f \x01(\v2\x18.counterpart.v1.ExternalR\bexternal\x123\n" +
 	"\bwarnings\x18  \x03(\v2\x17.counterpart.v1.WarningR\bwarnings\x12\x14\n" +
 	"\x05order\x18! \x01(\tR\x05order\x12\x12\n" +
-	"\x04part\x18\" \x01(\rR\x04part\"}\n" +
+	"\x04part\x18\" \x01(\rR\x04part\x12%\n" +
+	"\x0ereturned_order\x18# \x01(\tR\rreturnedOrder\"}\n" +
 	"\bDiscount\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\rR\x04line\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x0e\n" +
@@ -2869,84 +3110,90 @@ func file_protocol_wire_event_proto_rawDescGZIP() []byte {
 }
 
 var file_protocol_wire_event_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_protocol_wire_event_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_protocol_wire_event_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_protocol_wire_event_proto_goTypes = []any{
-	(EventKind)(0),      // 0: counterpart.v1.EventKind
-	(State)(0),          // 1: counterpart.v1.State
-	(SaleType)(0),       // 2: counterpart.v1.SaleType
-	(TenderType)(0),     // 3: counterpart.v1.TenderType
-	(MovementType)(0),   // 4: counterpart.v1.MovementType
-	(*Event)(nil),       // 5: counterpart.v1.Event
-	(*EventID)(nil),     // 6: counterpart.v1.EventID
-	(*StreamPos)(nil),   // 7: counterpart.v1.StreamPos
-	(*Gap)(nil),         // 8: counterpart.v1.Gap
-	(*Reissue)(nil),     // 9: counterpart.v1.Reissue
-	(*OwnDigest)(nil),   // 10: counterpart.v1.OwnDigest
-	(*Order)(nil),       // 11: counterpart.v1.Order
-	(*OrderChange)(nil), // 12: counterpart.v1.OrderChange
-	(*Fulfilment)(nil),  // 13: counterpart.v1.Fulfilment
-	(*Idempotency)(nil), // 14: counterpart.v1.Idempotency
-	(*Sale)(nil),        // 15: counterpart.v1.Sale
-	(*Discount)(nil),    // 16: counterpart.v1.Discount
-	(*TaxAmount)(nil),   // 17: counterpart.v1.TaxAmount
-	(*Tender)(nil),      // 18: counterpart.v1.Tender
-	(*External)(nil),    // 19: counterpart.v1.External
-	(*Fiscal)(nil),      // 20: counterpart.v1.Fiscal
-	(*Warning)(nil),     // 21: counterpart.v1.Warning
-	(*Movement)(nil),    // 22: counterpart.v1.Movement
-	(*CountSeen)(nil),   // 23: counterpart.v1.CountSeen
-	(*StockLoad)(nil),   // 24: counterpart.v1.StockLoad
-	(*Catalog)(nil),     // 25: counterpart.v1.Catalog
-	(Unit)(0),           // 26: counterpart.v1.Unit
-	(*Item)(nil),        // 27: counterpart.v1.Item
-	(*PriceList)(nil),   // 28: counterpart.v1.PriceList
-	(*TaxList)(nil),     // 29: counterpart.v1.TaxList
-	(*StoreRecord)(nil), // 30: counterpart.v1.StoreRecord
-	(*PolicyRow)(nil),   // 31: counterpart.v1.PolicyRow
+	(EventKind)(0),          // 0: counterpart.v1.EventKind
+	(State)(0),              // 1: counterpart.v1.State
+	(SaleType)(0),           // 2: counterpart.v1.SaleType
+	(TenderType)(0),         // 3: counterpart.v1.TenderType
+	(MovementType)(0),       // 4: counterpart.v1.MovementType
+	(*Event)(nil),           // 5: counterpart.v1.Event
+	(*EventID)(nil),         // 6: counterpart.v1.EventID
+	(*StreamPos)(nil),       // 7: counterpart.v1.StreamPos
+	(*Gap)(nil),             // 8: counterpart.v1.Gap
+	(*Reissue)(nil),         // 9: counterpart.v1.Reissue
+	(*OwnDigest)(nil),       // 10: counterpart.v1.OwnDigest
+	(*Order)(nil),           // 11: counterpart.v1.Order
+	(*OrderChange)(nil),     // 12: counterpart.v1.OrderChange
+	(*Fulfilment)(nil),      // 13: counterpart.v1.Fulfilment
+	(*ExceptionChange)(nil), // 14: counterpart.v1.ExceptionChange
+	(*Transfer)(nil),        // 15: counterpart.v1.Transfer
+	(*Idempotency)(nil),     // 16: counterpart.v1.Idempotency
+	(*Sale)(nil),            // 17: counterpart.v1.Sale
+	(*Discount)(nil),        // 18: counterpart.v1.Discount
+	(*TaxAmount)(nil),       // 19: counterpart.v1.TaxAmount
+	(*Tender)(nil),          // 20: counterpart.v1.Tender
+	(*External)(nil),        // 21: counterpart.v1.External
+	(*Fiscal)(nil),          // 22: counterpart.v1.Fiscal
+	(*Warning)(nil),         // 23: counterpart.v1.Warning
+	(*Movement)(nil),        // 24: counterpart.v1.Movement
+	(*CountSeen)(nil),       // 25: counterpart.v1.CountSeen
+	(*StockLoad)(nil),       // 26: counterpart.v1.StockLoad
+	(*Catalog)(nil),         // 27: counterpart.v1.Catalog
+	(Unit)(0),               // 28: counterpart.v1.Unit
+	(*Item)(nil),            // 29: counterpart.v1.Item
+	(*PriceList)(nil),       // 30: counterpart.v1.PriceList
+	(*TaxList)(nil),         // 31: counterpart.v1.TaxList
+	(*StoreRecord)(nil),     // 32: counterpart.v1.StoreRecord
+	(*PolicyRow)(nil),       // 33: counterpart.v1.PolicyRow
 }
 var file_protocol_wire_event_proto_depIdxs = []int32{
 	0,  // 0: counterpart.v1.Event.kind:type_name -> counterpart.v1.EventKind
 	1,  // 1: counterpart.v1.Event.move_states:type_name -> counterpart.v1.State
-	26, // 2: counterpart.v1.Event.item_units:type_name -> counterpart.v1.Unit
-	14, // 3: counterpart.v1.Event.idempotency:type_name -> counterpart.v1.Idempotency
-	15, // 4: counterpart.v1.Event.sale:type_name -> counterpart.v1.Sale
-	22, // 5: counterpart.v1.Event.movement:type_name -> counterpart.v1.Movement
-	23, // 6: counterpart.v1.Event.count_seen:type_name -> counterpart.v1.CountSeen
-	24, // 7: counterpart.v1.Event.stock_load:type_name -> counterpart.v1.StockLoad
-	25, // 8: counterpart.v1.Event.catalog:type_name -> counterpart.v1.Catalog
+	28, // 2: counterpart.v1.Event.item_units:type_name -> counterpart.v1.Unit
+	16, // 3: counterpart.v1.Event.idempotency:type_name -> counterpart.v1.Idempotency
+	17, // 4: counterpart.v1.Event.sale:type_name -> counterpart.v1.Sale
+	24, // 5: counterpart.v1.Event.movement:type_name -> counterpart.v1.Movement
+	25, // 6: counterpart.v1.Event.count_seen:type_name -> counterpart.v1.CountSeen
+	26, // 7: counterpart.v1.Event.stock_load:type_name -> counterpart.v1.StockLoad
+	27, // 8: counterpart.v1.Event.catalog:type_name -> counterpart.v1.Catalog
 	9,  // 9: counterpart.v1.Event.reissue:type_name -> counterpart.v1.Reissue
 	8,  // 10: counterpart.v1.Event.gap:type_name -> counterpart.v1.Gap
 	10, // 11: counterpart.v1.Event.digest:type_name -> counterpart.v1.OwnDigest
 	11, // 12: counterpart.v1.Event.order:type_name -> counterpart.v1.Order
 	12, // 13: counterpart.v1.Event.order_change:type_name -> counterpart.v1.OrderChange
 	13, // 14: counterpart.v1.Event.fulfilment:type_name -> counterpart.v1.Fulfilment
-	1,  // 15: counterpart.v1.Gap.move_states:type_name -> counterpart.v1.State
-	6,  // 16: counterpart.v1.Reissue.id:type_name -> counterpart.v1.EventID
-	7,  // 17: counterpart.v1.OwnDigest.streams:type_name -> counterpart.v1.StreamPos
-	6,  // 18: counterpart.v1.Fulfilment.after:type_name -> counterpart.v1.EventID
-	2,  // 19: counterpart.v1.Sale.type:type_name -> counterpart.v1.SaleType
-	1,  // 20: counterpart.v1.Sale.line_states:type_name -> counterpart.v1.State
-	16, // 21: counterpart.v1.Sale.discounts:type_name -> counterpart.v1.Discount
-	17, // 22: counterpart.v1.Sale.taxes:type_name -> counterpart.v1.TaxAmount
-	18, // 23: counterpart.v1.Sale.tenders:type_name -> counterpart.v1.Tender
-	19, // 24: counterpart.v1.Sale.external:type_name -> counterpart.v1.External
-	21, // 25: counterpart.v1.Sale.warnings:type_name -> counterpart.v1.Warning
-	3,  // 26: counterpart.v1.Tender.type:type_name -> counterpart.v1.TenderType
-	20, // 27: counterpart.v1.External.fiscal:type_name -> counterpart.v1.Fiscal
-	4,  // 28: counterpart.v1.Movement.type:type_name -> counterpart.v1.MovementType
-	1,  // 29: counterpart.v1.Movement.line_states:type_name -> counterpart.v1.State
-	7,  // 30: counterpart.v1.Movement.seen:type_name -> counterpart.v1.StreamPos
-	6,  // 31: counterpart.v1.CountSeen.count:type_name -> counterpart.v1.EventID
-	27, // 32: counterpart.v1.Catalog.items:type_name -> counterpart.v1.Item
-	28, // 33: counterpart.v1.Catalog.prices:type_name -> counterpart.v1.PriceList
-	29, // 34: counterpart.v1.Catalog.taxes:type_name -> counterpart.v1.TaxList
-	30, // 35: counterpart.v1.Catalog.stores:type_name -> counterpart.v1.StoreRecord
-	31, // 36: counterpart.v1.Catalog.policies:type_name -> counterpart.v1.PolicyRow
-	37, // [37:37] is the sub-list for method output_type
-	37, // [37:37] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	14, // 15: counterpart.v1.Event.exception_change:type_name -> counterpart.v1.ExceptionChange
+	15, // 16: counterpart.v1.Event.transfer:type_name -> counterpart.v1.Transfer
+	1,  // 17: counterpart.v1.Gap.move_states:type_name -> counterpart.v1.State
+	6,  // 18: counterpart.v1.Reissue.id:type_name -> counterpart.v1.EventID
+	7,  // 19: counterpart.v1.OwnDigest.streams:type_name -> counterpart.v1.StreamPos
+	6,  // 20: counterpart.v1.Fulfilment.after:type_name -> counterpart.v1.EventID
+	6,  // 21: counterpart.v1.ExceptionChange.events:type_name -> counterpart.v1.EventID
+	6,  // 22: counterpart.v1.ExceptionChange.after:type_name -> counterpart.v1.EventID
+	2,  // 23: counterpart.v1.Sale.type:type_name -> counterpart.v1.SaleType
+	1,  // 24: counterpart.v1.Sale.line_states:type_name -> counterpart.v1.State
+	18, // 25: counterpart.v1.Sale.discounts:type_name -> counterpart.v1.Discount
+	19, // 26: counterpart.v1.Sale.taxes:type_name -> counterpart.v1.TaxAmount
+	20, // 27: counterpart.v1.Sale.tenders:type_name -> counterpart.v1.Tender
+	21, // 28: counterpart.v1.Sale.external:type_name -> counterpart.v1.External
+	23, // 29: counterpart.v1.Sale.warnings:type_name -> counterpart.v1.Warning
+	3,  // 30: counterpart.v1.Tender.type:type_name -> counterpart.v1.TenderType
+	22, // 31: counterpart.v1.External.fiscal:type_name -> counterpart.v1.Fiscal
+	4,  // 32: counterpart.v1.Movement.type:type_name -> counterpart.v1.MovementType
+	1,  // 33: counterpart.v1.Movement.line_states:type_name -> counterpart.v1.State
+	7,  // 34: counterpart.v1.Movement.seen:type_name -> counterpart.v1.StreamPos
+	6,  // 35: counterpart.v1.CountSeen.count:type_name -> counterpart.v1.EventID
+	29, // 36: counterpart.v1.Catalog.items:type_name -> counterpart.v1.Item
+	30, // 37: counterpart.v1.Catalog.prices:type_name -> counterpart.v1.PriceList
+	31, // 38: counterpart.v1.Catalog.taxes:type_name -> counterpart.v1.TaxList
+	32, // 39: counterpart.v1.Catalog.stores:type_name -> counterpart.v1.StoreRecord
+	33, // 40: counterpart.v1.Catalog.policies:type_name -> counterpart.v1.PolicyRow
+	41, // [41:41] is the sub-list for method output_type
+	41, // [41:41] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_protocol_wire_event_proto_init() }
@@ -2961,7 +3208,7 @@ func file_protocol_wire_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protocol_wire_event_proto_rawDesc), len(file_protocol_wire_event_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   21,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

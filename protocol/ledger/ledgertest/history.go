@@ -64,7 +64,7 @@ func newHistoryOf(seed uint64, store protocol.StoreID, first, second protocol.Ag
 }
 
 func (h *history) step() {
-	switch h.rnd.IntN(15) {
+	switch h.rnd.IntN(20) {
 	case 0, 1, 2, 3:
 		h.sale(h.till())
 	case 4, 5:
@@ -87,6 +87,12 @@ func (h *history) step() {
 		h.order()
 	case 14:
 		h.fulfil(h.till())
+	case 15:
+		h.handle()
+	case 16, 17:
+		h.transfer()
+	case 18, 19:
+		h.takeBack(h.till())
 	}
 }
 
@@ -259,6 +265,64 @@ func (h *history) fulfil(s *stream) {
 		Type: protocol.SaleSale, Till: "1", Series: fmt.Sprint(s.origin.Inc[0]), Number: s.receipt, Part: f.PartID,
 		Lines: []protocol.SaleLine{{Item: protocol.ItemRef{SKU: h.sku()}, Quantity: h.quantity(), OriginalLine: 1}},
 	}})
+}
+
+// takeBack returns goods against an order that may not be known, or not handed
+// over yet.
+func (h *history) takeBack(s *stream) {
+	s.receipt++
+	h.log(s, &protocol.Event{Kind: protocol.KindSale, Sale: &protocol.Sale{
+		Type: protocol.SaleReturn, Till: "1", Series: fmt.Sprint(s.origin.Inc[0]), Number: s.receipt, ReturnedOrder: h.part().Order, Training: h.rnd.IntN(6) == 0,
+		Lines: []protocol.SaleLine{{Item: protocol.ItemRef{SKU: h.sku()}, Quantity: -h.quantity(), OriginalLine: 1}},
+	}})
+}
+
+// transfer sends goods off, tells of some that come, or receives them, whether
+// or not anybody knows of the transfer. Some leave under the name of their event.
+func (h *history) transfer() {
+	id, sku, q := fmt.Sprint("t-", h.rnd.IntN(2)), h.sku(), h.quantity()
+	line := []protocol.MovementLine{{Item: protocol.ItemRef{SKU: sku}, Quantity: q}}
+	switch h.rnd.IntN(4) {
+	case 0:
+		m := &protocol.Movement{Type: protocol.TransferOut, ToStore: "s9", TransferID: id, Lines: line}
+		if h.rnd.IntN(2) == 0 {
+			m.TransferID = ""
+		}
+		h.log(h.till(), &protocol.Event{Kind: protocol.KindMovement, Movement: m, Moves: []protocol.Move{{SKU: sku, State: protocol.OnHand, Delta: -q}}})
+	case 1:
+		change := []protocol.TransferChange{protocol.TransferSent, protocol.TransferCorrected, "recalled"}[h.rnd.IntN(3)]
+		h.log(h.streams[3], &protocol.Event{
+			Kind: protocol.KindTransfer, Moves: []protocol.Move{{SKU: sku, State: protocol.Incoming, Delta: q}},
+			Transfer: &protocol.Transfer{ID: id, From: "s8", Change: change, Lines: []protocol.TransferLine{{Item: line[0].Item, Quantity: q}}},
+		})
+	default:
+		h.log(h.till(), &protocol.Event{
+			Kind: protocol.KindMovement, Movement: &protocol.Movement{Type: protocol.TransferIn, TransferID: id, Lines: line},
+			Moves: []protocol.Move{{SKU: sku, State: protocol.OnHand, Delta: q}, {SKU: sku, State: protocol.Incoming, Delta: -q}},
+		})
+	}
+}
+
+// handle does something about a rule that may be broken or not, naming some
+// events and following some change or none. Any stream may do so, the hub's too.
+func (h *history) handle() {
+	kinds, subjects := []string{"over_return", "void_and_return", "transfer_differs"}, []string{"a1-1-1-1", "a1-1-1-2", "a2-1-2-1", "s1 t-0"}
+	x := &protocol.ExceptionChange{
+		Kind: kinds[h.rnd.IntN(len(kinds))], Subject: subjects[h.rnd.IntN(len(subjects))], Change: protocol.Resolve,
+		Staff: "s7", Reason: fmt.Sprint("reason ", h.rnd.IntN(2)), Times: h.rnd.Uint64N(2),
+	}
+	if h.rnd.IntN(3) == 0 {
+		x.Change = protocol.Assign
+	}
+	for _, s := range h.streams {
+		if len(s.records) > 0 && h.rnd.IntN(2) == 0 {
+			x.Events = append(x.Events, protocol.EventID{Inc: s.origin.Inc, Seq: protocol.Seq(1 + h.rnd.IntN(len(s.records)))})
+		}
+	}
+	if len(x.Events) > 0 && h.rnd.IntN(2) == 0 {
+		x.After = x.Events[0]
+	}
+	h.log(h.streams[h.rnd.IntN(len(h.streams))], &protocol.Event{Kind: protocol.KindExceptionChange, ExceptionChange: x})
 }
 
 func (h *history) poison(s *stream) {
