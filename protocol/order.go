@@ -82,7 +82,7 @@ const (
 	Withdrawn Change = "withdrawn"
 	Canceled  Change = "canceled"
 	Expired   Change = "expired"
-	// Refunded with the reason ShortageReason leaves the register.
+	// Refunded with the reason ShortageReason or ReturnedReason leaves the register.
 	Refunded Change = "refunded"
 )
 
@@ -110,9 +110,13 @@ const (
 	CorrectedGoods Change = "corrected"
 )
 
-// ShortageReason marks what concerns goods that a clerk did not find, while the
-// rest of the part goes on.
-const ShortageReason = "shortage"
+// The reasons that keep a refund from ending an order: goods that a clerk did
+// not find, while the rest of the part goes on, and goods that came back after
+// they had been handed over.
+const (
+	ShortageReason = "shortage"
+	ReturnedReason = "returned"
+)
 
 // OrderChange moves the hub's register of a part. Only the hub writes it, in the
 // stream of the part's store.

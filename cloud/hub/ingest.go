@@ -90,6 +90,7 @@ type incoming struct {
 	res       ledger.Result       // without its events
 	parts     []protocol.PartID   // of orders, which its new events are about
 	sold      []soldLine          // to whoever walked in, by its new events
+	back      []protocol.OrderID  // of which goods came back
 	transfers []ledger.TransferAt // which its new events concern
 	offset    uint64              // of the store's event feed, after this batch
 	err       error               // why it was not applied
@@ -285,7 +286,7 @@ func (in *incoming) apply(group *ledger.Group) error {
 	o := in.origin
 	res, err := group.Apply(ledger.Batch{Origin: o, First: in.batch.FirstSeq, Prev: in.batch.PrevHash, Records: in.records, Frame: in.batch.Frame})
 	// The events of all batches of a transaction would take much memory.
-	in.parts, in.sold, in.transfers, res.Events = partsOf(res.Events), walkIns(res.Events), res.Transfers, nil
+	in.parts, in.sold, in.back, in.transfers, res.Events = partsOf(res.Events), walkIns(res.Events), returnedOrders(res.Events), res.Transfers, nil
 	in.res = res
 	var gap *ledger.GapError
 	if errors.As(err, &gap) || errors.Is(err, ledger.ErrChain) {

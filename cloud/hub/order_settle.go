@@ -211,6 +211,15 @@ func (h *Hub) settleTouched(ctx context.Context, ready []*incoming, short []ledg
 	if err := h.settleStores(ctx, touched); err != nil {
 		return err
 	}
+	for _, in := range ready {
+		for _, id := range in.back {
+			if err := h.payBack(ctx, id); protocol.CodeOf(err) == protocol.DiskFull {
+				h.log.Error("the hub's disk is full; the shop is not yet asked to pay back", "order", id, "error", err)
+			} else if err != nil {
+				return err
+			}
+		}
+	}
 	for _, at := range short {
 		if err := h.compensate(ctx, at); protocol.CodeOf(err) == protocol.DiskFull {
 			h.log.Error("the hub's disk is full; orders without goods are not yet looked after", "store", at.Store, "error", err)
@@ -238,10 +247,7 @@ func (h *Hub) settleStores(ctx context.Context, parts map[protocol.StoreID][]pro
 // that could not be folded.
 func partsOf(events []*protocol.Event) (parts []protocol.PartID) {
 	for _, ev := range events {
-		if ev != nil && ev.Reissue != nil {
-			ev, _ = protocol.DecodeEvent(ev.Reissue.Record.Body) // what cannot be read is about nothing
-		}
-		if ev == nil {
+		if ev = original(ev); ev == nil {
 			continue
 		}
 		if part := ledger.PartOf(ev); part.Part > 0 && !slices.Contains(parts, part) {
@@ -251,8 +257,8 @@ func partsOf(events []*protocol.Event) (parts []protocol.PartID) {
 	return parts
 }
 
-// settleAll is settle for every part of every store that is not over, at a start
-// and in a new epoch.
+// settleAll is settle for every part of every store that is not over, and for
+// everything that came back, at a start.
 func (h *Hub) settleAll(ctx context.Context) error {
 	open := map[protocol.StoreID][]protocol.PartID{}
 	short := map[ledger.ItemAt]bool{}
@@ -288,5 +294,5 @@ func (h *Hub) settleAll(ctx context.Context) error {
 			err = h.compensate(ctx, at)
 		}
 	}
-	return err
+	return errors.Join(err, h.payBackAll(ctx))
 }

@@ -311,6 +311,36 @@ func TestSoldAwayOrdersGiveWayInTurn(t *testing.T) {
 	s.wants(young, "paid null at s2 of s1+s2, 500", "s1 4 of PEN, s2 2 of PEN")
 }
 
+// TestReturnIsPaidBackOnline: what came back of an order that was paid online, in
+// whatever store, is paid back by the shop, once for each return, and leaves the
+// order as it was. What a till paid back is not.
+func TestReturnIsPaidBackOnline(t *testing.T) {
+	s := newShops(t)
+	id := s.place(paid(`"store":"s1",`, "in_store", `{"code":"PEN","qty":3}`)).ID
+	s.staff("s1", id, pickup.Ask{Act: protocol.Pick, Lines: []protocol.PartLine{{Line: 1, Quantity: 3000}}})
+	s.staff("s1", id, pickup.Ask{Act: protocol.HandOver})
+	back := func(n uint64, ref string) *protocol.Event {
+		ev := receiptOf(protocol.SaleReturn, n, "2026-11-21", -1000, "")
+		ev.Sale.ReturnedOrder, ev.Sale.Lines[0].OriginalLine, ev.Sale.Total = id, 1, -250
+		ev.Sale.Tenders = []protocol.Tender{{Type: "other", Amount: -250, Ref: ref}}
+		return ev
+	}
+	s.receive(s.agents["s2"].does(back(1, string(id))))
+	logAs(t, s.Hub, s.agents["s3"].origin, back(1, string(id)))
+	s.receive(s.agents["s1"].does(back(1, "")))
+	for range 2 {
+		if err := s.settleAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	part := s.partAt("s1", id)
+	if due := part.RefundsDue(); len(due) != 2 || due[0] != protocol.ReturnedReason || len(part.Returned) != 2 {
+		t.Errorf("refunds for %v of %v", due, part.Returned)
+	}
+	s.shop(id, "refund", pickup.HubAction{Reference: "re"})
+	s.wants(id, "paid picked_up at s1 of s1, 750", "")
+}
+
 // TestSettlingSurvivesACrash: what the hub owed when it ended is done at the next
 // start.
 func TestSettlingSurvivesACrash(t *testing.T) {

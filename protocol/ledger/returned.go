@@ -79,6 +79,19 @@ func ReadReturns(r Reader, id protocol.OrderID) (*pickup.Returns, error) {
 	return pickup.DecodeReturns(values[0])
 }
 
+// ReturnedOrders are all orders of which goods came back.
+func ReturnedOrders(r Reader) (ids []protocol.OrderID, err error) {
+	prefix := kindReturned + sep
+	err = r.Scan(States, prefix, after(prefix), func(key string, _ []byte) (bool, error) {
+		names, err := split(key, 1)
+		if err == nil {
+			ids = append(ids, protocol.OrderID(names[0]))
+		}
+		return err == nil, err
+	})
+	return ids, err
+}
+
 // returns takes what the store took back against orders, and what that breaks
 // together with the store's own parts of them.
 func (p *projection) returns() error {

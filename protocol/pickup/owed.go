@@ -121,9 +121,9 @@ func (s *State) share(i int, next protocol.Quantity) protocol.Money {
 }
 
 // RefundsDue are the reasons of refunds that the shop was asked for and has not
-// confirmed: ShortageReason, or nothing for the rest.
+// confirmed: ShortageReason, ReturnedReason, or nothing for the rest.
 func (s *State) RefundsDue() (reasons []string) {
-	for i, reason := range [...]string{ofShortage: protocol.ShortageReason, ofRest: ""} {
+	for i, reason := range refundReasons {
 		for range s.Refunds[i].Asked - s.Refunds[i].Done {
 			reasons = append(reasons, reason)
 		}
@@ -192,7 +192,7 @@ func (p *Part) Broken() map[string][]protocol.EventID {
 		case change:
 			switch e.event.OrderChange.Change {
 			case protocol.Canceled, protocol.Expired, protocol.Refunded:
-				if e.event.OrderChange.Reason != protocol.ShortageReason {
+				if !slices.Contains(refundReasons[:ofRest], e.event.OrderChange.Reason) {
 					closed = append(closed, e.id)
 				}
 			case protocol.Withdrawn:

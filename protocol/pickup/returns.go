@@ -39,6 +39,17 @@ func ReturnOf(s *protocol.Sale) protocol.OrderID {
 	return s.ReturnedOrder
 }
 
+// PaidBackOnline is what of a return the shop pays back, the way it was paid: the
+// payments that name the order.
+func PaidBackOnline(s *protocol.Sale) (sum protocol.Money) {
+	for _, t := range s.Tenders {
+		if t.Ref != "" && t.Ref == string(s.ReturnedOrder) {
+			sum -= t.Amount
+		}
+	}
+	return sum
+}
+
 // Add notes a return. One that is there already changes nothing.
 func (r *Returns) Add(id protocol.EventID, s *protocol.Sale) {
 	e := returned{id: id}

@@ -1,6 +1,8 @@
 package pickup
 
 import (
+	"slices"
+
 	"counterpart/protocol"
 )
 
@@ -72,7 +74,8 @@ type State struct {
 	Paid            bool
 	ByShopper       bool             // canceled by the shopper, or expired
 	Withdrawn       bool             // the hub took it back
-	Refunds         [2]Refund        // of shortages, and of all else
+	Refunds         [3]Refund        // of shortages, of returns, and of all else
+	Returned        []string         // the events whose returns the shop was asked to pay back
 	Notices         []Notice         // what the hub said of deadlines
 	Last            protocol.EventID // the act that the next one follows
 	Picker          protocol.StaffID // who picks now
@@ -93,8 +96,12 @@ type Refund struct{ Asked, Done int }
 // The refunds.
 const (
 	ofShortage = iota
+	ofReturn
 	ofRest
 )
+
+// refundReasons are the reasons that tell refunds apart.
+var refundReasons = [...]string{ofShortage: protocol.ShortageReason, ofReturn: protocol.ReturnedReason, ofRest: ""}
 
 // Notice is what the hub said of a deadline: reminded or overdue, and which.
 type Notice struct {
@@ -151,11 +158,12 @@ func (p *Part) State() State {
 }
 
 func (s *State) change(c *protocol.OrderChange) {
-	refund := &s.Refunds[ofRest]
-	if c.Reason == protocol.ShortageReason {
-		refund = &s.Refunds[ofShortage]
+	kind := slices.Index(refundReasons[:ofRest], c.Reason)
+	if kind < 0 {
+		kind = ofRest
 	}
-	if c.Change != protocol.Refunded || refund == &s.Refunds[ofRest] {
+	refund := &s.Refunds[kind]
+	if c.Change != protocol.Refunded || kind == ofRest {
 		s.Hub = max(s.Hub, changeStates[c.Change])
 	}
 	switch c.Change {
@@ -167,6 +175,9 @@ func (s *State) change(c *protocol.OrderChange) {
 		s.Withdrawn = true
 	case protocol.RefundRequested:
 		refund.Asked++
+		if kind == ofReturn {
+			s.Returned = append(s.Returned, c.Reference)
+		}
 		s.move(c.Lines, nil, s.Asked)
 	case protocol.Refunded:
 		refund.Done++
