@@ -18,10 +18,18 @@ type moodyDriver struct {
 	ledger.Driver
 	full    bool
 	updates int
+	hub     *Hub
 }
 
 func (d *moodyDriver) Update(ctx context.Context, fn func(ledger.Tx) error) error {
 	d.updates++
+	if d.hub != nil {
+		// Whoever waits for a transaction must not hold what one may wait for.
+		if !d.hub.mu.TryLock() {
+			panic("a transaction is begun while the hub is locked")
+		}
+		d.hub.mu.Unlock()
+	}
 	return d.Driver.Update(ctx, func(tx ledger.Tx) error {
 		if err := fn(panickyTx{tx}); err != nil {
 			return err
@@ -95,6 +103,7 @@ func newCore(t *testing.T) *core {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.disk.hub = c.Hub
 	mustTakeIn(t, c.Hub, StoresTable, "id,name,timezone,currency,primary_agent\ns1,High Street,Europe/London,GBP,a1\ns2,Bridge,Europe/London,GBP,b1\n")
 	return c
 }

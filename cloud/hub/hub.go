@@ -62,6 +62,7 @@ type Hub struct {
 	holds    holds      // has a lock of its own
 	demand   demand     // likewise; saved is Tick's alone
 	times    timetables // likewise
+	tokens   tokenKeys  // likewise
 
 	mu        sync.Mutex
 	sessions  map[protocol.AgentID][]*session
@@ -75,6 +76,7 @@ type Hub struct {
 	changed   chan struct{}
 	snapshots snapshotCache
 	uploads   keyedUploads // has a lock of its own
+	pruneFrom string       // up to where kept answers were looked through; Tick's alone
 	seenSaved time.Duration
 	helloMs   int64 // the second in which Hellos are being counted
 	hellos    int
@@ -260,29 +262,39 @@ func (h *Hub) logOwn(tx ledger.Tx, origin protocol.Origin, ev *protocol.Event, g
 }
 
 // ownStream is the hub's own open stream of a store; it is made on first use.
+// h.mu is not held while the database is asked, since a transaction may wait for
+// it.
 func (h *Hub) ownStream(ctx context.Context, store protocol.StoreID) (protocol.Inc, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if inc, ok := h.streams[store]; ok {
-		return inc, nil
-	}
-	inc := h.newOwnInc(store)
-	err := h.driver.Update(ctx, func(tx ledger.Tx) error {
-		name := []string{noteOwnStream, string(store)}
-		b, err := ledger.Note(tx, name...)
+	for {
+		h.mu.Lock()
+		inc, ok := h.streams[store]
+		epoch := h.Epoch()
+		h.mu.Unlock()
+		if ok {
+			return inc, nil
+		}
+		inc = h.newOwnInc(store)
+		err := h.driver.Update(ctx, func(tx ledger.Tx) error {
+			name := []string{noteOwnStream, string(store)}
+			b, err := ledger.Note(tx, name...)
+			if err != nil {
+				return err
+			}
+			if len(b) == len(inc) {
+				copy(inc[:], b)
+				return nil
+			}
+			return ledger.SetNote(tx, inc[:], name...)
+		})
 		if err != nil {
-			return err
+			return inc, err
 		}
-		if len(b) == len(inc) {
-			copy(inc[:], b)
-			return nil
+		h.mu.Lock()
+		if h.Epoch() == epoch {
+			h.streams[store] = inc
 		}
-		return ledger.SetNote(tx, inc[:], name...)
-	})
-	if err == nil {
-		h.streams[store] = inc
+		h.mu.Unlock()
 	}
-	return inc, err
 }
 
 // Changed returns a channel that is closed at the next change of anything that

@@ -40,7 +40,6 @@ func (h *Hub) Import(ctx context.Context, f File) (Report, error) {
 		return Report{}, protocol.Refuse(protocol.InProgress, "The same request is still being worked on. It is recorded at most once. Ask again in a moment for its answer.")
 	}
 	defer h.uploads.leave(name[1] + "\n" + name[2])
-	h.pruneReports(ctx)
 	first, err := h.keptReport(ctx, name)
 	if err != nil {
 		return Report{}, err
@@ -58,7 +57,7 @@ func (h *Hub) Import(ctx context.Context, f File) (Report, error) {
 	}
 	f.Body = io.TeeReader(f.Body, sum)
 	keep := func(tx ledger.Tx, report Report) error {
-		b, err := keptReport{atMs: h.now().UnixMilli(), sum: sum.Sum(nil), report: report}.encode()
+		b, err := keptReport{atMs: h.running().Milliseconds(), sum: sum.Sum(nil), report: report}.encode()
 		if err != nil {
 			return err
 		}
@@ -105,7 +104,7 @@ const reportKeptFor = 7 * 24 * time.Hour
 
 // keptReport is the note of what became of a file.
 type keptReport struct {
-	atMs   int64
+	atMs   int64  // running time
 	sum    []byte // SHA-256 of the file
 	report Report
 }
@@ -137,12 +136,10 @@ func (h *Hub) keptReport(ctx context.Context, name []string) (*keptReport, error
 	return k, err
 }
 
-// keyedUploads are the files with a key that are being taken in, and how far
-// old reports have been looked through.
+// keyedUploads are the calls with a key that are being worked on.
 type keyedUploads struct {
-	mu        sync.Mutex
-	running   map[string]bool
-	pruneFrom string
+	mu      sync.Mutex
+	running map[string]bool
 }
 
 // enter lets a file in unless one with the same name is inside.
@@ -165,16 +162,15 @@ func (k *keyedUploads) leave(name string) {
 	delete(k.running, name)
 }
 
-// pruneRows is how many old reports each file with a key has looked through.
-const pruneRows = 64
+// pruneRows is how many kept answers each Tick looks through.
+const pruneRows = 500
 
-// pruneReports deletes some of the reports that are older than they need be.
-// That it fails is not the caller's business.
-func (h *Hub) pruneReports(ctx context.Context) {
-	h.uploads.mu.Lock()
-	from := max(h.uploads.pruneFrom, noteReport+"\x00")
-	h.uploads.mu.Unlock()
-	before := h.now().Add(-reportKeptFor).UnixMilli()
+// pruneReports deletes some of the answers that are older than they need be, in
+// running time, so that no clock makes the hub forget one early (I17). It is
+// Tick's alone.
+func (h *Hub) pruneReports(ctx context.Context) error {
+	from := max(h.pruneFrom, noteReport+"\x00")
+	before := (h.running() - reportKeptFor).Milliseconds()
 	var old []ledger.Row
 	next, seen := "", 0
 	err := h.view(ctx, func(r ledger.Reader) error {
@@ -192,11 +188,8 @@ func (h *Hub) pruneReports(ctx context.Context) {
 	if err == nil && len(old) > 0 {
 		err = h.driver.Update(ctx, func(tx ledger.Tx) error { return tx.Write(old) })
 	}
-	if err != nil {
-		h.log.Warn("old reports were not pruned", "error", err)
-		return
+	if err == nil {
+		h.pruneFrom = next
 	}
-	h.uploads.mu.Lock()
-	h.uploads.pruneFrom = next
-	h.uploads.mu.Unlock()
+	return err
 }

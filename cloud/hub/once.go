@@ -24,7 +24,6 @@ func (h *Hub) once(ctx context.Context, c protocol.Call, run func(keep func(ledg
 		return protocol.Answer{}, protocol.Refuse(protocol.InProgress, "The same request is still being worked on. It is recorded at most once. Ask again in a moment for its answer.")
 	}
 	defer h.uploads.leave(c.Route + "\n" + c.Key)
-	h.pruneReports(ctx)
 	name := []string{noteReport, c.Route, c.Key}
 	sum := sha256.Sum256(c.Body)
 	var first *protocol.Answer
@@ -53,7 +52,7 @@ func (h *Hub) once(ctx context.Context, c protocol.Call, run func(keep func(ledg
 		return *first, nil
 	}
 	return run(func(tx ledger.Tx, a protocol.Answer) error {
-		b := binary.BigEndian.AppendUint64(nil, uint64(h.now().UnixMilli()))
+		b := binary.BigEndian.AppendUint64(nil, uint64(h.running().Milliseconds()))
 		b = binary.BigEndian.AppendUint16(append(b, sum[:]...), uint16(a.Status))
 		return ledger.SetNote(tx, append(b, a.Body...), name...)
 	})

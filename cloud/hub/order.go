@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"net/http"
+	"sync"
 	"time"
 
 	"counterpart/protocol"
@@ -193,10 +194,29 @@ func (h *Hub) pickupCode(id protocol.OrderID) string {
 // tokenKey signs the pickup token of a part. Each part has a key of its own,
 // which follows from the hub's secret; its other half goes with the order.
 func (h *Hub) tokenKey(part protocol.PartID) ed25519.PrivateKey {
+	h.tokens.mu.Lock()
+	defer h.tokens.mu.Unlock()
+	if key, ok := h.tokens.keys[part]; ok {
+		return key
+	}
 	mac := hmac.New(sha256.New, h.secret)
 	mac.Write([]byte("pickup token\n" + part.String()))
-	return ed25519.NewKeyFromSeed(mac.Sum(nil))
+	key := ed25519.NewKeyFromSeed(mac.Sum(nil))
+	if h.tokens.keys == nil || len(h.tokens.keys) >= tokenKeysMax {
+		h.tokens.keys = map[protocol.PartID]ed25519.PrivateKey{}
+	}
+	h.tokens.keys[part] = key
+	return key
 }
+
+// tokenKeys remembers the keys of parts that are worked on: making one costs as
+// much as the rest of an order.
+type tokenKeys struct {
+	mu   sync.Mutex
+	keys map[protocol.PartID]ed25519.PrivateKey
+}
+
+const tokenKeysMax = 1000
 
 // Order shows an order.
 func (h *Hub) Order(ctx context.Context, id protocol.OrderID) (doc pickup.Document, err error) {
@@ -242,9 +262,7 @@ func (h *Hub) orderDocument(r ledger.Reader, id protocol.OrderID) (pickup.Docume
 		return pickup.Document{}, err
 	}
 	if record != nil {
-		if z, err := time.LoadLocation(record.Timezone); err == nil {
-			zone = z
-		}
+		zone = h.timesOf(record).place
 	}
 	items := map[protocol.SKU]*protocol.Item{}
 	for _, p := range list {

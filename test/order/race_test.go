@@ -25,7 +25,7 @@ func raceClients() int {
 	if os.Getenv("COUNTERPART_FULL") == "1" {
 		return 500
 	}
-	return 100
+	return 70
 }
 
 // race is a chain of some stores, all of whose stock of one item may be promised.
@@ -70,78 +70,91 @@ func race(t *testing.T) (*chain, []*process.Agent) {
 	return c, agents
 }
 
+// racers order through two connections at once, with one key for each store that
+// a client tries.
+type racers struct {
+	*chain
+	agents      []*process.Agent
+	connections [2]*process.Client
+	all         sync.WaitGroup
+	crashed     atomic.Bool
+
+	mu       sync.Mutex
+	accepted map[[2]int]string // by client and try
+}
+
+func (r *racers) request(client, try int) process.Request {
+	body := map[string]any{
+		"store": r.agents[(client+try)%raceStores].Store(), "method": "in_store", "payment": map[string]any{"status": "due"},
+		"lines": []line{{r.items[0].GTIN, 1}},
+	}
+	request, err := process.JSON(http.MethodPost, "/v1/orders", fmt.Sprintf("race-%d-%d", client, try), body)
+	if err != nil {
+		panic(err) // nothing in it cannot be encoded
+	}
+	return request
+}
+
+// order sends one order through both connections and tells whether it was
+// accepted; both have to be told the same. Half way the hub is killed.
+func (r *racers) order(client, try int) bool {
+	var answers [2]string
+	var both sync.WaitGroup
+	for i, connection := range r.connections {
+		both.Go(func() {
+			answer, err := connection.Persist(r.t.Context(), r.request(client, try))
+			var refusal *process.Refusal
+			if err == nil {
+				answers[i] = string(answer.Body)
+			} else if !errors.As(err, &refusal) || refusal.Problem().Code != "short" {
+				r.t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	if answers[0] != answers[1] {
+		r.t.Errorf("client %d is told %q and %q", client, answers[0], answers[1])
+	}
+	if answers[0] == "" {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.accepted[[2]int{client, try}] = answers[0]
+	if len(r.accepted) >= raceStores*raceUnits/2 && r.crashed.CompareAndSwap(false, true) {
+		r.all.Go(func() {
+			if err := r.hub.Crash(r.t.Context()); err != nil {
+				r.t.Error(err)
+			}
+		})
+	}
+	return true
+}
+
 // TestI12_ClientsRaceOverStores has many clients order what is spread over some
-// stores, each through two connections at once with one key for each store, and
-// kills the hub in the middle. Every unit is promised once, no accepted order is
-// lost, and a repeated order is the first one.
+// stores, and kills the hub in the middle. Every unit is promised once, no
+// accepted order is lost, and a repeated order is the first one.
 func TestI12_ClientsRaceOverStores(t *testing.T) {
 	c, agents := race(t)
-	connections := [2]*process.Client{process.NewClient(c.hub.Process), process.NewClient(c.hub.Process)}
-	request := func(client, try int) process.Request {
-		body := map[string]any{
-			"store": agents[(client+try)%raceStores].Store(), "method": "in_store", "payment": map[string]any{"status": "due"},
-			"lines": []line{{c.items[0].GTIN, 1}},
-		}
-		r, err := process.JSON(http.MethodPost, "/v1/orders", fmt.Sprintf("race-%d-%d", client, try), body)
-		if err != nil {
-			panic(err) // nothing in it cannot be encoded
-		}
-		return r
-	}
-	var all sync.WaitGroup
-	var mu sync.Mutex
-	accepted := map[[2]int]string{} // by client and try
-	var crashed atomic.Bool
-	// order sends one order through both connections and tells whether it was
-	// accepted; both have to be told the same.
-	order := func(client, try int) bool {
-		var answers [2]string
-		var both sync.WaitGroup
-		for i, connection := range connections {
-			both.Go(func() {
-				answer, err := connection.Persist(t.Context(), request(client, try))
-				var refusal *process.Refusal
-				if err == nil {
-					answers[i] = string(answer.Body)
-				} else if !errors.As(err, &refusal) || refusal.Problem().Code != "short" {
-					t.Error(err)
-				}
-			})
-		}
-		both.Wait()
-		if answers[0] != answers[1] {
-			t.Errorf("client %d is told %q and %q", client, answers[0], answers[1])
-		}
-		if answers[0] == "" {
-			return false
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		accepted[[2]int{client, try}] = answers[0]
-		if len(accepted) >= raceStores*raceUnits/2 && crashed.CompareAndSwap(false, true) {
-			all.Go(func() {
-				if err := c.hub.Crash(t.Context()); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		return true
+	r := &racers{chain: c, agents: agents, accepted: map[[2]int]string{}}
+	for i := range r.connections {
+		r.connections[i] = process.NewClient(c.hub.Process)
 	}
 	for client := range raceClients() {
-		all.Go(func() {
+		r.all.Go(func() {
 			for try := range raceStores {
-				if order(client, try) {
+				if r.order(client, try) {
 					return
 				}
 			}
 		})
 	}
-	all.Wait()
-	if len(accepted) != raceStores*raceUnits {
-		t.Errorf("%d orders were accepted of %d units", len(accepted), raceStores*raceUnits)
+	r.all.Wait()
+	if len(r.accepted) != raceStores*raceUnits {
+		t.Errorf("%d orders were accepted of %d units", len(r.accepted), raceStores*raceUnits)
 	}
-	for at, first := range accepted {
-		again, err := connections[0].Persist(t.Context(), request(at[0], at[1]))
+	for at, first := range r.accepted {
+		again, err := r.connections[0].Persist(t.Context(), r.request(at[0], at[1]))
 		if err != nil || string(again.Body) != first {
 			t.Errorf("client %d again: %s %v, first %s", at[0], again.Body, err, first)
 		}
