@@ -11,8 +11,11 @@ import (
 // feed is the way down for one feed. At most one Apply, Fetch or Reset of a
 // feed is out at a time; Deltas that follow wait in their order.
 type feed struct {
-	cursor  ledger.Cursor
-	head    uint64 // as last heard
+	cursor ledger.Cursor
+	// head is the feed's end in the hub's present epoch as last heard, never an
+	// offset of another epoch: a feed that is shorter there would be asked for
+	// its end for ever. It is 0 until something was heard.
+	head    uint64
 	busy    uint64 // the Upto of the Apply that is out; 0 for none
 	whole   bool   // a Fetch or Reset is out
 	waiting []*protocol.Delta
@@ -101,7 +104,7 @@ func (e *Engine) Feeds() []FeedStatus {
 }
 
 func (e *Engine) addFeed(c ledger.Cursor) {
-	e.down[c.Feed] = &feed{cursor: c, head: c.Offset}
+	e.down[c.Feed] = &feed{cursor: c}
 	e.order = append(e.order, c.Feed)
 }
 
@@ -114,12 +117,33 @@ func (e *Engine) follow(list []ledger.Cursor) {
 		}
 		e.addFeed(c)
 		e.emit(Subscribe{c.Feed})
-		f := e.down[c.Feed]
-		switch {
-		case e.phase == phaseOpen && c.Offset == 0:
-			e.fetch(f)
-		case e.phase == phaseOpen:
-			e.ask(f)
+		if e.phase == phaseOpen {
+			e.begin(e.down[c.Feed])
+		}
+	}
+}
+
+// begin asks for a feed of which this session's Welcome says nothing.
+func (e *Engine) begin(f *feed) {
+	if f.cursor.Offset == 0 {
+		e.fetch(f)
+		return
+	}
+	e.ask(f)
+}
+
+// verdicts takes the hub's word on the feeds that the Hello named; one without
+// a verdict is one that this agent may not follow. A feed that is followed since
+// the Hello is begun, since the hub does not know of it.
+func (e *Engine) verdicts(list []protocol.FeedVerdict) {
+	told := map[protocol.FeedID]bool{}
+	for _, v := range list {
+		told[v.Feed] = true
+		e.verdict(v)
+	}
+	for _, id := range e.order[e.named:] {
+		if !told[id] {
+			e.begin(e.down[id])
 		}
 	}
 }
@@ -276,7 +300,9 @@ func (e *Engine) applied(in Applied) {
 		f.resync, f.from, f.far = false, 0, false
 	}
 	f.cursor, f.failures, f.faults = in.Cursor, 0, 0
-	f.head = max(f.head, f.cursor.Offset)
+	if f.cursor.Epoch == e.epoch {
+		f.head = max(f.head, f.cursor.Offset)
+	}
 	e.applyNext(f)
 	if targeted || f.behind() && (f.busy == 0 || !f.missed && len(f.waiting) < deltasWaiting/2) {
 		e.ask(f)

@@ -119,6 +119,102 @@ func TestCursorOfAnotherEpochIsNeverSent(t *testing.T) {
 	})
 }
 
+// TestHeadOfAnotherEpochIsForgotten: a feed that is shorter in the new epoch is
+// not asked for the end that it had in the old one.
+func TestHeadOfAnotherEpochIsForgotten(t *testing.T) {
+	const price = protocol.FeedID("price/north")
+	resync := verdictOf(protocol.VerdictResync, price, 2, 3)
+	for _, tt := range []struct {
+		name   string
+		follow []ledger.Cursor
+		begin  func(r *engineRig)
+	}{
+		{"feed that a new store record names", nil, func(r *engineRig) {
+			r.open(2)
+			r.step(uplink.Follow{Feeds: []ledger.Cursor{cursorAt(price, 1, 40)}})
+		}},
+		{"feed that a new store record named between hello and welcome", nil, func(r *engineRig) {
+			r.dial()
+			r.step(uplink.Follow{Feeds: []ledger.Cursor{cursorAt(price, 1, 40)}})
+			m := r.welcome(0)
+			m.Epoch = 2
+			r.hears(m)
+		}},
+		{"snapshot of the hub before", []ledger.Cursor{cursorAt(price, 0, 40)}, func(r *engineRig) {
+			r.open(1, verdictOf(protocol.VerdictResync, price, 1, 40))
+			r.step(uplink.Lost{})
+			r.open(2, resync)
+			r.step(uplink.Applied{Feed: price, Cursor: cursorAt(price, 1, 40)})
+		}},
+		{"delta of the hub before", []ledger.Cursor{cursorAt(price, 1, 39)}, func(r *engineRig) {
+			r.open(1, verdictOf(protocol.VerdictTail, price, 1, 40))
+			r.hears(&protocol.Delta{Feed: price, Epoch: 1, After: 39, Upto: 40})
+			r.step(uplink.Lost{})
+			r.open(2, resync)
+			r.step(uplink.Applied{Feed: price, Cursor: cursorAt(price, 1, 40)})
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newEngineRig(t, 0, nil, tt.follow...)
+			r.answerBeats(protocol.FeedPos{Feed: price, Epoch: 2, Offset: 3})
+			tt.begin(r)
+			if n := len(asked[uplink.Fetch](r.take())); n == 0 {
+				t.Fatal("no snapshot was fetched")
+			}
+			r.step(uplink.Applied{Feed: price, Cursor: cursorAt(price, 2, 3)})
+			r.take()
+			r.pass(30 * time.Second)
+			if f := r.feed(); f.State != "tail" || f.Behind != 0 {
+				t.Errorf("the feed shows %+v", f)
+			}
+			if asks := sent[*protocol.Dack](r.take()); len(asks) > 0 {
+				t.Errorf("at the feed's end it went on asking: %+v", asks[0])
+			}
+		})
+	}
+}
+
+// TestFeedOfWhichTheWelcomeSaysNothing: one that is followed since the Hello is
+// asked for; one that the Hello named may not be followed, and asking would only
+// end the session.
+func TestFeedOfWhichTheWelcomeSaysNothing(t *testing.T) {
+	const price = protocol.FeedID("price/north")
+	for _, tt := range []struct {
+		name          string
+		offset        uint64
+		hellos        int // before the feed is followed
+		again         int // and after it
+		asks, fetches int
+	}{
+		{"known", 40, 1, 0, 1, 0},
+		{"never read", 0, 1, 0, 0, 1},
+		{"named by a Hello that was lost", 40, 1, 1, 1, 0},
+		{"named by the Hello", 40, 0, 1, 0, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newEngineRig(t, 0, nil)
+			if tt.hellos > 0 {
+				r.dial()
+			}
+			r.step(uplink.Follow{Feeds: []ledger.Cursor{cursorAt(price, 1, tt.offset)}})
+			switch {
+			case tt.hellos > 0 && tt.again > 0:
+				r.pass(5 * time.Second)
+				if n := len(sent[*protocol.Hello](r.outs)); n != 2 {
+					t.Fatalf("it said hello %d times", n)
+				}
+			case tt.again > 0:
+				r.dial()
+			}
+			r.hears(r.welcome(0))
+			outs := r.take()
+			if len(sent[*protocol.Dack](outs)) != tt.asks || len(asked[uplink.Fetch](outs)) != tt.fetches {
+				t.Errorf("it asked for %v", outs)
+			}
+		})
+	}
+}
+
 func TestOwnRun(t *testing.T) {
 	run := func(epoch, after, upto uint64) *protocol.OwnRun {
 		return &protocol.OwnRun{Feed: peer, Epoch: epoch, After: after, Upto: upto}

@@ -208,8 +208,10 @@ type Engine struct {
 	gap   gap
 	carry []*carried
 	down  map[protocol.FeedID]*feed
-	// order lists the feeds in the order in which they are followed.
+	// order lists the feeds in the order in which they are followed; the first
+	// Hello with the present nonce named so many of them.
 	order []protocol.FeedID
+	named int
 }
 
 // LinkStatus is where the link stands, why, and since when.
@@ -405,7 +407,7 @@ func (e *Engine) hello() {
 	if e.hellos == 0 {
 		// A repeated Hello keeps its nonce, so that a slow hub's answer to the
 		// first is still an answer.
-		e.nonce = e.cfg.Rand.Uint64()
+		e.nonce, e.named = e.cfg.Rand.Uint64(), len(e.order)
 	}
 	e.helloSent, e.helloWait = e.now.Mono, min(helloTimeout<<e.hellos, helloWaitMax)
 	e.helloWait += time.Duration(e.cfg.Rand.Int64N(int64(e.helloWait / 4)))

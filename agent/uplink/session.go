@@ -29,9 +29,7 @@ func (e *Engine) welcome(m *protocol.Welcome) {
 	if err := e.checkGap(m); err != nil {
 		e.cfg.Log.Error("log cannot be read", "error", err)
 	}
-	for _, v := range m.Feeds {
-		e.verdict(v)
-	}
+	e.verdicts(m.Feeds)
 }
 
 // compareRetry is how long the engine waits when its log and the hub's do not

@@ -206,7 +206,7 @@ func (f *fold) reissueKeys(keys []Key, a *act) ([]Key, error) {
 		}
 		return keys, err
 	}
-	return append(keys, reissueKey(a.id), f.parentKey(a)), nil
+	return append(keys, reissueKey(a.id), f.parentKey(a), deadKey(a.id)), nil
 }
 
 func (f *fold) parentKey(a *act) Key {
@@ -232,7 +232,13 @@ func (f *fold) counted(a *act) (bool, error) {
 		return false, err
 	}
 	parent.Reissued = true
-	if parent.Seq >= a.id.Seq {
+	dead, err := get(f.set, deadKey(a.id), decodeBlob)
+	if err != nil {
+		return false, err
+	}
+	// A dead event counts for nothing and so has no body to differ from, whether
+	// it came before this one or comes after it.
+	if parent.Seq >= a.id.Seq && len(dead) == 0 {
 		if err := f.set.flushFresh(); err != nil {
 			return false, err
 		}

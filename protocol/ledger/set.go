@@ -168,6 +168,8 @@ type blob []byte
 
 func (b blob) Encode() []byte { return b }
 
+func decodeBlob(b []byte) (blob, error) { return b, nil }
+
 // flushFresh writes the rows that are new.
 func (s *set) flushFresh() error {
 	rows := s.fresh
