@@ -41,7 +41,7 @@ func (s *State) Owed() (owed []protocol.OrderChange) {
 	if s.Ended() && s.Hub <= CancelRequested {
 		say(protocol.Canceled, s.Store.String(), nil)
 	}
-	if _, lines := s.missing(); s.Paid && len(lines) > 0 {
+	if _, lines := s.missing(); s.Prepaid && len(lines) > 0 {
 		say(protocol.RefundRequested, s.missingReason(), lines)
 		owed[len(owed)-1].Amount = s.ShareOf(lines)
 	}

@@ -72,6 +72,7 @@ type State struct {
 	// what was taken twice.
 	Corrected       []protocol.Quantity
 	Paid            bool
+	Prepaid         bool             // to the shop, not at a till, where nobody pays for what is missing
 	ByShopper       bool             // canceled by the shopper, or expired
 	Withdrawn       bool             // the hub took it back
 	Refunds         [3]Refund        // of shortages, of returns, and of all else
@@ -138,7 +139,7 @@ func (p *Part) State() State {
 	for i := range s.Order.Lines {
 		s.Committed[i] = s.Order.Lines[i].Quantity
 	}
-	s.Paid = s.Order.Paid
+	s.Paid, s.Prepaid = s.Order.Paid, s.Order.Paid
 	if s.Paid {
 		s.Hub = Paid
 	}
@@ -168,7 +169,7 @@ func (s *State) change(c *protocol.OrderChange) {
 	}
 	switch c.Change {
 	case protocol.PaidOrder:
-		s.Paid = true
+		s.Paid, s.Prepaid = true, true
 	case protocol.CancelRequested, protocol.Expired:
 		s.ByShopper = true
 	case protocol.Withdrawn:
