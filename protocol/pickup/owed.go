@@ -174,10 +174,13 @@ const (
 	BookBreached = "order_breached"
 	// TooLate: the store did not do in time what a deadline asks for.
 	TooLate = "order_overdue"
+	// SettledTwice: more was to be paid back, or went to other stores, than was
+	// ordered.
+	SettledTwice = "order_settled_twice"
 )
 
 // BrokenKinds are all rules that Broken may name.
-var BrokenKinds = []string{UnknownOrder, AtOnce, HandedTwice, HandedAfterCancel, BookBreached, TooLate}
+var BrokenKinds = []string{UnknownOrder, AtOnce, HandedTwice, HandedAfterCancel, BookBreached, TooLate, SettledTwice}
 
 // Broken names the rules that the part's events break together. It depends on
 // the part alone, so every order of folding finds the same in the end. The
@@ -214,7 +217,11 @@ func (p *Part) Broken() map[string][]protocol.EventID {
 			handed = append(handed, e.id)
 		}
 	}
-	if order, _ := p.Order(); order == nil {
+	order, _ := p.Order()
+	if ids := p.settledTwice(order); len(ids) > 0 {
+		found[SettledTwice] = ids
+	}
+	if order == nil {
 		for i := range p.entries {
 			found[UnknownOrder] = append(found[UnknownOrder], p.entries[i].id)
 		}
@@ -234,4 +241,35 @@ func (p *Part) Broken() map[string][]protocol.EventID {
 		found[BookBreached] = breached
 	}
 	return found
+}
+
+// settledTwice names what was paid back and moved, if together it is more than was
+// ordered. A hub that was restored from an older copy does again what it does not
+// know that it did.
+func (p *Part) settledTwice(order *protocol.Order) (ids []protocol.EventID) {
+	if order == nil {
+		return nil
+	}
+	var sums []protocol.Quantity
+	tooMuch := false
+	for i := range p.entries {
+		e := &p.entries[i]
+		if e.class != change || e.event.OrderChange.Change != protocol.RefundRequested && e.event.OrderChange.Change != protocol.Rerouted {
+			continue
+		}
+		ids = append(ids, e.id)
+		if sums == nil {
+			sums = make([]protocol.Quantity, len(order.Lines))
+		}
+		for _, l := range e.event.OrderChange.Lines {
+			if n := int(l.Line) - 1; n >= 0 && n < len(sums) {
+				sums[n] += l.Quantity
+				tooMuch = tooMuch || sums[n] > order.Lines[n].Quantity
+			}
+		}
+	}
+	if !tooMuch {
+		return nil
+	}
+	return ids
 }
