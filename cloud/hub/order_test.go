@@ -277,6 +277,24 @@ func TestNobodyPaysForWhatIsMissing(t *testing.T) {
 	}
 }
 
+// TestShortageAndTheRestArePaidBack: a shopper who comes to the store is paid back
+// what is short, and the rest too when the store gives up the order and no other
+// store may keep it. Nothing is paid back of what was handed over.
+func TestShortageAndTheRestArePaidBack(t *testing.T) {
+	s := newShops(t)
+	s.receive(s.agents["s3"].does(movement("INK", -10_000)))
+	id := s.place(paid(nearOne, "in_store", `{"code":"INK","qty":3}`)).ID
+	s.staff("s2", id, pickup.Ask{Act: protocol.Pick, Lines: []protocol.PartLine{{Line: 1, Quantity: 1000}}})
+	s.staff("s2", id, pickup.Ask{Act: protocol.Undo})
+	s.staff("s2", id, pickup.Ask{Act: protocol.Reject, Reason: "broken"})
+	part := s.partAt("s2", id)
+	if part.Asked[0] != 3000 || part.Unplaced[0] != 1000 || len(part.RefundsDue()) != 2 {
+		t.Errorf("%v to be paid back, %v without a store, %d refunds due", part.Asked, part.Unplaced, len(part.RefundsDue()))
+	}
+	s.shop(id, "refund", pickup.HubAction{Reference: "re"})
+	s.wants(id, "refunded rejected at s2 of s2, 2997", "")
+}
+
 // TestI17_DeadlinesFollowNoClock: deadlines come after running time, whatever the
 // clock says, and say what they have to.
 func TestI17_DeadlinesFollowNoClock(t *testing.T) {

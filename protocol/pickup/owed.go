@@ -72,9 +72,9 @@ func (s *State) missing() (homeless, rest []protocol.PartLine) {
 	comes := s.Order.Method == protocol.InStore || s.Order.Method == protocol.Curbside
 	movable := s.Order.Sourcing != "" && !s.ByShopper && (s.Ended() || !comes)
 	for i := range s.Order.Lines {
-		lost := s.Released[i]
-		if s.Ended() {
-			lost = s.Order.Lines[i].Quantity - s.Handed[i]
+		lost := s.Order.Lines[i].Quantity - s.Handed[i]
+		if !s.Ended() {
+			lost = min(lost, s.Released[i])
 		}
 		left := lost - s.Elsewhere[i] - s.Asked[i]
 		if left <= 0 {
@@ -82,7 +82,11 @@ func (s *State) missing() (homeless, rest []protocol.PartLine) {
 		}
 		gone := left
 		if movable {
-			gone = max(0, min(left, s.Unplaced[i]-s.Asked[i]))
+			asked := s.Asked[i]
+			if comes {
+				asked -= s.AskedShort[i] // No other store was asked before it was paid back.
+			}
+			gone = max(0, min(left, s.Unplaced[i]-asked))
 		}
 		line := uint32(i + 1)
 		if left > gone {
