@@ -148,7 +148,7 @@ func (h *Hub) move(ctx context.Context, store protocol.StoreID, id protocol.Part
 		for i := range parcels {
 			order := *s.Order
 			next++
-			order.Part, order.InsteadOf, order.Paid = next, id.Part, s.Paid
+			order.Part, order.InsteadOf, order.Paid = next, id.Part, s.Prepaid
 			ev, taken, err := h.standIn(tx, &s, order, &parcels[i], left)
 			if err != nil || ev == nil {
 				return nil, err

@@ -245,6 +245,56 @@ func TestShortageIsPaidBack(t *testing.T) {
 	s.wants(id, "paid picked_up at s2 of s2, 2997", "")
 }
 
+// TestNobodyPaysForWhatIsMissing: a due order that was picked short is sold for
+// what is there. Nothing is paid back, and the rest, which another store keeps, is
+// due there.
+func TestNobodyPaysForWhatIsMissing(t *testing.T) {
+	for name, where := range map[string]string{"s2": `"store":"s2",`, "s3": nearOne} {
+		s := newShops(t)
+		id := s.place(strings.Replace(paid(where, "ship_from_store", `{"code":"INK","qty":3}`), `"status":"paid","reference":"pi"`, `"status":"due"`, 1)).ID
+		part := s.partAt("s2", id)
+		f, moves, err := part.Plan(pickup.Ask{Act: protocol.Pick, Lines: []protocol.PartLine{{Line: 1, Quantity: 1000}}}, func(protocol.SKU) protocol.Quantity { return 0 })
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := protocol.SaleLine{Item: protocol.ItemRef{SKU: "INK"}, Quantity: 1000, UnitPrice: 999, Amount: 999, OriginalLine: 1}
+		sale := &protocol.Sale{Type: protocol.SaleSale, Till: "1", Series: "S", Number: 1, BusinessDate: "2026-11-21", Currency: "GBP", Part: part.Order.PartID, Lines: []protocol.SaleLine{line}}
+		logAs(t, s.Hub, s.agents["s2"].origin, &protocol.Event{Kind: protocol.KindFulfilment, Fulfilment: f, Moves: moves})
+		logAs(t, s.Hub, s.agents["s2"].origin, &protocol.Event{Kind: protocol.KindSale, Sale: sale, Moves: []protocol.Move{
+			{SKU: "INK", State: protocol.Staged, Delta: -1000}, {SKU: "INK", State: protocol.OnHand, Delta: -1000},
+		}})
+		if err := s.settleAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if sold := s.partAt("s2", id); sold.Asked[0] != 0 || sold.Handed[0] != 1000 || sold.Committed[0] != 0 {
+			t.Errorf("%s: %v handed over, %v to be paid back, %v promised", name, sold.Handed, sold.Asked, sold.Committed)
+		}
+		if name == "s3" {
+			if rest := s.partAt("s3", id); rest.Paid || rest.Committed[0] != 2000 {
+				t.Errorf("the rest, %v, is paid: %v", rest.Committed, rest.Paid)
+			}
+		}
+	}
+}
+
+// TestShortageAndTheRestArePaidBack: a shopper who comes to the store is paid back
+// what is short, and the rest too when the store gives up the order and no other
+// store may keep it. Nothing is paid back of what was handed over.
+func TestShortageAndTheRestArePaidBack(t *testing.T) {
+	s := newShops(t)
+	s.receive(s.agents["s3"].does(movement("INK", -10_000)))
+	id := s.place(paid(nearOne, "in_store", `{"code":"INK","qty":3}`)).ID
+	s.staff("s2", id, pickup.Ask{Act: protocol.Pick, Lines: []protocol.PartLine{{Line: 1, Quantity: 1000}}})
+	s.staff("s2", id, pickup.Ask{Act: protocol.Undo})
+	s.staff("s2", id, pickup.Ask{Act: protocol.Reject, Reason: "broken"})
+	part := s.partAt("s2", id)
+	if part.Asked[0] != 3000 || part.Unplaced[0] != 1000 || len(part.RefundsDue()) != 2 {
+		t.Errorf("%v to be paid back, %v without a store, %d refunds due", part.Asked, part.Unplaced, len(part.RefundsDue()))
+	}
+	s.shop(id, "refund", pickup.HubAction{Reference: "re"})
+	s.wants(id, "refunded rejected at s2 of s2, 2997", "")
+}
+
 // TestI17_DeadlinesFollowNoClock: deadlines come after running time, whatever the
 // clock says, and say what they have to.
 func TestI17_DeadlinesFollowNoClock(t *testing.T) {

@@ -41,7 +41,7 @@ func (s *State) Owed() (owed []protocol.OrderChange) {
 	if s.Ended() && s.Hub <= CancelRequested {
 		say(protocol.Canceled, s.Store.String(), nil)
 	}
-	if _, lines := s.missing(); s.Paid && len(lines) > 0 {
+	if _, lines := s.missing(); s.Prepaid && len(lines) > 0 {
 		say(protocol.RefundRequested, s.missingReason(), lines)
 		owed[len(owed)-1].Amount = s.ShareOf(lines)
 	}
@@ -72,9 +72,9 @@ func (s *State) missing() (homeless, rest []protocol.PartLine) {
 	comes := s.Order.Method == protocol.InStore || s.Order.Method == protocol.Curbside
 	movable := s.Order.Sourcing != "" && !s.ByShopper && (s.Ended() || !comes)
 	for i := range s.Order.Lines {
-		lost := s.Released[i]
-		if s.Ended() {
-			lost = s.Order.Lines[i].Quantity - s.Handed[i]
+		lost := s.Order.Lines[i].Quantity - s.Handed[i]
+		if !s.Ended() {
+			lost = min(lost, s.Released[i])
 		}
 		left := lost - s.Elsewhere[i] - s.Asked[i]
 		if left <= 0 {
@@ -82,7 +82,11 @@ func (s *State) missing() (homeless, rest []protocol.PartLine) {
 		}
 		gone := left
 		if movable {
-			gone = max(0, min(left, s.Unplaced[i]-s.Asked[i]))
+			asked := s.Asked[i]
+			if comes {
+				asked -= s.AskedShort[i] // No other store was asked before it was paid back.
+			}
+			gone = max(0, min(left, s.Unplaced[i]-asked))
 		}
 		line := uint32(i + 1)
 		if left > gone {
@@ -174,10 +178,13 @@ const (
 	BookBreached = "order_breached"
 	// TooLate: the store did not do in time what a deadline asks for.
 	TooLate = "order_overdue"
+	// SettledTwice: more was to be paid back, or went to other stores, than was
+	// ordered.
+	SettledTwice = "order_settled_twice"
 )
 
 // BrokenKinds are all rules that Broken may name.
-var BrokenKinds = []string{UnknownOrder, AtOnce, HandedTwice, HandedAfterCancel, BookBreached, TooLate}
+var BrokenKinds = []string{UnknownOrder, AtOnce, HandedTwice, HandedAfterCancel, BookBreached, TooLate, SettledTwice}
 
 // Broken names the rules that the part's events break together. It depends on
 // the part alone, so every order of folding finds the same in the end. The
@@ -214,7 +221,11 @@ func (p *Part) Broken() map[string][]protocol.EventID {
 			handed = append(handed, e.id)
 		}
 	}
-	if order, _ := p.Order(); order == nil {
+	order, _ := p.Order()
+	if ids := p.settledTwice(order); len(ids) > 0 {
+		found[SettledTwice] = ids
+	}
+	if order == nil {
 		for i := range p.entries {
 			found[UnknownOrder] = append(found[UnknownOrder], p.entries[i].id)
 		}
@@ -234,4 +245,35 @@ func (p *Part) Broken() map[string][]protocol.EventID {
 		found[BookBreached] = breached
 	}
 	return found
+}
+
+// settledTwice names what was paid back and moved, if together it is more than was
+// ordered. A hub that was restored from an older copy does again what it does not
+// know that it did.
+func (p *Part) settledTwice(order *protocol.Order) (ids []protocol.EventID) {
+	if order == nil {
+		return nil
+	}
+	var sums []protocol.Quantity
+	tooMuch := false
+	for i := range p.entries {
+		e := &p.entries[i]
+		if e.class != change || e.event.OrderChange.Change != protocol.RefundRequested && e.event.OrderChange.Change != protocol.Rerouted {
+			continue
+		}
+		ids = append(ids, e.id)
+		if sums == nil {
+			sums = make([]protocol.Quantity, len(order.Lines))
+		}
+		for _, l := range e.event.OrderChange.Lines {
+			if n := int(l.Line) - 1; n >= 0 && n < len(sums) {
+				sums[n] += l.Quantity
+				tooMuch = tooMuch || sums[n] > order.Lines[n].Quantity
+			}
+		}
+	}
+	if !tooMuch {
+		return nil
+	}
+	return ids
 }

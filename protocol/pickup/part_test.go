@@ -357,3 +357,27 @@ func TestI15_RegistersOnlyClimb(t *testing.T) {
 		}
 	}
 }
+
+// TestPaidBackTwiceIsSeen lets a hub that was restored ask for a refund that it
+// does not know to have asked for: a person has to look, and nobody before.
+func TestPaidBackTwiceIsSeen(t *testing.T) {
+	h := newHistory(t, 2)
+	var lines []protocol.PartLine
+	for i, l := range h.events[0].event.Order.Lines {
+		lines = append(lines, protocol.PartLine{Line: uint32(i + 1), Quantity: l.Quantity})
+	}
+	for _, c := range []protocol.OrderChange{
+		{PartID: partID, Change: protocol.PaidOrder},
+		{PartID: partID, Change: protocol.Rerouted, Instead: 2, Lines: lines[:1]},
+		{PartID: partID, Change: protocol.RefundRequested, Lines: lines[1:]},
+	} {
+		h.change(ptr(h.view(hub).State()), c)
+	}
+	if found := h.view(hub).Broken()[pickup.SettledTwice]; len(found) > 0 {
+		t.Errorf("%v break a rule", found)
+	}
+	h.change(ptr(h.view(hub).State()), protocol.OrderChange{PartID: partID, Change: protocol.RefundRequested, Lines: lines[:1]})
+	if found := h.view(hub).Broken()[pickup.SettledTwice]; len(found) != 3 {
+		t.Errorf("%v of 3 events break a rule", found)
+	}
+}

@@ -68,10 +68,13 @@ type State struct {
 	// for, Unplaced what no store could keep, Breached what the book no longer
 	// covered.
 	Asked, Elsewhere, Unplaced, Breached []protocol.Quantity
+	// AskedShort is of what a refund was asked for as a shortage.
+	AskedShort []protocol.Quantity
 	// Corrected was taken out of what is staged; below zero the hub made up for
 	// what was taken twice.
 	Corrected       []protocol.Quantity
 	Paid            bool
+	Prepaid         bool             // to the shop, not at a till, where nobody pays for what is missing
 	ByShopper       bool             // canceled by the shopper, or expired
 	Withdrawn       bool             // the hub took it back
 	Refunds         [3]Refund        // of shortages, of returns, and of all else
@@ -130,7 +133,7 @@ func (p *Part) State() State {
 		return s
 	}
 	n := len(s.Order.Lines)
-	lists := []*[]protocol.Quantity{&s.Committed, &s.Staged, &s.Handed, &s.Released, &s.Asked, &s.Elsewhere, &s.Unplaced, &s.Breached, &s.Corrected}
+	lists := []*[]protocol.Quantity{&s.Committed, &s.Staged, &s.Handed, &s.Released, &s.Asked, &s.AskedShort, &s.Elsewhere, &s.Unplaced, &s.Breached, &s.Corrected}
 	room := make([]protocol.Quantity, len(lists)*n)
 	for i, list := range lists {
 		*list = room[i*n : (i+1)*n : (i+1)*n]
@@ -138,7 +141,7 @@ func (p *Part) State() State {
 	for i := range s.Order.Lines {
 		s.Committed[i] = s.Order.Lines[i].Quantity
 	}
-	s.Paid = s.Order.Paid
+	s.Paid, s.Prepaid = s.Order.Paid, s.Order.Paid
 	if s.Paid {
 		s.Hub = Paid
 	}
@@ -168,7 +171,7 @@ func (s *State) change(c *protocol.OrderChange) {
 	}
 	switch c.Change {
 	case protocol.PaidOrder:
-		s.Paid = true
+		s.Paid, s.Prepaid = true, true
 	case protocol.CancelRequested, protocol.Expired:
 		s.ByShopper = true
 	case protocol.Withdrawn:
@@ -179,6 +182,9 @@ func (s *State) change(c *protocol.OrderChange) {
 			s.Returned = append(s.Returned, c.Reference)
 		}
 		s.move(c.Lines, nil, s.Asked)
+		if c.Reason == protocol.ShortageReason {
+			s.move(c.Lines, nil, s.AskedShort)
+		}
 	case protocol.Refunded:
 		refund.Done++
 	case protocol.ReleasedGoods:

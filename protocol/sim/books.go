@@ -65,7 +65,10 @@ type act struct {
 	did      string // about the part
 	by       protocol.StaffID
 	from     string              // the state of the part as its machine knew it
-	took     []protocol.PartLine // of a pick
+	took     []protocol.PartLine // of an act or a change, by line of the part
+	reason   string              // of a change by the hub
+	amount   protocol.Money      // of a refund that is asked for
+	instead  uint32              // the part that stands in
 	seenPart []*act              // what the machine held by then of what staff did about the part
 }
 

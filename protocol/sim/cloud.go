@@ -9,6 +9,7 @@ import (
 
 	"counterpart/cloud/hub"
 	"counterpart/protocol"
+	"counterpart/protocol/stock"
 )
 
 // cloud is the hub's computer: its disk, the process over it, and the messages
@@ -43,6 +44,9 @@ type cloud struct {
 	// the hub acts by itself.
 	allowed map[protocol.Inc]protocol.Seq
 	book    book // of what the hub holds, where there are orders
+	// lapsed is how much of the time that is skipped the hub has seen pass, so that
+	// deadlines come.
+	lapsed time.Duration
 }
 
 func (w *world) newCloud() *cloud {
@@ -56,14 +60,14 @@ func (w *world) newCloud() *cloud {
 
 // start opens the hub's core over its database, as a new process does.
 func (c *cloud) start() {
-	w, started := c.w, c.w.now
+	w, started := c.w, c.w.now+c.lapsed
 	p := &process{disk: c.disk}
 	p.died = func() { c.restart(p, time.Duration(c.rnd.Int64N(int64(20*time.Second)))) }
 	c.process, c.pumping, c.inbox = p, false, nil
 	clear(c.sessions)
 	clear(c.hellos)
 	h, err := hub.New(w.ctx, hub.Options{
-		Driver: p, Currency: "GBP", Now: c.clock.wall, Mono: func() time.Duration { return w.now - started },
+		Driver: p, Currency: "GBP", Now: c.clock.wall, Mono: func() time.Duration { return w.now + c.lapsed - started },
 		Random: func(b []byte) {
 			for i := range b {
 				b[i] = byte(c.random.Uint32())
@@ -232,6 +236,18 @@ func (c *cloud) mayCommit(w *world, inc protocol.Inc, seq protocol.Seq) {
 	}
 }
 
+// tick has the hub do what is due.
+func (c *cloud) tick() {
+	if c.hub == nil || c.process.usable() != nil {
+		return
+	}
+	c.w.trace.mark('t', 255, c.w.now, 0)
+	if err := c.hub.Tick(c.w.ctx); err != nil && !c.process.ended {
+		c.w.tell("hub stops: %v", err)
+		c.process.end()
+	}
+}
+
 // operate runs what an operator asks of the hub, later if the hub is down.
 func (c *cloud) operate(what string, fn func() error) {
 	if c.hub == nil {
@@ -273,7 +289,13 @@ func (c *cloud) furnish() error {
 	if err := c.load(hub.StoresTable, c.w.storesTable(), c.hub.ImportStores); err != nil {
 		return err
 	}
-	return c.importItems()
+	if err := c.importItems(); err != nil || c.w.shop == nil || c.w.shop.rnd.IntN(4) == 0 {
+		return err
+	}
+	// Else little would be promised while a store is silent.
+	target := protocol.RatePPM(1_000_000)
+	_, err := c.hub.SetPolicy(c.w.ctx, stock.PolicyRequest{OverpromiseTarget: &target})
+	return err
 }
 
 func (c *cloud) importItems() error {

@@ -59,7 +59,7 @@ func (s *staff) fulfil(p *promise, choose func(*pickup.State, bool) pickup.Ask) 
 		}
 		seen := m.knows(p)
 		ask := choose(&state, state.Hub >= pickup.CancelRequested)
-		if ask.Act == "" {
+		if ask.Act == "" || ask.Act == protocol.HandOver && w.shop.code(p) == "" {
 			return ledger.Result{}, errNothing
 		}
 		a.seenPart, a.did, a.by, a.from, a.took = seen.acts, string(ask.Act), ask.Staff, seen.state, nil
@@ -138,13 +138,13 @@ func (s *staff) confirmed(p *promise, state *pickup.State, a *act) error {
 	for range s.orders.IntN(3) {
 		other := s.m.w.shop.promises[s.orders.IntN(len(s.m.w.shop.promises))]
 		for _, wrong := range []string{other.code, other.token, strings.Repeat("0", 8)} {
-			if wrong != "" && other != p && state.Confirms(p.store, &pickup.Request{PickupCode: wrong}) == nil {
+			if wrong != "" && other.Order != p.Order && state.Confirms(p.store, &pickup.Request{PickupCode: wrong}) == nil {
 				s.m.w.fail("%s: order %s is handed over for a code of %s", s.m.disk.name, p.PartID, other.PartID)
 			}
 		}
 	}
 	r := &pickup.Request{PickupCode: p.code}
-	if s.orders.IntN(2) == 0 {
+	if s.orders.IntN(2) == 0 && p.token != "" {
 		r.PickupCode = p.token
 	}
 	return state.Confirms(p.store, r)
@@ -231,4 +231,35 @@ func (s *staff) lastAsk(state *pickup.State, closed bool) pickup.Ask {
 		ask.Act = protocol.Reject
 	}
 	return ask
+}
+
+// acknowledge answers, if this is the store's primary, cancellations of which
+// nothing is staged. It tells whether nothing is left to answer.
+func (s *staff) acknowledge() bool {
+	w := s.m.w
+	if w.shop == nil || !s.primary() {
+		return true
+	}
+	for _, p := range w.shop.promises {
+		if p.store != s.m.origin.Store || !s.m.running() {
+			continue
+		}
+		s.fulfil(p, func(state *pickup.State, _ bool) pickup.Ask {
+			if !state.Acknowledges() {
+				return pickup.Ask{}
+			}
+			return pickup.Acknowledge
+		})
+	}
+	return s.m.running() && !s.m.disk.full
+}
+
+// primary tells whether the machine acts for its store.
+func (s *staff) primary() (yes bool) {
+	err := s.m.process.View(s.m.w.ctx, func(r ledger.Reader) error {
+		record, err := ledger.ReadStore(r, s.m.origin.Store)
+		yes = err == nil && record != nil && record.Primary == s.m.origin.Agent
+		return err
+	})
+	return err == nil && yes
 }

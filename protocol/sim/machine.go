@@ -72,6 +72,9 @@ func (m *machine) start() {
 	m.w.tell("%s starts as %x", m.disk.name, m.origin.Inc[:4])
 	m.up = true
 	m.finishFork()
+	if m.w.shop != nil {
+		m.staff.look()
+	}
 }
 
 // stop ends the process because of an error; its service starts another.
@@ -364,6 +367,9 @@ func (m *machine) fetch(job uplink.Fetch) any {
 		return in
 	}
 	m.refollow()
+	if m.w.shop != nil {
+		m.staff.look()
+	}
 	m.later(20*time.Millisecond, m.sweep)
 	return in
 }

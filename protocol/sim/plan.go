@@ -156,10 +156,8 @@ func Draw(seed uint64) Plan {
 // addLater draws what plans did not have at first, so that what was drawn before
 // stays as it was.
 func (p *Plan) addLater(d draw) {
-	// Orders are drawn by nobody: the auditor does not know parts that stand in for
-	// others, shortages that are refunded, and promises that break.
 	if p.Disaster.Gap == 0 && d.IntN(2) == 0 {
-		d.IntN(11)
+		p.Orders = 5 + d.IntN(11)
 	}
 	p.Machine.FullAtEnd = p.Machine.Full > 0 && d.IntN(2) == 0
 	if p.Disaster.Backup+p.Disaster.Older > 0 {

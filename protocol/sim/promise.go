@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"fmt"
 	"slices"
 
 	"counterpart/protocol"
@@ -9,12 +8,17 @@ import (
 	"counterpart/protocol/pickup"
 )
 
-// closing are the changes by the hub after which an order is not handed over any
-// more.
-var closing = []string{string(protocol.CancelRequested), string(protocol.Canceled), string(protocol.Expired), string(protocol.Refunded)}
+// closes tells whether an act is the hub's word that an order is not handed over
+// any more.
+func closes(a *act) bool {
+	return a.did == string(protocol.CancelRequested) || a.did == string(protocol.Withdrawn) || ends(a)
+}
 
-// over are those after which the shopper has no claim on the goods.
-var over = closing[1:]
+// ends tells whether the shopper has no claim on the goods after it. What was
+// short is paid back, and the rest of the order goes on.
+func ends(a *act) bool {
+	return a.did == string(protocol.Canceled) || a.did == string(protocol.Expired) || a.did == string(protocol.Refunded) && a.reason != protocol.ShortageReason
+}
 
 // hubAct is what the hub wrote about an order, nil for all else. It is entered
 // into the books when the hub commits it.
@@ -31,17 +35,22 @@ func (w *world) hubAct(id protocol.EventID, o protocol.Origin, record []byte) *a
 	switch {
 	case ev.Order != nil:
 		a.did, a.part = didOrder, ev.Order.PartID
-		p := &promise{PartID: a.part, store: o.Store, paid: ev.Order.Paid}
+		p := &promise{PartID: a.part, store: o.Store, paid: ev.Order.Paid, insteadOf: ev.Order.InsteadOf, movable: ev.Order.Sourcing != ""}
 		if ev.Idempotency != nil {
 			p.key = ev.Idempotency.Key
 		}
 		for _, l := range ev.Order.Lines {
 			p.items, p.lines, p.price = append(p.items, l.Item.SKU), append(p.lines, l.Quantity), append(p.price, l.UnitPrice)
+			p.numbers, p.amounts = append(p.numbers, l.Number), append(p.amounts, l.Amount)
 		}
 		w.shop.promises = append(w.shop.promises, p)
 		w.shop.byID[p.PartID] = p
+		if p.insteadOf > 0 {
+			w.schedule(0, func() { w.shop.planVisits(p) })
+		}
 	case ev.OrderChange != nil:
-		a.did, a.part = string(ev.OrderChange.Change), ev.OrderChange.PartID
+		c := ev.OrderChange
+		a.did, a.part, a.took, a.reason, a.amount, a.instead = string(c.Change), c.PartID, c.Lines, c.Reason, c.Amount, c.Instead
 	case ev.Fulfilment != nil:
 		a.did, a.part = string(ev.Fulfilment.Act), ev.Fulfilment.PartID
 	default:
@@ -66,51 +75,13 @@ func (v *watch) arrives(id protocol.EventID, o protocol.Origin, record []byte) {
 	if a == nil && o.Agent == protocol.HubAgent {
 		if a = w.hubAct(id, o, record); a != nil {
 			w.books.enter(a)
-			w.judge(a)
+			w.judge(a, v.arrived)
 			w.tell("hub: %s of order %s, %v", a.did, a.part, a.moves)
 		}
 	}
 	if a != nil {
 		v.arrived = append(v.arrived, a)
 	}
-}
-
-// judge holds what the hub does about an order to what it knows in that moment.
-func (w *world) judge(a *act) {
-	handed, back, closed, requested := w.heldAtHub(a.part, string(protocol.HandOver), didSell), w.heldAtHub(a.part, string(protocol.Reject), string(protocol.PutBack)),
-		w.heldAtHub(a.part, over...), w.heldAtHub(a.part, closing...)
-	switch a.did {
-	case didOrder:
-		key := w.shop.byID[a.part].key
-		if !w.cloud.renewed && slices.ContainsFunc(w.shop.promises, func(p *promise) bool { return p.key == key && p.PartID != a.part }) {
-			w.fail("request %s is ordered twice (I3)", key)
-		}
-		for _, m := range a.moves {
-			if have := w.cloud.book.promisable(shelf{a.store, m.SKU}); m.State != protocol.Committed || m.Delta > have {
-				w.fail("order %s promises %d of %s at %s, of which the acknowledged events allow %d (I12)", a.part, m.Delta, m.SKU, a.store, have)
-			}
-		}
-	case string(protocol.CancelRequested):
-		if handed || requested {
-			w.fail("order %s is canceled after it was handed over or canceled (I15)", a.part)
-		}
-	case string(protocol.PaidOrder):
-		if requested {
-			w.fail("order %s is paid after it was canceled (I15)", a.part)
-		}
-	case string(protocol.Canceled), string(protocol.Expired), string(protocol.Refunded), string(protocol.RefundRequested):
-		if !back {
-			w.fail("order %s is %s, and its store did not say that the goods are back (I15)", a.part, a.did)
-		}
-		if a.did == string(protocol.Canceled) && closed {
-			w.fail("order %s is %s twice (I15)", a.part, a.did)
-		}
-	}
-}
-
-// heldAtHub tells whether the hub holds one of some acts about an order.
-func (w *world) heldAtHub(part protocol.PartID, did ...string) bool {
-	return slices.ContainsFunc(w.books.parts[part], func(a *act) bool { return w.cloud.book.counted[a] && slices.Contains(did, a.did) })
 }
 
 // climbs holds the registers of an order to never going down at one place (I15).
@@ -166,7 +137,7 @@ func (m *machine) knows(p *promise) known {
 			}
 		}
 		switch {
-		case slices.Contains(closing, a.did):
+		case closes(a):
 			k.closed = true
 		case byStaff(a):
 			k.clear = k.clear && len(a.seenPart) == len(k.acts)
@@ -222,7 +193,7 @@ func leadsTo(p *promise, a *act, from string) string {
 // allows tells whether staff may do something about an order, by the table of
 // the shop floor.
 func (k *known) allows(ask pickup.Ask) bool {
-	if k.state == "picking" && ask.Act != protocol.Arrive && ask.Staff != k.picker {
+	if k.state == "picking" && ask.Act != protocol.Arrive && ask.Act != protocol.PutBack && ask.Staff != k.picker {
 		return false
 	}
 	if ask.Act == protocol.PutBack {
@@ -266,7 +237,11 @@ func (w *world) orderExceptions(held map[*act]bool) (found, doubt map[string]boo
 		}
 		handed := count(string(protocol.HandOver), didSell)
 		raise(pickup.HandedTwice, handed > 1)
-		raise(pickup.HandedAfterCancel, handed > 0 && count(over...) > 0)
+		raise(pickup.HandedAfterCancel, handed > 0 && slices.ContainsFunc(list, ends))
+		p := w.shop.byID[part]
+		raise(pickup.SettledTwice, p != nil && p.tally(list).settledTwice())
+		raise(pickup.TooLate, count(string(protocol.Overdue)) > 0)
+		raise(pickup.BookBreached, count(string(protocol.Breached)) > 0 && count(string(protocol.Withdrawn)) == 0)
 		raise(pickup.UnknownOrder, len(list) > 0 && count(didOrder) == 0)
 		raise(pickup.AtOnce, slices.ContainsFunc(list, func(a *act) bool {
 			return slices.ContainsFunc(list, func(b *act) bool { return apart(a, b) })
@@ -280,77 +255,6 @@ func (w *world) orderExceptions(held map[*act]bool) (found, doubt map[string]boo
 func apart(a, b *act) bool {
 	return byStaff(a) && byStaff(b) && a.did != didSell && b.did != didSell && a.id.Inc != b.id.Inc &&
 		!slices.Contains(a.seenPart, b) && !slices.Contains(b.seenPart, a)
-}
-
-// auditPromises demands that every promise has come to one end, and only one:
-// the goods were collected, or the store gave them back, and then the shopper
-// has the money back too. What two machines did at once a person looks at.
-func (w *world) auditPromises(r ledger.Reader, held map[*act]bool) error {
-	if w.shop == nil {
-		return nil
-	}
-	found, _ := w.orderExceptions(held)
-	for _, p := range w.shop.promises {
-		var list []*act
-		for _, a := range w.books.parts[p.PartID] {
-			if held[a] {
-				list = append(list, a)
-			}
-		}
-		open := slices.ContainsFunc(pickup.BrokenKinds, func(kind string) bool { return found[kind+" "+p.PartID.String()] })
-		if len(list) == 0 || open || w.unattended(p.store) || w.twice(held) {
-			w.counts.OrdersOpen++
-			continue
-		}
-		if err := w.auditPromise(r, p, list); err != nil {
-			return fmt.Errorf("order %s at %s: %w", p.PartID, p.store, err)
-		}
-	}
-	return nil
-}
-
-func (w *world) auditPromise(r ledger.Reader, p *promise, list []*act) error {
-	did := func(names ...string) bool {
-		return slices.ContainsFunc(list, func(a *act) bool { return slices.Contains(names, a.did) })
-	}
-	sums := map[protocol.Move]protocol.Quantity{}
-	for _, a := range list {
-		for _, m := range a.moves {
-			sums[protocol.Move{SKU: m.SKU, State: m.State}] += m.Delta
-		}
-	}
-	for at, q := range sums {
-		if q != 0 && (at.State == protocol.Committed || at.State == protocol.Staged) {
-			return fmt.Errorf("%d of %s are still %s in the end (I12)", q, at.SKU, at.State)
-		}
-	}
-	state, err := partAt(r, p)
-	if err != nil {
-		return err
-	}
-	collected := did(string(protocol.HandOver), didSell)
-	back := slices.ContainsFunc(list, func(a *act) bool {
-		// What is put back after a hand-over had been picked twice.
-		return a.did == string(protocol.Reject) || a.did == string(protocol.PutBack) && a.from != "picked_up"
-	})
-	paid := p.paid || did(string(protocol.PaidOrder))
-	refunded := did(string(protocol.Refunded))
-	switch {
-	case collected == back:
-		return fmt.Errorf("in the end it is %s and %s, collected %v, given back %v (I15)", state.Hub, state.Store, collected, back)
-	case collected != (state.Store == pickup.PickedUp):
-		return fmt.Errorf("in the end it is %s, collected %v (I15)", state.Store, collected)
-	case back && paid != refunded:
-		return fmt.Errorf("its goods are back, paid %v, refunded %v (I15)", paid, refunded)
-	case collected && refunded:
-		return fmt.Errorf("it is collected and refunded, and nobody looks at it (I15)")
-	case did(string(protocol.PutBack)) && !did(over...):
-		return fmt.Errorf("it was put back and is %s (I15)", state.Hub)
-	}
-	if collected {
-		w.counts.OrdersCollected++
-	}
-	return nil
 }
 
 // unattended tells whether every machine of a store has set something aside, so

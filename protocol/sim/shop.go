@@ -35,7 +35,12 @@ type promise struct {
 	items []protocol.SKU
 	lines []protocol.Quantity
 	price []protocol.Money
-	paid  bool
+	// numbers are the lines in the whole order, amounts what each came to.
+	numbers   []uint32
+	amounts   []protocol.Money
+	insteadOf uint32 // the part that it stands in for
+	movable   bool   // another store may stand in
+	paid      bool
 	// code and token are what the shopper was told; empty until the hub answered.
 	code, token string
 }
@@ -59,8 +64,26 @@ func (s *shop) open() {
 			w.schedule(upTo(s.rnd, 10*time.Minute), func() { s.deliver(store, protocol.SKU(fmt.Sprintf("SKU%d", i)), q) })
 		}
 	}
+	s.deadlines()
 	for range w.plan.Orders {
 		w.schedule(10*time.Minute+upTo(s.rnd, time.Duration(w.plan.Hours-3)*time.Hour), func() { s.place(s.request(), nil) })
+	}
+}
+
+// deadlines lets the hub look at what is due, and time pass for it: mostly less
+// than the first deadline, now and then more than the last.
+func (s *shop) deadlines() {
+	w := s.w
+	for at := time.Hour; at < hours(float64(w.plan.Hours)); at += time.Hour {
+		w.latent(at, w.cloud.tick)
+	}
+	for range s.rnd.IntN(6) {
+		lapse := []time.Duration{10 * time.Minute, 31 * time.Minute, 2 * time.Hour, 8 * 24 * time.Hour}[s.rnd.IntN(4)]
+		w.schedule(upTo(s.rnd, time.Duration(w.plan.Hours)*time.Hour), func() {
+			w.tell("%v pass for the hub", lapse)
+			w.cloud.lapsed += lapse
+			w.cloud.tick()
+		})
 	}
 }
 
@@ -91,7 +114,7 @@ func (s *shop) request() *pickup.PlaceRequest {
 		store = "s2"
 	}
 	r := &pickup.PlaceRequest{
-		Store: store, Method: []protocol.Method{protocol.InStore, protocol.Curbside, protocol.SameDay}[s.rnd.IntN(3)],
+		Store: store, Method: []protocol.Method{protocol.InStore, protocol.Curbside, protocol.SameDay, protocol.ShipFromStore}[s.rnd.IntN(4)],
 		Payment: pickup.PlacePayment{Status: []string{"paid", "due"}[s.rnd.IntN(2)]}, Partial: s.rnd.IntN(3) == 0,
 	}
 	for range 1 + s.rnd.IntN(3) {
@@ -103,9 +126,9 @@ func (s *shop) request() *pickup.PlaceRequest {
 		}
 		r.Lines = append(r.Lines, pickup.PlaceLine{Code: string(sku), Qty: &q})
 	}
-	if s.rnd.IntN(4) == 0 {
+	if s.rnd.IntN(2) == 0 {
 		r.Store, r.Near = "", &pickup.Place{Lat: 51.5, Lon: float64(s.rnd.IntN(3))/10 - 0.1}
-		r.Sourcing = []string{"", pickup.SourcingNearest, pickup.SourcingMostStock}[s.rnd.IntN(3)]
+		r.Sourcing = []string{"", pickup.SourcingNearest, pickup.SourcingMostStock, pickup.SourcingFewestParcels}[s.rnd.IntN(4)]
 	}
 	return r
 }
@@ -195,23 +218,44 @@ func (s *shop) rival(r pickup.PlaceRequest) {
 // answered notes what the shopper is told, and plans what becomes of the order.
 func (s *shop) answered(key string, body []byte) {
 	var d pickup.Document
-	if err := json.Unmarshal(body, &d); err != nil || len(d.Fulfilments) != 1 || d.PickupCode == nil || d.PickupToken == nil {
+	if err := json.Unmarshal(body, &d); err != nil || len(d.Fulfilments) == 0 || d.PickupCode == nil || d.PickupToken == nil {
 		s.w.fail("an order is answered with %s: %v", body, err)
 		return
 	}
-	id := protocol.PartID{Order: d.ID, Part: d.Fulfilments[0].N}
-	p := s.byID[id]
-	if p == nil || p.key != key {
-		s.w.fail("order %s is answered, and was not committed (I1, I19)", id)
-		return
+	for i, f := range d.Fulfilments {
+		id := protocol.PartID{Order: d.ID, Part: f.N}
+		p := s.byID[id]
+		if p == nil || i == 0 && p.key != key {
+			s.w.fail("order %s is answered, and was not committed (I1, I19)", id)
+			return
+		}
+		if p.code != "" {
+			return // It was answered before.
+		}
+		p.code = *d.PickupCode
+		if f.Store == d.Store && len(d.Fulfilments) == 1 {
+			p.token = *d.PickupToken
+		}
+		s.w.counts.Orders++
+		s.w.tell("order %s at %s: %v %v", id, p.store, p.items, p.lines)
+		s.planVisits(p)
 	}
-	if p.code != "" {
-		return // It was answered before.
+}
+
+// code is what the shopper was told of an order, also for the parts that stand in
+// for others. One who was not answered asks for it.
+func (s *shop) code(p *promise) string {
+	for part := uint32(1); p.code == "" && part < p.Part; part++ {
+		if first := s.byID[protocol.PartID{Order: p.Order, Part: part}]; first != nil {
+			p.code = first.code
+		}
 	}
-	p.code, p.token = *d.PickupCode, *d.PickupToken
-	s.w.counts.Orders++
-	s.w.tell("order %s at %s: %v %v", id, p.store, p.items, p.lines)
-	s.planVisits(p)
+	if c := s.w.cloud; p.code == "" && c.hub != nil && c.process.usable() == nil {
+		if d, err := c.hub.Order(s.w.ctx, p.Order); err == nil && d.PickupCode != nil {
+			p.code = *d.PickupCode
+		}
+	}
+	return p.code
 }
 
 // planVisits plans what the shop and the store's staff do about an order.
@@ -292,10 +336,20 @@ func (s *shop) close() {
 		if s.rnd.IntN(3) == 0 {
 			w.schedule(time.Second, func() { s.ask(p, "cancel") })
 		}
-		w.schedule(2*time.Minute, func() { s.finish(p) })
-		w.schedule(8*time.Minute, func() { s.finish(p) })
-		w.schedule(12*time.Minute, func() { s.ask(p, "refund") })
 	}
+	// What one store gives up goes on to another, which has to come to an end too.
+	for at := 2 * time.Minute; at <= 20*time.Minute; at += 3 * time.Minute {
+		w.schedule(at, func() {
+			for _, p := range s.promises {
+				s.finish(p)
+			}
+		})
+	}
+	w.schedule(24*time.Minute, func() {
+		for _, p := range s.promises {
+			s.ask(p, "refund")
+		}
+	})
 }
 
 // finish has some machine that has everything do what is left to do.

@@ -214,7 +214,7 @@ func (s *staff) look() {
 	s.looking = true
 	s.m.w.after(time.Millisecond, func() {
 		s.looking = false
-		if s.m.running() && !s.applyLoads() && s.m.running() && !s.m.w.quiet {
+		if s.m.running() && !(s.applyLoads() && s.acknowledge()) && s.m.running() && !s.m.w.quiet {
 			s.m.w.schedule(10*time.Second, s.look)
 		}
 	})

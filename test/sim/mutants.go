@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,7 +42,7 @@ var errEscaped = errors.New("mutants escaped")
 func mutants(ctx context.Context, o options, out io.Writer) error {
 	fmt.Fprintf(out, "%-34s %-10s %8s %8s  %s\n", "mutant", "invariant", "seeds", "seconds", "found by")
 	escaped := 0
-	for _, m := range table {
+	for _, m := range slices.Concat(table, orderMutants) {
 		if !strings.Contains(m.name, o.mutant) {
 			continue
 		}
