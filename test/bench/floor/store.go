@@ -46,7 +46,10 @@ func (s *Store) Update(rows []Row) error {
 	return s.db.Update(func(tx *bbolt.Tx) error { return put(tx, rows) })
 }
 
-// Batch puts rows in a transaction that up to eight callers share.
+// Share has Batch take as many callers into one transaction, in place of eight.
+func (s *Store) Share(callers int) { s.db.MaxBatchSize = callers }
+
+// Batch puts rows in a transaction that several callers share.
 func (s *Store) Batch(rows []Row) error {
 	return s.db.Batch(func(tx *bbolt.Tx) error { return put(tx, rows) })
 }
