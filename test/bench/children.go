@@ -24,6 +24,7 @@ type benchmarked struct {
 var packages = []benchmarked{
 	{"agent/till", "^BenchmarkFloor$", "w1"},
 	{"protocol/ledger/bolt", "^BenchmarkOpen$", "s"},
+	{"cloud/hub", "^BenchmarkOrders$", "orders"},
 }
 
 // rowsVariable is where a benchmark finds the file for the rows that a sale

@@ -5,7 +5,9 @@
 // W1 is a durable sale at one till and at eight, in process and over HTTP. W2 is
 // the backlog of a shop when its line is back, W3 many agents that send at once,
 // W4 a sale on its way to another agent of the shop. S is the start of an agent
-// with a large catalogue, and what it takes when it has nothing to do. Link is
+// with a large catalogue, and what it takes when it has nothing to do. Orders are
+// the placement of orders of one hot item and the lookup of an item in many
+// stores, at a hub whose stores are connected. Link is
 // the latency of a sale while the hub cannot be reached in each of the ways in
 // which that happens, beside the latency online: it has to be the same.
 //
@@ -47,6 +49,8 @@ type options struct {
 	agents       int // of the herd
 	siblingSales int // of each round
 	profiles     string
+	lookups      int // of the availability of an item
+	orders       int // over HTTP
 	idle         time.Duration
 	warmSales    int
 	children     bool
@@ -96,6 +100,8 @@ func parse(args []string, complaints io.Writer) (options, error) {
 	flags.DurationVar(&o.longOutage, "long-outage", 40*time.Second, "how long a long outage is (W2)")
 	flags.IntVar(&o.agents, "agents", 1_000, "how many agents send at once (W3)")
 	flags.IntVar(&o.siblingSales, "sibling-sales", 500, "how many sales of a round go to a sibling (W4)")
+	flags.IntVar(&o.lookups, "lookups", 2_000, "how many lookups of an item's availability there are in a round (orders)")
+	flags.IntVar(&o.orders, "orders", 2_000, "how many orders are placed over HTTP in a round (orders)")
 	flags.StringVar(&o.profiles, "profile", "", "the `folder` for CPU profiles of the programs; none if empty")
 	flags.BoolVar(&o.children, "children", true, "run the Go benchmarks of the packages too")
 	flags.StringVar(&o.benchTime, "benchtime", "1000x", "how long each Go benchmark runs, or how often")
@@ -128,10 +134,11 @@ func (o *options) shrink() {
 	o.rounds, o.items, o.catalogue, o.sales, o.starts, o.children = 1, 300, 300, 20, 1, false
 	o.backlog, o.outage, o.longOutage, o.agents, o.siblingSales = 600, time.Second/10, time.Second/5, 20, 8
 	o.idle, o.warmSales = time.Second/5, 20
+	o.lookups, o.orders = 40, 80
 }
 
 // workloads are what can be measured, in the order of the report.
-var workloads = []string{"w1", "w2", "w3", "w4", "s", "link"}
+var workloads = []string{"w1", "w2", "w3", "w4", "s", "orders", "link"}
 
 // measures tells whether a workload is wanted.
 func (o options) measures(workload string) bool {
@@ -159,7 +166,7 @@ func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
 		}
 	}
 	var parts []part
-	if o.children && (o.measures("w1") || o.measures("s")) {
+	if o.children && (o.measures("w1") || o.measures("s") || o.measures("orders")) {
 		parts = append(parts, &children{options: o, host: host})
 	}
 	if o.measures("w1") || o.measures("link") {
@@ -176,6 +183,9 @@ func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
 	}
 	if o.measures("s") {
 		parts = append(parts, &starts{options: o, host: host})
+	}
+	if o.measures("orders") {
+		parts = append(parts, &promises{options: o, host: host})
 	}
 	for _, p := range parts {
 		if err := p.open(ctx); err != nil {

@@ -29,6 +29,7 @@ type line struct {
 // lines are what the report shows, each beside what it is held against.
 func lines() []line {
 	const sells, opens = "agent/till BenchmarkFloor/", "protocol/ledger/bolt BenchmarkOpen/"
+	const places = "cloud/hub BenchmarkOrders/clients=64 "
 	list := []line{
 		{part: "w1", name: "sale in process, 1 till, p50", unit: "us", key: sells + "tills=1 p50-us", floors: []string{sells + "tills=1 bare-p50-us"}, ratioMax: 1.1},
 		{part: "w1", name: "  p99", unit: "us", key: sells + "tills=1 p99-us", floors: []string{sells + "tills=1 bare-p99-us"}},
@@ -65,6 +66,20 @@ func lines() []line {
 		{part: "s", name: "memory after many sales", unit: "MiB", key: "start warm", valueMax: 35},
 		{part: "s", name: "  of which pages of files", unit: "MiB", key: "start mapped"},
 		{part: "s", name: "CPU of an idle agent, of one core", unit: "%", key: "start idle", valueMax: 1},
+		{part: "orders", name: "orders of one item in process, 64 clients", unit: "/s", key: places + "orders/s", floors: []string{places + "bare-orders/s"}, ratioMin: 0.5},
+		{part: "orders", name: "  p50", unit: "us", key: places + "p50-us", floors: []string{places + "bare-p50-us"}},
+		{part: "orders", name: "  p99", unit: "us", key: places + "p99-us", floors: []string{places + "bare-p99-us"}},
+		{part: "orders", name: "rows that an order puts", unit: "", key: places + "puts"},
+		{part: "orders", name: "  bytes in them", unit: "B", key: places + "put-bytes"},
+		{part: "orders", name: "availability in 200 stores over HTTP, 8 clients, p99", unit: "ms", key: "lookup p99", floors: []string{"lookup floor p99"}, ratioMax: 3},
+		{part: "orders", name: "  p50", unit: "ms", key: "lookup p50", floors: []string{"lookup floor p50"}},
+		{part: "orders", name: "  lookups", unit: "/s", key: "lookup /s", floors: []string{"lookup floor /s"}},
+		{part: "orders", name: "  CPU of the hub", unit: "us", key: "lookup cpu", floors: []string{"lookup floor cpu"}},
+		{part: "orders", name: "  bytes of an answer", unit: "B", key: "lookup bytes"},
+		{part: "orders", name: "orders of one item over HTTP, 64 clients", unit: "/s", key: "placed /s"},
+		{part: "orders", name: "  p50", unit: "ms", key: "placed p50"},
+		{part: "orders", name: "  p99", unit: "ms", key: "placed p99"},
+		{part: "orders", name: "  CPU of the hub", unit: "us", key: "placed cpu"},
 	}
 	names := []string{conditions[0].name}
 	for _, c := range conditions[1:] {
@@ -83,12 +98,13 @@ func lines() []line {
 }
 
 var titles = map[string]string{
-	"w1":   "W1. A durable sale of 3 items; the floor is bare bbolt that puts the same keys and values into as many buckets",
-	"w2":   "W2. The backlog of one shop, when the line is back; the floor is a bare outbox, paho, mosquitto and bare bbolt",
-	"w3":   "W3. Many agents at once; the floor is as many paho clients, mosquitto and bare bbolt",
-	"w4":   "W4. A sale on its way to a sibling; the floor is three bare commits and two hops over mosquitto",
-	"s":    "S. The start of an agent; the floors are the program that only says its version, and bare bbolt",
-	"link": "Link. A sale while the hub is away; the floor is the same sale online",
+	"w1":     "W1. A durable sale of 3 items; the floor is bare bbolt that puts the same keys and values into as many buckets",
+	"w2":     "W2. The backlog of one shop, when the line is back; the floor is a bare outbox, paho, mosquitto and bare bbolt",
+	"w3":     "W3. Many agents at once; the floor is as many paho clients, mosquitto and bare bbolt",
+	"w4":     "W4. A sale on its way to a sibling; the floor is three bare commits and two hops over mosquitto",
+	"s":      "S. The start of an agent; the floors are the program that only says its version, and bare bbolt",
+	"orders": "Orders. Orders of one hot item, and where an item is; the floors are the same rows in bare bbolt and the same bytes from a map over net/http",
+	"link":   "Link. A sale while the hub is away; the floor is the same sale online",
 }
 
 // A report is a record as it is shown.

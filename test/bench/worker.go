@@ -45,6 +45,7 @@ type worker struct {
 	cmd   *exec.Cmd
 	in    io.WriteCloser
 	notes chan floor.Note
+	addr  string // of a role that serves
 }
 
 // startWorker starts a worker and waits until it is ready.
@@ -66,9 +67,11 @@ func startWorker(ctx context.Context, role string, args ...string) (*worker, err
 		return nil, err
 	}
 	go w.read(out)
-	if _, err := w.await(ctx, "ready"); err != nil {
+	ready, err := w.await(ctx, "ready")
+	if err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
+	w.addr = ready.Addr
 	return w, nil
 }
 

@@ -17,6 +17,7 @@ type Note struct {
 	What  string  `json:"what"`
 	At    int64   `json:"at"` // Unix nanoseconds
 	N     int     `json:"n,omitzero"`
+	Addr  string  `json:"addr,omitempty"`  // HOST:PORT of a role that serves
 	Times []int64 `json:"times,omitempty"` // Unix nanoseconds, by number of the sale from 1
 	Error string  `json:"error,omitempty"`
 }
@@ -34,17 +35,18 @@ func Serve(ctx context.Context, args []string, in io.Reader, out io.Writer) erro
 	if len(args) == 0 {
 		return errors.New("floor: which role?")
 	}
-	roles := map[string]func(context.Context, *desk, options) error{"edge": edge, "sink": sink, "herd": herd, "source": source, "relay": relay}
+	roles := map[string]func(context.Context, *desk, options) error{"edge": edge, "sink": sink, "herd": herd, "source": source, "relay": relay, "shelf": shelf}
 	role := roles[args[0]]
 	if role == nil {
 		return fmt.Errorf("floor: there is no role %q", args[0])
 	}
 	var o options
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
-	flags.StringVar(&o.path, "db", "", "the bbolt file")
+	flags.StringVar(&o.path, "db", "", "the bbolt file, or the file with an answer")
 	flags.StringVar(&o.broker, "broker", "", "the broker's address")
 	flags.StringVar(&o.from, "from", "", "the topic to listen to")
 	flags.StringVar(&o.to, "to", "", "the topic to publish on")
+	flags.StringVar(&o.key, "key", "", "what is looked up")
 	flags.IntVar(&o.n, "n", 0, "how many sales, or clients")
 	flags.DurationVar(&o.pace, "pace", 0, "the time between two sales")
 	if err := flags.Parse(args[1:]); err != nil {
@@ -70,6 +72,7 @@ func Serve(ctx context.Context, args []string, in io.Reader, out io.Writer) erro
 // options are what a role is told.
 type options struct {
 	path, broker, from, to string
+	key                    string
 	n                      int
 	pace                   time.Duration
 }
