@@ -110,8 +110,8 @@ func (p *promiser) buffer(store *protocol.StoreRecord, sku protocol.SKU, item *p
 	}, policy.Target), nil
 }
 
-// look finds out how a store is connected. Who asks goes from store to store, so
-// the last one is remembered.
+// look finds out how a store is connected, at the moment of the first one that
+// was asked for. Who asks goes from store to store, so the last one is remembered.
 func (p *promiser) look(store *protocol.StoreRecord) (*storeLook, error) {
 	if p.last.store == store.ID && store.ID != "" {
 		return &p.last, nil
@@ -120,7 +120,11 @@ func (p *promiser) look(store *protocol.StoreRecord) (*storeLook, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := p.h.connectionsOf(store.ID)
-	p.last = storeLook{connections: c, store: store.ID, streams: streams, silence: c.silence(store, streams, p.h.timesOf(store))}
+	if p.last.now.IsZero() {
+		p.last.connections = p.h.noConnections()
+	}
+	p.h.turnTo(&p.last.connections, store.ID)
+	p.last.store, p.last.streams = store.ID, streams
+	p.last.silence = p.last.connections.silence(store, streams, p.h.timesOf(store))
 	return &p.last, nil
 }

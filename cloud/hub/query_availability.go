@@ -53,6 +53,7 @@ type AvailabilityResult struct {
 func (h *Hub) Availability(ctx context.Context, q AvailabilityQuery) (AvailabilityDocument, error) {
 	doc := AvailabilityDocument{Results: []AvailabilityResult{}}
 	err := h.view(ctx, func(r ledger.Reader) error {
+		r = ledger.Live(r)
 		item, err := namedByCode(r, q.Code)
 		if err != nil {
 			return err
@@ -62,13 +63,12 @@ func (h *Hub) Availability(ctx context.Context, q AvailabilityQuery) (Availabili
 		if err != nil {
 			return err
 		}
-		promises := h.promises(r)
+		promises, prices := h.promises(r), zonePrices{}
+		doc.Results = make([]AvailabilityResult, len(places))
 		for i := range places {
-			result, err := promises.availability(item, &places[i])
-			if err != nil {
+			if err := promises.availability(item, &places[i], prices, &doc.Results[i]); err != nil {
 				return err
 			}
-			doc.Results = append(doc.Results, result)
 		}
 		return nil
 	})
@@ -113,20 +113,29 @@ func places(r ledger.Reader, q AvailabilityQuery) ([]place, error) {
 		}
 		return []place{{store: *record}}, nil
 	}
-	var list []place
+	type found struct {
+		store    *protocol.StoreRecord
+		distance float64
+	}
+	var near []found
 	err := ledger.ScanStores(r, func(s *protocol.StoreRecord) (bool, error) {
 		if s.Lat == nil || s.Lon == nil {
 			return true, nil
 		}
 		if km := distanceKm(q.Lat, q.Lon, *s.Lat, *s.Lon); km <= q.RadiusKm {
-			list = append(list, place{store: *s, distance: &km})
+			near = append(near, found{s, km})
 		}
 		return true, nil
 	})
-	slices.SortStableFunc(list, func(a, b place) int {
-		return cmp.Or(cmp.Compare(*a.distance, *b.distance), cmp.Compare(a.store.ID, b.store.ID))
+	slices.SortFunc(near, func(a, b found) int {
+		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.store.ID, b.store.ID))
 	})
-	return list[:min(len(list), q.Limit)], err
+	near = near[:min(len(near), q.Limit)]
+	list := make([]place, len(near))
+	for i := range near {
+		list[i] = place{store: *near[i].store, distance: &near[i].distance}
+	}
+	return list, err
 }
 
 // earthRadiusKm is the mean radius of the earth.
@@ -141,26 +150,42 @@ func distanceKm(lat1, lon1, lat2, lon2 float64) float64 {
 	return math.Round(2*earthRadiusKm*math.Asin(math.Sqrt(min(1, a)))*1000) / 1000
 }
 
-func (p *promiser) availability(item *protocol.Item, at *place) (AvailabilityResult, error) {
-	store := &at.store
-	result := AvailabilityResult{Store: store.ID, Name: store.Name, DistanceKm: at.distance, Currency: store.Currency}
-	prices, err := ledger.ReadPrices(p.r, zoneOf(store), []protocol.SKU{item.SKU})
+// zonePrices are the prices of one item by zone, each read once.
+type zonePrices map[protocol.ZoneID]*protocol.PriceList
+
+func (z zonePrices) in(r ledger.Reader, zone protocol.ZoneID, sku protocol.SKU) (*protocol.PriceList, error) {
+	if list, known := z[zone]; known {
+		return list, nil
+	}
+	lists, err := ledger.ReadPrices(r, zone, []protocol.SKU{sku})
 	if err != nil {
-		return result, err
+		return nil, err
+	}
+	z[zone] = lists[0]
+	return lists[0], nil
+}
+
+// availability fills in what online may promise of an item from one store.
+func (p *promiser) availability(item *protocol.Item, at *place, prices zonePrices, result *AvailabilityResult) error {
+	store := &at.store
+	result.Store, result.Name, result.DistanceKm, result.Currency = store.ID, store.Name, at.distance, store.Currency
+	price, err := prices.in(p.r, zoneOf(store), item.SKU)
+	if err != nil {
+		return err
 	}
 	if result.Promisable, err = p.of(store, item.SKU, item); err != nil {
-		return result, err
+		return err
 	}
 	look, err := p.look(store)
 	if err != nil {
-		return result, err
+		return err
 	}
 	state := look.connections.store(store, look.streams)
-	result.PriceMinor = p.h.priceAt(store, item, prices[0], look.now)
+	result.PriceMinor = p.h.priceAt(store, item, price, look.now)
 	result.Availability = availabilityWord(result.Promisable)
 	result.Link, result.AsOf = state.link, timeText(state.asOf)
 	result.AgeS, result.Freshness = look.freshness(state.asOf)
-	return result, nil
+	return nil
 }
 
 func availabilityWord(q protocol.Quantity) string {

@@ -107,7 +107,7 @@ func (h *Hub) eachStore(ctx context.Context, fn func(*protocol.StoreRecord, stor
 			byStore[s.Origin.Store] = append(byStore[s.Origin.Store], s)
 		}
 		return ledger.ScanStores(r, func(s *protocol.StoreRecord) (bool, error) {
-			own := connections{now: c.now, agents: agents[s.ID], writing: c.writing}
+			own := connections{now: c.now, agents: agents[s.ID]}
 			return fn(s, own.store(s, byStore[s.ID])), nil
 		})
 	})

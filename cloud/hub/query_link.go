@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"slices"
 	"time"
 
 	"counterpart/protocol"
@@ -26,39 +27,48 @@ const (
 	recentWithin = 15 * time.Minute
 )
 
+// linkRanks are the states in their order: that of a store is the best of its
+// machines'.
+var linkRanks = [...]string{linkNever, linkOffline, linkFenced, linkOnline}
+
 // connections is what is known of agents at one moment.
 type connections struct {
-	now     time.Time
-	agents  map[protocol.AgentID]Presence
-	writing map[protocol.AgentID]string // the stream that each agent writes
-	clock   clock
+	now    time.Time
+	agents map[protocol.AgentID]Presence
+	clock  clock
 }
 
 func (h *Hub) connections() connections {
 	c := h.noConnections()
 	c.agents = h.presence()
-	for id, p := range c.agents {
-		c.writing[id] = p.inc
-	}
 	return c
 }
 
 // connectionsOf is what is known of the agents of one store.
 func (h *Hub) connectionsOf(store protocol.StoreID) connections {
 	c := h.noConnections()
+	h.turnTo(&c, store)
+	return c
+}
+
+// turnTo replaces the agents that are known by those of one store. The moment
+// stays, so that whoever looks at many stores sees them at one.
+func (h *Hub) turnTo(c *connections, store protocol.StoreID) {
+	if c.agents == nil {
+		c.agents = map[protocol.AgentID]Presence{}
+	}
+	clear(c.agents)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, id := range h.members[store] {
-		p := h.presenceOf(h.agents[id])
-		c.agents[id], c.writing[id] = p, p.inc
+		c.agents[id] = h.presenceOf(h.agents[id])
 	}
-	return c
 }
 
 func (h *Hub) noConnections() connections {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return connections{now: h.now(), agents: map[protocol.AgentID]Presence{}, writing: map[protocol.AgentID]string{}, clock: h.clock}
+	return connections{now: h.now(), clock: h.clock}
 }
 
 // storeState is what is known of a store's connection.
@@ -73,7 +83,6 @@ type storeState struct {
 func (c *connections) store(record *protocol.StoreRecord, streams []ledger.StreamInfo) storeState {
 	state := storeState{link: linkNever}
 	best := 0
-	rank := map[string]int{linkNever: 0, linkOffline: 1, linkFenced: 2, linkOnline: 3}
 	for id, p := range c.agents {
 		if p.Store != record.ID {
 			continue
@@ -81,8 +90,8 @@ func (c *connections) store(record *protocol.StoreRecord, streams []ledger.Strea
 		if p.LastSeen.After(state.lastSeen) {
 			state.lastSeen = p.LastSeen
 		}
-		if rank[p.Link] > best {
-			best, state.link = rank[p.Link], p.Link
+		if rank := slices.Index(linkRanks[:], p.Link); rank > best {
+			best, state.link = rank, p.Link
 		}
 		state.waiting += c.pending(id, streams)
 	}
@@ -96,9 +105,13 @@ func (c *connections) store(record *protocol.StoreRecord, streams []ledger.Strea
 // pending is how many events of an agent the hub does not have yet, as far as
 // the agent told: 0 where it told nothing since the hub started.
 func (c *connections) pending(agent protocol.AgentID, streams []ledger.StreamInfo) uint64 {
-	told := c.agents[agent].LastSeq
-	for _, s := range streams {
-		if s.Origin.Agent == agent && s.Origin.Inc.String() == c.writing[agent] {
+	p := c.agents[agent]
+	told := p.LastSeq
+	if told == 0 {
+		return 0
+	}
+	for i := range streams {
+		if s := &streams[i]; s.Origin.Agent == agent && s.Origin.Inc.String() == p.inc {
 			return uint64(told - min(told, s.Seq))
 		}
 	}
