@@ -1,8 +1,10 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
+	"strconv"
 
 	"counterpart/protocol"
 )
@@ -36,13 +38,14 @@ func writeProblem(w http.ResponseWriter, status int, e *protocol.Error) {
 
 // writeJSON answers with a document.
 func writeJSON(w http.ResponseWriter, status int, doc any) error {
-	body, err := json.Marshal(doc)
-	if err != nil {
+	var body bytes.Buffer
+	if err := json.NewEncoder(&body).Encode(doc); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n'))
+	_, _ = w.Write(body.Bytes())
 	return nil
 }

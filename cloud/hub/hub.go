@@ -58,11 +58,12 @@ type Hub struct {
 	digests  digests // likewise
 	ran      running // saved is Tick's alone
 	policies atomic.Pointer[policyTable]
-	policing sync.Mutex // whoever reads the policy anew
-	holds    holds      // has a lock of its own
-	demand   demand     // likewise; saved is Tick's alone
-	times    timetables // likewise
-	tokens   tokenKeys  // likewise
+	policing sync.Mutex  // whoever reads the policy anew
+	holds    holds       // has a lock of its own
+	demand   demand      // likewise; saved is Tick's alone
+	times    timetables  // likewise
+	tokens   tokenKeys   // likewise
+	stores   storesKnown // likewise
 
 	mu        sync.Mutex
 	sessions  map[protocol.AgentID][]*session

@@ -94,7 +94,7 @@ func (h *Hub) elsewhere(r ledger.Reader, store protocol.StoreID, s *pickup.State
 	if err != nil {
 		return nil, err
 	}
-	near, err := places(r, AvailabilityQuery{Lat: *record.Lat, Lon: *record.Lon, RadiusKm: orderRadiusKm, Limit: nearMax})
+	near, err := h.places(r, AvailabilityQuery{Lat: *record.Lat, Lon: *record.Lon, RadiusKm: orderRadiusKm, Limit: nearMax})
 	if err != nil {
 		return nil, err
 	}

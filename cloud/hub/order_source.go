@@ -48,7 +48,7 @@ func (h *Hub) parcels(r ledger.Reader, request *pickup.PlaceRequest) ([]parcel, 
 		_, err = h.orderLines(r, &p, request.Partial)
 		return []parcel{p}, err
 	}
-	near, err := places(r, AvailabilityQuery{Lat: request.Near.Lat, Lon: request.Near.Lon, RadiusKm: orderRadiusKm, Limit: nearMax})
+	near, err := h.places(r, AvailabilityQuery{Lat: request.Near.Lat, Lon: request.Near.Lon, RadiusKm: orderRadiusKm, Limit: nearMax})
 	if err != nil {
 		return nil, err
 	}
@@ -300,7 +300,7 @@ func (h *Hub) errShort(r ledger.Reader, short []shortLine, store *protocol.Store
 		if store.Lat == nil || store.Lon == nil {
 			continue
 		}
-		near, err := places(r, AvailabilityQuery{Lat: *store.Lat, Lon: *store.Lon, RadiusKm: orderRadiusKm, Limit: nearMax})
+		near, err := h.places(r, AvailabilityQuery{Lat: *store.Lat, Lon: *store.Lon, RadiusKm: orderRadiusKm, Limit: nearMax})
 		if err != nil {
 			return err
 		}

@@ -18,7 +18,9 @@ type promiser struct {
 	policies policyTable
 	// hold is one whose goods are spoken for by whoever asks, empty for none.
 	hold string
-	last storeLook
+	// streams are those of every store, nil if they are read store by store.
+	streams map[protocol.StoreID][]ledger.StreamInfo
+	last    storeLook
 }
 
 // storeLook is what is known of how a store is connected.
@@ -116,9 +118,12 @@ func (p *promiser) look(store *protocol.StoreRecord) (*storeLook, error) {
 	if p.last.store == store.ID && store.ID != "" {
 		return &p.last, nil
 	}
-	streams, err := ledger.Streams(p.r, store.ID, "")
-	if err != nil {
-		return nil, err
+	streams := p.streams[store.ID]
+	if p.streams == nil {
+		var err error
+		if streams, err = ledger.Streams(p.r, store.ID, ""); err != nil {
+			return nil, err
+		}
 	}
 	if p.last.now.IsZero() {
 		p.last.connections = p.h.noConnections()

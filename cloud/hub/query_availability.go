@@ -59,11 +59,14 @@ func (h *Hub) Availability(ctx context.Context, q AvailabilityQuery) (Availabili
 			return err
 		}
 		doc.SKU, doc.GTIN, doc.Name, doc.Unit = item.SKU, orNull(item.GTIN), item.Name, item.Unit
-		places, err := places(r, q)
+		places, err := h.places(r, q)
 		if err != nil {
 			return err
 		}
 		promises, prices := h.promises(r), zonePrices{}
+		if promises.streams, err = h.streamsOf(r, len(places)); err != nil {
+			return err
+		}
 		doc.Results = make([]AvailabilityResult, len(places))
 		for i := range places {
 			if err := promises.availability(item, &places[i], prices, &doc.Results[i]); err != nil {
@@ -102,7 +105,7 @@ type place struct {
 	distance *float64
 }
 
-func places(r ledger.Reader, q AvailabilityQuery) ([]place, error) {
+func (h *Hub) places(r ledger.Reader, q AvailabilityQuery) ([]place, error) {
 	if q.Store != "" {
 		if err := knownStore(r, q.Store); err != nil {
 			return nil, err
@@ -118,7 +121,7 @@ func places(r ledger.Reader, q AvailabilityQuery) ([]place, error) {
 		distance float64
 	}
 	var near []found
-	err := ledger.ScanStores(r, func(s *protocol.StoreRecord) (bool, error) {
+	err := ledger.ScanStoresBy(r, h.stores.decode, func(s *protocol.StoreRecord) (bool, error) {
 		if s.Lat == nil || s.Lon == nil {
 			return true, nil
 		}

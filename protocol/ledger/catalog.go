@@ -141,7 +141,13 @@ func ReadStore(r Reader, id protocol.StoreID) (*protocol.StoreRecord, error) {
 // ScanStores calls fn for every store in the order of their ids. It is for the
 // hub: an agent has one store, which it reads by its id.
 func ScanStores(r Reader, fn func(*protocol.StoreRecord) (bool, error)) error {
-	return scanReferences(r, referencePrefix(kindStore, 0), "", protocol.DecodeStoreRecord, fn)
+	return ScanStoresBy(r, protocol.DecodeStoreRecord, fn)
+}
+
+// ScanStoresBy is ScanStores for whoever remembers how rows decode. decode must
+// not keep its argument.
+func ScanStoresBy(r Reader, decode func([]byte) (*protocol.StoreRecord, error), fn func(*protocol.StoreRecord) (bool, error)) error {
+	return scanReferences(r, referencePrefix(kindStore, 0), "", decode, fn)
 }
 
 // ScanItems calls fn for the items whose SKU is above from, in the order of
