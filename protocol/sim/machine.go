@@ -44,9 +44,12 @@ type machine struct {
 	blockedDown bool
 	hung        bool // a dial waits for the line to come back
 	tries       int  // dials that fail at once before one hangs
-	tickAt      time.Duration
-	saved       uplink.Marks
-	savedAt     time.Duration
+	// halfway, if it is not nil, is called once, when the process has ended between
+	// loading a snapshot of the catalogue and making it live.
+	halfway func()
+	tickAt  time.Duration
+	saved   uplink.Marks
+	savedAt time.Duration
 }
 
 func (w *world) addMachine(store protocol.StoreID, agent protocol.AgentID) {
@@ -360,7 +363,12 @@ func (m *machine) fetch(job uplink.Fetch) any {
 		return in
 	}
 	pos := protocol.FeedPos{Feed: snap.Feed, Epoch: snap.Epoch, Offset: snap.Offset}
-	in = uplink.LoadSnapshot(m.w.ctx, m.process, uplink.Snapshot{FeedPos: pos, Sum: snap.SHA256}, bytes.NewReader(snap.Body), job.Tried)
+	driver, then := ledger.Driver(m.process), m.halfway
+	if then != nil && job.Feed == protocol.FeedCatalog && !m.w.quiet {
+		driver, m.halfway = halfway{m.process, job.Feed}, nil
+		defer then()
+	}
+	in = uplink.LoadSnapshot(m.w.ctx, driver, uplink.Snapshot{FeedPos: pos, Sum: snap.SHA256}, bytes.NewReader(snap.Body), job.Tried)
 	m.w.counts.Snapshots++
 	if in.Err != nil {
 		m.w.tell("%s: snapshot of %s: %v", m.disk.name, job.Feed, in.Err)

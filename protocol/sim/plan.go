@@ -104,7 +104,7 @@ type Disaster struct {
 	Replace int `json:"replace,omitempty"` // the disk dies, another machine stands in
 	Backup  int `json:"backup,omitempty"`  // a backup of the hub is restored by the command
 	Older   int `json:"older,omitempty"`   // a backup of the hub is put in place, and nothing tells
-	Recent  int `json:"recent,omitempty"`  // like Older, and the backup lacks no more than what an operator did last
+	Recent  int `json:"recent,omitempty"`  // like Older, twice, and the backup lacks no more than what an operator did last
 	Gap     int `json:"gap,omitempty"`     // like Backup, where machines have deleted what it lacks, and that is accepted
 }
 

@@ -43,27 +43,6 @@ func (c *cloud) bringBack(how restored) {
 	}
 }
 
-// bringBackRecent puts a backup in place that lacks what an operator did in the
-// seconds since, and nothing else. Operators go on while machines load anew what
-// they follow.
-func (c *cloud) bringBackRecent() {
-	if c.hub == nil || c.process.ended {
-		return
-	}
-	last := backup{db: c.disk.db.Clone(), feeds: maps.Clone(c.feeds)}
-	c.operate("import of items", c.importItems)
-	rnd := c.w.source("operators after a restore")
-	c.w.schedule(10*time.Second, func() {
-		if c.process.ended {
-			return
-		}
-		c.replaceBy(last, byNobody, 2*time.Second)
-		for range 8 {
-			c.w.schedule(upTo(rnd, 20*time.Second), func() { c.operate("import of items", c.importItems) })
-		}
-	})
-}
-
 // replaceBy puts a backup in the place of the hub's database, which is down for
 // a while.
 func (c *cloud) replaceBy(from backup, how restored, down time.Duration) {
