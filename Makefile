@@ -75,9 +75,9 @@ test-full: setup ## Run the tests at full length: more seeds, more rounds, hours
 	@COUNTERPART_FULL=1 $(GO) test -count=1 -timeout 12h ./...
 
 .PHONY: replay
-replay: ## Replay recorded trade through real processes (DATA STORES SEED KILLS CUTS); ORDERS=1 studies promises instead (SEEDS).
-	@$(GO) run ./test/replay $(call flag,data,$(DATA)) $(if $(ORDERS),-orders $(if $(filter-out file,$(origin SEEDS)),-seeds '$(SEEDS)'), \
-	  $(call flag,stores,$(STORES)) $(call flag,seed,$(SEED)) $(call flag,kills,$(KILLS)) $(call flag,cuts,$(CUTS)))
+replay: ## Replay recorded trade through real processes (DATA STORES SEED KILLS CUTS); ORDERS=1 adds online orders (DOCUMENTS) and compares rules for promises (SEEDS).
+	@$(GO) run ./test/replay $(call flag,data,$(DATA)) $(call flag,stores,$(STORES)) $(call flag,seed,$(SEED)) $(call flag,kills,$(KILLS)) $(call flag,cuts,$(CUTS)) \
+	  $(if $(ORDERS),-orders $(call flag,documents,$(DOCUMENTS)) $(if $(filter-out file,$(origin SEEDS)),-seeds '$(SEEDS)'))
 
 .PHONY: kill
 kill: ## Kill a selling agent ROUNDS times and verify each restart.

@@ -34,6 +34,7 @@ type Options struct {
 	Stores   []retail.Store
 	Taxes    []retail.Tax
 	Agents   []Seat
+	HubFlags []string // further ones
 }
 
 // A Seat is an agent in a store.
@@ -62,7 +63,7 @@ type Machine struct {
 // and then starts the agents, so that they find everything there. It returns
 // when all agents can sell.
 func Start(ctx context.Context, host *process.Host, options Options, load func(context.Context, *process.Hub) error) (*Fleet, error) {
-	hub, err := host.StartHub(ctx, cmp.Or(options.Name, "hub"), options.Currency)
+	hub, err := host.StartHub(ctx, cmp.Or(options.Name, "hub"), options.Currency, options.HubFlags...)
 	if err != nil {
 		return nil, err
 	}

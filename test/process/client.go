@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,6 +28,7 @@ const (
 type Client struct {
 	address func() string // HOST:PORT
 	http    *http.Client
+	retries atomic.Int64
 }
 
 // NewClient makes a client of a process. It follows the process over restarts.
@@ -166,9 +168,13 @@ func (c *Client) Persist(ctx context.Context, r Request) (Answer, error) {
 		if waitErr := Pause(ctx, delay); waitErr != nil {
 			return Answer{}, errors.Join(waitErr, err)
 		}
+		c.retries.Add(1)
 		delay = min(2*delay, retryDelayMax)
 	}
 }
+
+// Retries is how often Persist has sent a request again.
+func (c *Client) Retries() int64 { return c.retries.Load() }
 
 // Get reads a document.
 func (c *Client) Get(ctx context.Context, path string, into any) error {

@@ -7,9 +7,14 @@
 // and money, with totals that an independent pass adds up from the file. It
 // exits with status 1 on any difference.
 //
-// With -orders it starts nothing. It plays the file's trade as a model, once for
-// each of several rules that say what an online shop may be promised while a
-// store is silent, and compares what the rules come to.
+// With -orders it plays a wholesaler's file as trade in stores and online orders
+// from the same shelves. Real processes come first: people buy in the stores,
+// shoppers order through the hub and change their minds, clerks pick what is
+// there, and lines are cut and processes killed. In the end every order has ended,
+// and hub and agents hold what the shelves hold. Then it plays the trade as a
+// model, without any process, once for each of several rules that say what an
+// online shop may be promised while a store is silent, and compares what the rules
+// come to.
 //
 // It reads the two formats of the real data that the project is tested with: a
 // grocery chain's baskets and a wholesaler's invoices. Without a file it makes
@@ -41,6 +46,8 @@ type options struct {
 	quiet            bool
 	race, keep       bool
 	orders           bool
+	rules, live      bool
+	documents        int
 	seeds            int
 }
 
@@ -86,11 +93,15 @@ func parse(args []string, complaints io.Writer) (options, error) {
 	flags.BoolVar(&o.quiet, "quiet", false, "show no progress")
 	flags.BoolVar(&o.race, "race", false, "build the programs with the race detector")
 	flags.BoolVar(&o.keep, "keep", false, "leave data and logs behind")
-	flags.BoolVar(&o.orders, "orders", false, "compare rules for what may be promised online instead, in a model of the file's trade")
+	flags.BoolVar(&o.orders, "orders", false, "play online orders instead: through real processes, then rules for what may be promised, in a model of the file's trade")
+	flags.BoolVar(&o.rules, "rules", false, "of -orders only the comparison of rules")
+	flags.BoolVar(&o.live, "live", false, "of -orders only the real processes")
+	flags.IntVar(&o.documents, "documents", liveDocuments, "how many documents of the file are played through real processes with -orders; 0 for all")
 	flags.IntVar(&o.seeds, "seeds", 10, "how many times the comparison is played")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
+	o.forOrders(flags)
 	switch {
 	case flags.NArg() > 0:
 		return o, fmt.Errorf("unexpected %q", flags.Arg(0))
@@ -98,12 +109,34 @@ func parse(args []string, complaints io.Writer) (options, error) {
 		return o, errors.New("-generate and -data exclude each other")
 	case o.native && o.external:
 		return o, errors.New("-native and -external exclude each other")
+	case o.rules && o.live:
+		return o, errors.New("-rules and -live exclude each other")
+	case o.documents < 0:
+		return o, errors.New("-documents has to be at least 0")
 	case o.seeds < 1:
 		return o, errors.New("-seeds has to be at least 1")
 	case o.stores < 1 || o.baskets < 1 || o.kills < 0 || o.cuts < 0:
 		return o, errors.New("-stores and -baskets have to be at least 1, -kills and -cuts at least 0")
 	}
 	return o, nil
+}
+
+// forOrders puts the smaller defaults of -orders in the place of those that no
+// flag has changed.
+func (o *options) forOrders(flags *flag.FlagSet) {
+	if !o.orders {
+		return
+	}
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	for name, value := range map[string]struct {
+		of *int
+		to int
+	}{"stores": {&o.stores, liveStores}, "kills": {&o.kills, liveKills}, "cuts": {&o.cuts, liveCuts}} {
+		if !given[name] {
+			*value.of = value.to
+		}
+	}
 }
 
 // replay replays each file in each way that applies to it.
@@ -126,7 +159,7 @@ func replay(ctx context.Context, o options, out io.Writer) error {
 	for _, path := range paths {
 		var err error
 		if o.orders {
-			err = studyFile(ctx, o, path, true, out)
+			err = ordersOf(ctx, o, path, true, out)
 			misses = append(misses, err)
 		} else {
 			err = replayFile(ctx, o, path, out)
@@ -149,7 +182,7 @@ func replayMadeUp(ctx context.Context, o options, out io.Writer) error {
 		err = generateInvoices(path, o.seed)
 		if err == nil {
 			fmt.Fprint(out, "made-up invoices, too few to judge by (-data compares the rules on a file)\n")
-			err = studyFile(ctx, o, path, false, out)
+			err = ordersOf(ctx, o, path, false, out)
 		}
 		return errors.Join(err, os.RemoveAll(dir))
 	}
@@ -159,6 +192,19 @@ func replayMadeUp(ctx context.Context, o options, out io.Writer) error {
 		err = replayFile(ctx, o, path, out)
 	}
 	return errors.Join(err, os.RemoveAll(dir))
+}
+
+// ordersOf plays online orders over one file: through real processes if it is a
+// wholesaler's, and in the model. The second is done also where the first fails.
+func ordersOf(ctx context.Context, o options, path string, judged bool, out io.Writer) error {
+	var err error
+	if !o.rules {
+		err = runLive(ctx, o, path, out)
+	}
+	if !o.live && ctx.Err() == nil {
+		err = errors.Join(err, studyFile(ctx, o, path, judged, out))
+	}
+	return err
 }
 
 // replayFile replays one file as sales of another system, and, if our own tills

@@ -24,6 +24,9 @@ const (
 // errDiffers says that the run went through and the hub is wrong.
 var errDiffers = errors.New("the hub differs from the file")
 
+// errShelves says that a live run went through and the books are wrong.
+var errShelves = errors.New("hub or agents differ from the shelves")
+
 // A pass is one replay of one file.
 type pass struct {
 	options
@@ -84,7 +87,7 @@ func (p *pass) run(ctx context.Context) (err error) {
 	if result.comparison, err = compare(ctx, result.feeder, want); err != nil {
 		return err
 	}
-	if err := p.close(ctx, chain); err != nil {
+	if err := stopAndVerify(ctx, chain); err != nil {
 		return err
 	}
 	return p.report(in, result)
@@ -146,8 +149,8 @@ func (p *pass) feed(ctx context.Context, chain *fleet.Fleet, in *input) (*result
 	return r, err
 }
 
-// close stops everything in order and has every agent's data verified.
-func (p *pass) close(ctx context.Context, chain *fleet.Fleet) error {
+// stopAndVerify stops everything in order and has every agent's data verified.
+func stopAndVerify(ctx context.Context, chain *fleet.Fleet) error {
 	if err := chain.Stop(); err != nil {
 		return err
 	}

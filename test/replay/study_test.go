@@ -268,7 +268,7 @@ func TestJudge(t *testing.T) {
 func TestOrdersCommand(t *testing.T) {
 	var first, second, complaints strings.Builder
 	for _, out := range []*strings.Builder{&first, &second} {
-		if status := command(t.Context(), []string{"-orders", "-seeds", "2"}, out, &complaints); status != 0 {
+		if status := command(t.Context(), []string{"-orders", "-rules", "-seeds", "2"}, out, &complaints); status != 0 {
 			t.Fatalf("exit %d: %s", status, complaints.String())
 		}
 	}
