@@ -58,6 +58,7 @@ var exceptionDetails = map[string]string{
 	pickup.AtOnce:              "Two machines worked on one order and did not know of each other. What each did is recorded. Check what lies on the shelf for it.",
 	pickup.HandedTwice:         "This order was handed over more than once. Each hand-over is recorded. Check who got the goods, and what was paid.",
 	pickup.HandedAfterCancel:   "This order was handed over after it had been canceled or had expired. Both are recorded. Check whether the shopper has paid or was paid back.",
+	pickup.PaidTwice:           "This order was paid online and again at a till, which did not know of it yet. Both are recorded. Have the shop pay back what it was paid.",
 	pickup.SettledTwice:        "More of an order was to be paid back, or was sent on to other stores, than was ordered, because the hub was restored in between. Nothing was lost. Compare with what the shopper was paid back, and cancel what is too much.",
 	pickup.BookBreached:        "The store sold what was promised to a shopper, and no other store may be asked. The order stands. Look for the goods, offer others, or cancel the order.",
 	pickup.TooLate:             "The store did not do in time what this order waits for. The order stands. Call the store, or cancel the order.",

@@ -181,10 +181,12 @@ const (
 	// SettledTwice: more was to be paid back, or went to other stores, than was
 	// ordered.
 	SettledTwice = "order_settled_twice"
+	// PaidTwice: what was due was paid at a till and to the shop.
+	PaidTwice = "order_paid_twice"
 )
 
 // BrokenKinds are all rules that Broken may name.
-var BrokenKinds = []string{UnknownOrder, AtOnce, HandedTwice, HandedAfterCancel, BookBreached, TooLate, SettledTwice}
+var BrokenKinds = []string{UnknownOrder, AtOnce, HandedTwice, HandedAfterCancel, BookBreached, TooLate, SettledTwice, PaidTwice}
 
 // Broken names the rules that the part's events break together. It depends on
 // the part alone, so every order of folding finds the same in the end. The
@@ -225,6 +227,9 @@ func (p *Part) Broken() map[string][]protocol.EventID {
 	if ids := p.settledTwice(order); len(ids) > 0 {
 		found[SettledTwice] = ids
 	}
+	if ids := p.paidTwice(); len(ids) > 0 {
+		found[PaidTwice] = ids
+	}
 	if order == nil {
 		for i := range p.entries {
 			found[UnknownOrder] = append(found[UnknownOrder], p.entries[i].id)
@@ -245,6 +250,23 @@ func (p *Part) Broken() map[string][]protocol.EventID {
 		found[BookBreached] = breached
 	}
 	return found
+}
+
+// paidTwice names the payment to the shop and the sales, if there are both.
+func (p *Part) paidTwice() (ids []protocol.EventID) {
+	online, till := false, false
+	for i := range p.entries {
+		e := &p.entries[i]
+		byShop := e.class == change && e.event.OrderChange.Change == protocol.PaidOrder
+		if byShop || e.class == sold {
+			ids = append(ids, e.id)
+		}
+		online, till = online || byShop, till || e.class == sold
+	}
+	if !online || !till {
+		return nil
+	}
+	return ids
 }
 
 // settledTwice names what was paid back and moved, if together it is more than was

@@ -381,3 +381,23 @@ func TestPaidBackTwiceIsSeen(t *testing.T) {
 		t.Errorf("%v of 3 events break a rule", found)
 	}
 }
+
+// TestPaidTwiceIsSeen lets a till sell a due order that was paid to the shop
+// meanwhile: a person has to look, and not where it was paid once.
+func TestPaidTwiceIsSeen(t *testing.T) {
+	for _, both := range []bool{true, false} {
+		h := newHistory(t, 1)
+		if both {
+			h.change(ptr(h.view(hub).State()), protocol.OrderChange{PartID: partID, Change: protocol.PaidOrder})
+		}
+		h.log(first, &protocol.Event{Kind: protocol.KindSale, Sale: &protocol.Sale{
+			Type: protocol.SaleSale, Till: "1", Series: "S", Number: 1, BusinessDate: "2026-11-21", Currency: "GBP", Part: partID,
+		}}, "r-1")
+		for i := range h.events {
+			h.seen[hub][i] = true
+		}
+		if found := h.view(hub).Broken()[pickup.PaidTwice]; len(found) != map[bool]int{true: 2}[both] {
+			t.Errorf("paid twice %v: %v break a rule", both, found)
+		}
+	}
+}

@@ -238,6 +238,7 @@ func (w *world) orderExceptions(held map[*act]bool) (found, doubt map[string]boo
 		handed := count(string(protocol.HandOver), didSell)
 		raise(pickup.HandedTwice, handed > 1)
 		raise(pickup.HandedAfterCancel, handed > 0 && slices.ContainsFunc(list, ends))
+		raise(pickup.PaidTwice, count(didSell) > 0 && count(string(protocol.PaidOrder)) > 0)
 		p := w.shop.byID[part]
 		raise(pickup.SettledTwice, p != nil && p.tally(list).settledTwice())
 		raise(pickup.TooLate, count(string(protocol.Overdue)) > 0)
