@@ -36,10 +36,13 @@ func (f *fold) part(a *act, id protocol.PartID) error {
 	if a.event.Sale != nil {
 		receipt = a.event.Sale.ReceiptNo(f.origin.Agent)
 	}
+	before := part.Broken()
 	part.Add(a.id, a.event, a.record.Body, receipt)
 	broken := part.Broken()
 	for _, kind := range pickup.BrokenKinds {
-		f.set.raise(f.origin.Store, kind, id.String(), broken[kind])
+		if len(broken[kind])+len(before[kind]) > 0 {
+			f.set.raise(f.origin.Store, kind, id.String(), broken[kind])
+		}
 	}
 	if a.event.Order == nil {
 		return nil
