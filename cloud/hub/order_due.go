@@ -1,8 +1,10 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,8 +28,9 @@ const (
 )
 
 const (
-	// noteDeadline rows are in the order of their time; noteOpen rows are the parts
-	// that have deadlines, with when they were placed and when they end.
+	// noteDeadline rows are the next deadlines of parts, in the order of their time;
+	// noteOpen rows are the parts that have deadlines, with when they were placed and
+	// when they end.
 	noteDeadline = "deadline"
 	noteOpen     = "open"
 	// dueAtOnce bounds how many deadlines one Tick looks at.
@@ -49,20 +52,50 @@ func (h *Hub) arm(tx ledger.Tx, store protocol.StoreID, o *protocol.Order, fetch
 	if fetchBy == 0 {
 		fetchBy = h.expiry(o)
 	}
-	soon := fetchBy - min(fetchSoon, (fetchBy-now)/2)
 	b := binary.BigEndian.AppendUint64(nil, uint64(now.Milliseconds()))
 	b = binary.BigEndian.AppendUint64(b, uint64(fetchBy.Milliseconds()))
 	if err := ledger.SetNote(tx, b, noteOpen, string(store), string(o.Order), fmt.Sprint(o.Part)); err != nil {
 		return err
 	}
-	for name, at := range map[string]time.Duration{
-		pickup.AcceptBy: now + acceptWithin, pickup.PickSoon: now + pickSoon, pickup.PickBy: now + pickWithin, pickup.FetchSoon: soon, pickup.FetchBy: fetchBy,
-	} {
-		if err := ledger.SetNote(tx, []byte{1}, deadline{at, store, o.PartID, name}.name()...); err != nil {
-			return err
-		}
+	return deadlinesOf(now, fetchBy)[0].set(tx, store, o.PartID)
+}
+
+// deadlinesOf are the deadlines of a part in the order in which they pass. Only
+// the next one has a row.
+func deadlinesOf(placedAt, fetchBy time.Duration) []deadline {
+	list := []deadline{
+		{at: placedAt + acceptWithin, what: pickup.AcceptBy},
+		{at: placedAt + pickSoon, what: pickup.PickSoon},
+		{at: placedAt + pickWithin, what: pickup.PickBy},
+		{at: fetchBy - min(fetchSoon, (fetchBy-placedAt)/2), what: pickup.FetchSoon},
+		{at: fetchBy, what: pickup.FetchBy},
 	}
-	return nil
+	slices.SortStableFunc(list, func(a, b deadline) int { return cmp.Compare(a.at, b.at) })
+	return list
+}
+
+func (d deadline) set(tx ledger.Tx, store protocol.StoreID, part protocol.PartID) error {
+	d.store, d.part = store, part
+	return ledger.SetNote(tx, []byte{1}, d.name()...)
+}
+
+// next writes down the deadline that follows one that has passed; a part that is
+// over has none.
+func (h *Hub) next(tx ledger.Tx, passed deadline) error {
+	b, err := ledger.Note(tx, noteOpen, string(passed.store), string(passed.part.Order), fmt.Sprint(passed.part.Part))
+	if err != nil {
+		return err
+	}
+	placedAt, fetchBy, ok := decodeOpen(b)
+	if !ok {
+		return nil
+	}
+	list := deadlinesOf(placedAt, fetchBy)
+	i := slices.IndexFunc(list, func(d deadline) bool { return d.what == passed.what })
+	if i < 0 || i+1 == len(list) {
+		return nil
+	}
+	return list[i+1].set(tx, passed.store, passed.part)
 }
 
 // openPart is a part that has deadlines.
@@ -159,19 +192,26 @@ func (h *Hub) due(r ledger.Reader) (list []deadline, err error) {
 	return list, err
 }
 
-// passDeadlines does what follows from the deadlines that have passed.
+// passDeadlines does what follows from the deadlines that have passed, and from
+// those that follow them and have passed as well.
 func (h *Hub) passDeadlines(ctx context.Context) error {
-	var list []deadline
-	err := h.view(ctx, func(r ledger.Reader) (err error) {
-		list, err = h.due(r)
-		return err
-	})
-	for _, d := range list {
-		if err == nil {
-			err = h.pass(ctx, d)
+	for passed := 0; passed < dueAtOnce; {
+		var list []deadline
+		err := h.view(ctx, func(r ledger.Reader) (err error) {
+			list, err = h.due(r)
+			return err
+		})
+		if err != nil || len(list) == 0 {
+			return err
 		}
+		for _, d := range list {
+			if err := h.pass(ctx, d); err != nil {
+				return err
+			}
+		}
+		passed += len(list)
 	}
-	return err
+	return nil
 }
 
 func (h *Hub) pass(ctx context.Context, d deadline) error {
@@ -181,7 +221,9 @@ func (h *Hub) pass(ctx context.Context, d deadline) error {
 			events = append(events, orderChange(&s, c))
 		}
 		return events, err
-	}, func(tx ledger.Tx, _ []*protocol.Event) error { return ledger.SetNote(tx, nil, d.name()...) })
+	}, func(tx ledger.Tx, _ []*protocol.Event) error {
+		return errors.Join(ledger.SetNote(tx, nil, d.name()...), h.next(tx, d))
+	})
 	if err != nil {
 		return err
 	}
