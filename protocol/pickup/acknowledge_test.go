@@ -67,3 +67,34 @@ func TestRejectWhilePicking(t *testing.T) {
 		t.Errorf("rejected, and the hub still promises %v", s.Committed)
 	}
 }
+
+// TestPickLockEnds: while one clerk picks, another may not, but may undo what was
+// begun: its clerk may have gone home.
+func TestPickLockEnds(t *testing.T) {
+	h := newHistory(t, 1)
+	act := func(ask pickup.Ask) error {
+		for i := range h.events {
+			h.seen[first][i] = true
+		}
+		s := h.view(first).State()
+		f, moves, err := s.Plan(ask, nil)
+		if err == nil {
+			h.log(first, &protocol.Event{Kind: protocol.KindFulfilment, Fulfilment: f, Moves: moves}, "")
+		}
+		return err
+	}
+	for _, step := range []struct {
+		ask  pickup.Ask
+		code protocol.Code
+	}{
+		{pickup.Ask{Act: protocol.Pick, Staff: "s1"}, ""},
+		{pickup.Ask{Act: protocol.Pick, Staff: "s2"}, protocol.Conflict},
+		{pickup.Ask{Act: protocol.Reject, Staff: "s2", Reason: "broken"}, protocol.Conflict},
+		{pickup.Ask{Act: protocol.Undo, Staff: "s2"}, ""},
+		{pickup.Ask{Act: protocol.Pick, Staff: "s2"}, ""},
+	} {
+		if err := act(step.ask); protocol.CodeOf(err) != step.code {
+			t.Errorf("%s by %s: %v", step.ask.Act, step.ask.Staff, err)
+		}
+	}
+}

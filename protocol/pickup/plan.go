@@ -125,7 +125,7 @@ func (s *State) allows(ask Ask) error {
 		return s.conflict(ask.Act, "The goods were put back before.")
 	case !slices.Contains(rule.from, s.Store):
 		return s.conflict(ask.Act, "The order is "+words(s.Store.String())+".")
-	case s.Store == Picking && ask.Act != protocol.Arrive && ask.Act != protocol.PutBack && s.Picker != ask.Staff:
+	case s.Store == Picking && s.Picker != ask.Staff && ask.Act != protocol.Arrive && ask.Act != protocol.PutBack && ask.Act != protocol.Undo:
 		return s.conflict(ask.Act, fmt.Sprintf("%s is picking it.", orSomebody(s.Picker)))
 	case (ask.Act == protocol.HandOver || ask.Act == protocol.Ready) && len(above(s.Staged)) == 0:
 		return s.conflict(ask.Act, "Nothing of it was picked.")

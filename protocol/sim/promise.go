@@ -193,7 +193,7 @@ func leadsTo(p *promise, a *act, from string) string {
 // allows tells whether staff may do something about an order, by the table of
 // the shop floor.
 func (k *known) allows(ask pickup.Ask) bool {
-	if k.state == "picking" && ask.Act != protocol.Arrive && ask.Act != protocol.PutBack && ask.Staff != k.picker {
+	if k.state == "picking" && ask.Act != protocol.Arrive && ask.Act != protocol.PutBack && ask.Act != protocol.Undo && ask.Staff != k.picker {
 		return false
 	}
 	if ask.Act == protocol.PutBack {
