@@ -51,7 +51,7 @@ var orderMutants = []mutant{
 	{"paid twice goes unnoticed", "I15", []edit{{fileOwed, "	if !online || !till {\n", "	if !online || till {\n"}}},
 	{"paid back twice goes unnoticed", "I15", []edit{{fileOwed, "sums[n] > order.Lines[n].Quantity", "sums[n] > 9*order.Lines[n].Quantity"}}},
 	{"late payment is kept", "I15", []edit{{fileOrderAct, "		return answer, h.settleStores(ctx, parts)\n", "		_ = parts\n		return answer, nil\n"}}},
-	{"two clerks pick one order", "I15", []edit{{filePlan, "s.Picker != ask.Staff:", "s.Picker == \"nobody\":"}}},
+	{"two clerks pick one order", "I15", []edit{{filePlan, "s.Picker != ask.Staff && ask.Act != protocol.Arrive", "s.Picker == \"nobody\" && ask.Act != protocol.Arrive"}}},
 	{"any code fetches the goods", "I15", []edit{{fileCode, "hmac.Equal(sum[:], s.Order.CodeSum[:])", "len(sum) > 0"}}},
 	{"paid orders wait for the hub", "I22", []edit{{filePlan, "	protocol.Pick:     {[]StoreState{Received, Accepted, Picking}, Paid},\n", "	protocol.Pick:     {[]StoreState{Received, Accepted, Picking}, Placed},\n"}}},
 }
