@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
@@ -72,8 +73,9 @@ func errOtherRequest() error {
 const noteRecalled = "recalled"
 
 // forgottenKey is the key of an order of which the hub does not know what it
-// answered, nil for none.
-func forgottenKey(r ledger.Reader, part *pickup.Part) (*protocol.Idempotency, error) {
+// answered, nil for none. Keys that are old enough to be forgotten are left, or
+// every start would write down those of all orders that ever were.
+func (h *Hub) forgottenKey(r ledger.Reader, part *pickup.Part) (*protocol.Idempotency, error) {
 	k := part.Key()
 	if k == nil {
 		return nil, nil
@@ -84,6 +86,11 @@ func forgottenKey(r ledger.Reader, part *pickup.Part) (*protocol.Idempotency, er
 			return nil, err
 		}
 	}
+	_, placed := part.Order()
+	record, ok, err := ledger.ReadEvent(r, placed)
+	if err != nil || !ok || h.now().Sub(time.UnixMilli(record.WallMs)) > reportKeptFor {
+		return nil, err
+	}
 	return k, nil
 }
 
@@ -93,7 +100,7 @@ func (h *Hub) recall(ctx context.Context, store protocol.StoreID, id protocol.Pa
 	err := h.view(ctx, func(r ledger.Reader) error {
 		part, err := ledger.ReadPart(r, store, id)
 		if err == nil {
-			k, err = forgottenKey(r, part)
+			k, err = h.forgottenKey(r, part)
 		}
 		return err
 	})

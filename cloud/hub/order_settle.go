@@ -269,7 +269,7 @@ func (h *Hub) settleAll(ctx context.Context) error {
 				if s.Order == nil {
 					return true, nil
 				}
-				forgotten, err := forgottenKey(r, part)
+				forgotten, err := h.forgottenKey(r, part)
 				if err != nil || s.Over() && len(s.Owed())+len(s.Homeless()) == 0 && forgotten == nil {
 					return err == nil, err
 				}

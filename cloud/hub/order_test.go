@@ -494,8 +494,24 @@ func TestRestoredHubKnowsItsOrdersKeys(t *testing.T) {
 	if err := s.driver.Update(t.Context(), func(tx ledger.Tx) error { return ledger.SetNote(tx, nil, noteReport, "POST /v1/orders", "1") }); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.settleAll(t.Context()); err != nil {
-		t.Fatal(err)
+	recalled := func(after time.Duration) bool {
+		clock := s.now
+		defer func() { s.now = clock }()
+		s.now = func() time.Time { return clock().Add(after) }
+		if err := s.settleAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var b []byte
+		if err := s.view(t.Context(), func(r ledger.Reader) (err error) {
+			b, err = ledger.Note(r, noteRecalled, "POST /v1/orders", "1")
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return b != nil
+	}
+	if recalled(reportKeptFor+time.Second) || !recalled(0) {
+		t.Error("the key of an old order is written down again, or that of a young one is not")
 	}
 	s.keys = 0
 	if again := s.place(body).ID; again != id {
