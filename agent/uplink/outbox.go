@@ -3,6 +3,7 @@ package uplink
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
@@ -45,6 +46,11 @@ func (o outbox) Sums() (moves []protocol.Move, err error) {
 	return moves, err
 }
 
+// othersMax bounds the streams of others that a HELLO lists.
+const othersMax = 256
+
+// Others are the other streams of the store that the database holds. The hub
+// begins one at each of its starts; of too many the first are left out.
 func (o outbox) Others() (heads []protocol.StreamHead, err error) {
 	err = o.driver.View(context.Background(), func(r ledger.Reader) error {
 		heads = nil
@@ -55,6 +61,14 @@ func (o outbox) Others() (heads []protocol.StreamHead, err error) {
 			}
 		}
 		return err
+	})
+	spare := len(heads) - othersMax
+	heads = slices.DeleteFunc(heads, func(h protocol.StreamHead) bool {
+		drop := spare > 0 && h.Agent == protocol.HubAgent
+		if drop {
+			spare--
+		}
+		return drop
 	})
 	return heads, err
 }

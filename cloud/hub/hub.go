@@ -210,11 +210,7 @@ type deed struct {
 func (h *Hub) actIn(ctx context.Context, stores []protocol.StoreID, build func(ledger.Tx, map[protocol.StoreID]protocol.Origin) ([]deed, error), after func(ledger.Tx, []deed) error) (map[protocol.StoreID]ledger.Result, error) {
 	own := map[protocol.StoreID]protocol.Origin{}
 	for _, store := range stores {
-		inc, err := h.ownStream(ctx, store)
-		if err != nil {
-			return nil, err
-		}
-		own[store] = protocol.Origin{Store: store, Agent: protocol.HubAgent, Inc: inc}
+		own[store] = protocol.Origin{Store: store, Agent: protocol.HubAgent, Inc: h.ownStream(store)}
 	}
 	var results map[protocol.StoreID]ledger.Result
 	var grown map[protocol.FeedID]ledger.Growth
@@ -260,42 +256,6 @@ func (h *Hub) logOwn(tx ledger.Tx, origin protocol.Origin, ev *protocol.Event, g
 	feed := protocol.PeerFeed(origin.Store)
 	grown[feed] = grown[feed].Join(ledger.Growth{Before: head - 1, Head: head})
 	return res, err
-}
-
-// ownStream is the hub's own open stream of a store; it is made on first use.
-// h.mu is not held while the database is asked, since a transaction may wait for
-// it.
-func (h *Hub) ownStream(ctx context.Context, store protocol.StoreID) (protocol.Inc, error) {
-	for {
-		h.mu.Lock()
-		inc, ok := h.streams[store]
-		epoch := h.Epoch()
-		h.mu.Unlock()
-		if ok {
-			return inc, nil
-		}
-		inc = h.newOwnInc(store)
-		err := h.driver.Update(ctx, func(tx ledger.Tx) error {
-			name := []string{noteOwnStream, string(store)}
-			b, err := ledger.Note(tx, name...)
-			if err != nil {
-				return err
-			}
-			if len(b) == len(inc) {
-				copy(inc[:], b)
-				return nil
-			}
-			return ledger.SetNote(tx, inc[:], name...)
-		})
-		if err != nil {
-			return inc, err
-		}
-		h.mu.Lock()
-		if h.Epoch() == epoch {
-			h.streams[store] = inc
-		}
-		h.mu.Unlock()
-	}
 }
 
 // Changed returns a channel that is closed at the next change of anything that

@@ -105,10 +105,7 @@ const loadPrefix = "l-"
 // counts what is there and the load stays pending; loading the file again makes
 // it whole.
 func (h *Hub) logLoad(ctx context.Context, store protocol.StoreID, rows []protocol.StockRow, whole func(tx ledger.Tx, id string) error) (string, error) {
-	inc, err := h.ownStream(ctx, store)
-	if err != nil {
-		return "", err
-	}
+	inc := h.ownStream(store)
 	origin := protocol.Origin{Store: store, Agent: protocol.HubAgent, Inc: inc}
 	id, primary := "", protocol.AgentID("")
 	for first := 0; first < len(rows); first += chunkRowsMax {

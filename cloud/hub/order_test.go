@@ -219,6 +219,8 @@ func TestFewestParcels(t *testing.T) {
 	id := s.place(paid(nearOne+`"sourcing":"fewest_parcels",`, "ship_from_store", `{"code":"PEN","qty":2},{"code":"INK","qty":3}`)).ID
 	s.wants(id, "paid null at s1 of s1+s2, 3497", "s1 2 of PEN, s2 3 of INK")
 	s.staff("s2", id, pickup.Ask{Act: protocol.Pick, Lines: []protocol.PartLine{{Line: 1, Quantity: 1000}}})
+	s.wants(id, "paid null at s1 of s1+s2, 3497", "s1 2 of PEN")
+	s.staff("s2", id, pickup.Ask{Act: protocol.Ready})
 	s.wants(id, "paid null at s1 of s1+s2+s3, 3497", "s1 2 of PEN, s3 2 of INK")
 	s.shop(id, "cancel", pickup.HubAction{})
 	for _, store := range []protocol.StoreID{"s1", "s2", "s3"} {
@@ -230,17 +232,27 @@ func TestFewestParcels(t *testing.T) {
 }
 
 // TestShortageIsPaidBack: the shares of what does not come add up to the penny.
+// Nothing is paid back before the store is ready, since a clerk who has overlooked
+// something undoes the pick and looks again.
 func TestShortageIsPaidBack(t *testing.T) {
 	s := newShops(t)
 	id := s.place(paid(`"store":"s2",`, "in_store", `{"code":"INK","qty":3}`)).ID
+	s.staff("s2", id, pickup.Ask{Act: protocol.Pick})
+	s.staff("s2", id, pickup.Ask{Act: protocol.Pick, Lines: []protocol.PartLine{{Line: 1, Quantity: 2000}}})
+	s.staff("s2", id, pickup.Ask{Act: protocol.Undo})
 	s.staff("s2", id, pickup.Ask{Act: protocol.Pick, Lines: []protocol.PartLine{{Line: 1, Quantity: 1000}}})
 	s.wants(id, "paid partially_picked at s2 of s2, 2997", "")
+	if early := s.partAt("s2", id); early.Asked[0] != 0 {
+		t.Errorf("%s are to be paid back while the clerk may still look for them", early.Asked[0])
+	}
+	s.staff("s2", id, pickup.Ask{Act: protocol.Ready})
+	s.wants(id, "paid ready at s2 of s2, 2997", "")
 	part := s.partAt("s2", id)
 	if got := part.ShareOf([]protocol.PartLine{{Line: 1, Quantity: 1000}}); part.Asked[0] != 2000 || got != 999 {
 		t.Errorf("of 3, %s are asked for, the rest is worth %d", part.Asked[0], got)
 	}
 	s.shop(id, "refund", pickup.HubAction{Reference: "re"})
-	s.wants(id, "paid partially_picked at s2 of s2, 2997", "")
+	s.wants(id, "paid ready at s2 of s2, 2997", "")
 	s.staff("s2", id, pickup.Ask{Act: protocol.HandOver})
 	s.wants(id, "paid picked_up at s2 of s2, 2997", "")
 }
@@ -277,22 +289,22 @@ func TestNobodyPaysForWhatIsMissing(t *testing.T) {
 	}
 }
 
-// TestShortageAndTheRestArePaidBack: a shopper who comes to the store is paid back
-// what is short, and the rest too when the store gives up the order and no other
-// store may keep it. Nothing is paid back of what was handed over.
+// TestShortageAndTheRestArePaidBack: a shopper is paid back what is short, and the
+// rest too, apart, when the order that is ready is canceled.
 func TestShortageAndTheRestArePaidBack(t *testing.T) {
 	s := newShops(t)
 	s.receive(s.agents["s3"].does(movement("INK", -10_000)))
 	id := s.place(paid(nearOne, "in_store", `{"code":"INK","qty":3}`)).ID
 	s.staff("s2", id, pickup.Ask{Act: protocol.Pick, Lines: []protocol.PartLine{{Line: 1, Quantity: 1000}}})
-	s.staff("s2", id, pickup.Ask{Act: protocol.Undo})
-	s.staff("s2", id, pickup.Ask{Act: protocol.Reject, Reason: "broken"})
+	s.staff("s2", id, pickup.Ask{Act: protocol.Ready})
+	s.shop(id, "cancel", pickup.HubAction{})
+	s.staff("s2", id, pickup.Ask{Act: protocol.PutBack})
 	part := s.partAt("s2", id)
-	if part.Asked[0] != 3000 || part.Unplaced[0] != 1000 || len(part.RefundsDue()) != 2 {
-		t.Errorf("%v to be paid back, %v without a store, %d refunds due", part.Asked, part.Unplaced, len(part.RefundsDue()))
+	if part.Asked[0] != 3000 || len(part.RefundsDue()) != 2 {
+		t.Errorf("%v to be paid back, %d refunds due", part.Asked, len(part.RefundsDue()))
 	}
 	s.shop(id, "refund", pickup.HubAction{Reference: "re"})
-	s.wants(id, "refunded rejected at s2 of s2, 2997", "")
+	s.wants(id, "refunded put_back at s2 of s2, 2997", "")
 }
 
 // TestI17_DeadlinesFollowNoClock: deadlines come after running time, whatever the

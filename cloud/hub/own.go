@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -25,31 +26,61 @@ func secret(tx ledger.Tx, random func([]byte)) ([]byte, error) {
 	return b, ledger.SetNote(tx, b, noteSecret)
 }
 
-// newOwnInc makes the inc of an own stream. It begins with the epoch, so that
-// streams of later lives sort behind those of earlier ones: of two that changed
-// one row of the catalogue the later has the last word, also when a replay or a
-// new second copy takes streams in the order of their incs. The second half
-// proves that the hub made it, so that a stream which the hub has forgotten,
-// because it was restored from an older copy, is known again when an agent
-// carries it back, and nobody can make up one.
-func (h *Hub) newOwnInc(store protocol.StoreID) (inc protocol.Inc) {
-	h.random(inc[:8])
-	var epoch [8]byte
-	binary.BigEndian.PutUint64(epoch[:], h.Epoch())
-	copy(inc[:5], epoch[3:])
-	copy(inc[8:], h.ownMark(store, inc))
+// ownStream is the hub's own stream of a store in this life of the process. Each
+// start begins others: a database that was put back unnoticed, by hand or with an
+// image of the machine, never goes on with a number that stands for something else
+// at an agent.
+func (h *Hub) ownStream(store protocol.StoreID) protocol.Inc {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	inc, ok := h.streams[store]
+	if !ok {
+		inc = h.newOwnInc(store)
+		h.streams[store] = inc
+	}
 	return inc
+}
+
+// The parts of the inc of an own stream: the epoch and the number of the start,
+// big-endian, then random bits, then the mark.
+const (
+	ownEpochBytes = 5
+	ownBootBytes  = 3
+	ownMarkFrom   = 11
+)
+
+// newOwnInc makes the inc of an own stream. It begins with the epoch and the start
+// of the process, so that streams of later lives sort behind those of earlier
+// ones: of two that changed one row of the catalogue the later has the last word,
+// also when a replay or a new second copy takes streams in the order of their
+// incs. The mark proves that the hub made it, so that a stream which the hub has
+// forgotten, because it was restored from an older copy, is known again when an
+// agent carries it back, and nobody can make up one.
+func (h *Hub) newOwnInc(store protocol.StoreID) (inc protocol.Inc) {
+	h.putLife(&inc)
+	h.random(inc[ownEpochBytes+ownBootBytes : ownMarkFrom])
+	copy(inc[ownMarkFrom:], h.ownMark(store, inc))
+	return inc
+}
+
+// putLife writes the epoch and the number of the start.
+func (h *Hub) putLife(inc *protocol.Inc) {
+	var number [8]byte
+	binary.BigEndian.PutUint64(number[:], h.Epoch())
+	copy(inc[:ownEpochBytes], number[8-ownEpochBytes:])
+	binary.BigEndian.PutUint64(number[:], uint64(h.boot))
+	copy(inc[ownEpochBytes:], number[8-ownBootBytes:])
 }
 
 func (h *Hub) ownMark(store protocol.StoreID, inc protocol.Inc) []byte {
 	mac := hmac.New(sha256.New, h.secret)
 	mac.Write([]byte(store + "\n"))
-	mac.Write(inc[:8])
-	return mac.Sum(nil)[:8]
+	mac.Write(inc[:ownMarkFrom])
+	return mac.Sum(nil)[:len(inc)-ownMarkFrom]
 }
 
 func (h *Hub) madeHere(o protocol.Origin) bool {
-	return hmac.Equal(o.Inc[8:], h.ownMark(o.Store, o.Inc))
+	return hmac.Equal(o.Inc[ownMarkFrom:], h.ownMark(o.Store, o.Inc))
 }
 
 // renew begins another epoch, because an agent was told more by this one than
@@ -77,6 +108,13 @@ func (h *Hub) renew(ctx context.Context, seen uint64) error {
 	h.mu.Unlock()
 	h.send(protocol.TopicHub, fmt.Appendf(nil, `{"epoch":"%d"}`, epoch), true)
 	return nil
+}
+
+// ofThisEpoch tells whether the hub made a stream in the present epoch.
+func (h *Hub) ofThisEpoch(o protocol.Origin) bool {
+	var now protocol.Inc
+	h.putLife(&now)
+	return h.madeHere(o) && bytes.Equal(o.Inc[:ownEpochBytes], now[:ownEpochBytes])
 }
 
 // streamsCarriedMax bounds the streams of others that one agent may carry in a

@@ -16,7 +16,6 @@ type Identity [16]byte
 const (
 	noteIdentity   = "hub-id"
 	noteEpoch      = "epoch"
-	noteOwnStream  = "own-stream"
 	noteAcceptGaps = "accept_gaps"
 )
 
@@ -190,26 +189,14 @@ type Renewal struct {
 }
 
 // Renew begins another life of a database that was brought back: its epoch is
-// above every one that an agent may have seen, and its own streams are begun
-// anew, since numbers of them may have been used after the backup was made.
+// above every one that an agent may have seen, and so are the incs of its own
+// streams.
 func Renew(tx ledger.Tx, o Renewal) (epoch uint64, err error) {
 	_, epoch, err = Life(tx)
 	if err != nil {
 		return 0, err
 	}
 	epoch = max(epoch+1, o.Above+1, uint64(max(o.Now.Unix(), 1)))
-	var rows []ledger.Row
-	prefix := noteOwnStream + "\x00"
-	err = tx.Scan(ledger.Notes, prefix, noteOwnStream+"\x01", func(id string, _ []byte) (bool, error) {
-		rows = append(rows, ledger.Row{Key: ledger.Key{Table: ledger.Notes, ID: id}})
-		return true, nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	if err := tx.Write(rows); err != nil {
-		return 0, err
-	}
 	if err := ledger.SetNote(tx, o.Identity[:], noteIdentity); err != nil {
 		return 0, err
 	}

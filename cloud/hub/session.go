@@ -196,7 +196,8 @@ func forked(m *protocol.Hello) *protocol.Fence {
 
 // compareEpochs finds out that the database was replaced by an older copy: in
 // what claims to be the same epoch, an agent was told that more of its events
-// are held, or has followed a feed further than it leads.
+// are held, has followed a feed further than it leads, or holds events of the
+// hub's own that the hub has not.
 func (h *Hub) compareEpochs(ctx context.Context, m *protocol.Hello, o protocol.Origin) error {
 	older, seen := false, uint64(0)
 	err := h.view(ctx, func(r ledger.Reader) error {
@@ -207,6 +208,17 @@ func (h *Hub) compareEpochs(ctx context.Context, m *protocol.Hello, o protocol.O
 				return err
 			}
 			older = m.SeenEpoch > h.Epoch() || m.AckedSeq > here.Seq
+		}
+		for _, head := range m.Streams[:min(len(m.Streams), streamsCarriedMax)] {
+			own := protocol.Origin{Store: m.Store, Agent: head.Agent, Inc: head.Inc}
+			if own.Agent != protocol.HubAgent || !h.ofThisEpoch(own) {
+				continue
+			}
+			here, err := ledger.ReadStream(r, own)
+			if err != nil {
+				return err
+			}
+			older, seen = older || head.Seq > here.Seq, max(seen, h.Epoch())
 		}
 		for _, p := range m.Feeds {
 			if p.Offset == 0 || p.Epoch < h.Epoch() || !mayFollow(o, p.Feed) {

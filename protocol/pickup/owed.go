@@ -23,7 +23,13 @@ func (s *State) Owed() (owed []protocol.OrderChange) {
 	case s.Ended():
 		say(protocol.ReleasedGoods, s.Store.String(), left)
 	case s.Store >= PartiallyPicked && s.Store != PutBack:
-		say(protocol.ReleasedGoods, protocol.ShortageReason, left)
+		short, handed := s.unpicked()
+		if len(short) > 0 {
+			say(protocol.ReleasedGoods, protocol.ShortageReason, short)
+		}
+		if len(handed) > 0 {
+			say(protocol.ReleasedGoods, PickedUp.String(), handed)
+		}
 	default:
 		if spare := madeUp(s.Committed, s.Released); len(spare) > 0 {
 			say(protocol.ReleasedGoods, "not_picked_twice", spare)
@@ -48,6 +54,17 @@ func (s *State) Owed() (owed []protocol.OrderChange) {
 	return owed
 }
 
+// unpicked is what is still promised of a part that was picked: what the clerk did
+// not find, and what was handed over although its pick is not known here yet.
+func (s *State) unpicked() (short, handed []protocol.PartLine) {
+	lacks, has := make([]protocol.Quantity, len(s.Committed)), make([]protocol.Quantity, len(s.Committed))
+	for i, left := range s.Committed {
+		lacks[i] = min(left, s.Order.Lines[i].Quantity-s.Handed[i])
+		has[i] = left - max(0, lacks[i])
+	}
+	return above(lacks), above(has)
+}
+
 func (s *State) missingReason() string {
 	if s.Ended() {
 		return s.Store.String()
@@ -67,14 +84,20 @@ func (s *State) Homeless() []protocol.PartLine {
 
 // missing is what this part will not bring to the shopper, and of which nothing
 // has become yet: first what other stores may keep, then what they may not. A
-// shopper who comes to a store is not sent to another one for the rest.
+// shopper who comes to a store is not sent to another one for the rest. Nothing is
+// missing for good before the store says that the part is ready: until then the
+// clerk may undo the pick and look again, and what was paid back stays paid back.
 func (s *State) missing() (homeless, rest []protocol.PartLine) {
+	if !s.Ended() && s.Store < Ready {
+		return nil, nil
+	}
 	comes := s.Order.Method == protocol.InStore || s.Order.Method == protocol.Curbside
 	movable := s.Order.Sourcing != "" && !s.ByShopper && (s.Ended() || !comes)
 	for i := range s.Order.Lines {
 		lost := s.Order.Lines[i].Quantity - s.Handed[i]
 		if !s.Ended() {
-			lost = min(lost, s.Released[i])
+			// What was released and is staged after all has yet to be taken back.
+			lost = min(lost, s.Released[i]+min(0, s.Committed[i]))
 		}
 		left := lost - s.Elsewhere[i] - s.Asked[i]
 		if left <= 0 {

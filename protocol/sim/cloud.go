@@ -29,6 +29,7 @@ type cloud struct {
 	before  *disk // what the hub had before it was restored to a copy that lacks what machines have deleted
 	backups []backup
 	inbox   []parcel
+	prints  map[protocol.EventID]uint64 // of the records of the hub's own streams
 	pumping bool
 
 	// feeds are the stores' event feeds as the commits of events made them.
@@ -53,6 +54,7 @@ func (w *world) newCloud() *cloud {
 	c := &cloud{
 		w: w, rnd: w.source("cloud"), random: w.source("hub"), clock: clock{w: w}, feeds: map[protocol.StoreID][]entry{}, heads: map[protocol.FeedID]uint64{},
 		hellos: map[uint64]protocol.Inc{}, sessions: map[protocol.Inc]protocol.Session{}, book: newBook(),
+		prints: map[protocol.EventID]uint64{},
 	}
 	c.disk = w.newDisk("hub", 255, w.plan.Cloud.CommitCrash, w.plan.Cloud.CommitCrash/4)
 	return c

@@ -74,6 +74,16 @@ func (c *cloud) replaceBy(from backup, how restored, down time.Duration) {
 	}
 }
 
+// wrote holds the hub to using each number of its own streams once, whatever
+// database was put in the place of its own (I4).
+func (c *cloud) wrote(id protocol.EventID, print uint64) {
+	before, known := c.prints[id]
+	c.prints[id] = print
+	if known && before != print {
+		c.w.fail("the hub uses number %d of its stream %x twice (I4)", id.Seq, id.Inc[:4])
+	}
+}
+
 // anywhere tells whether the hub or any machine of its store holds an act.
 func (w *world) anywhere(a *act) bool {
 	if w.cloud.disk.watch.holds(a) {

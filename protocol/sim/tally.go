@@ -17,6 +17,7 @@ type tally struct {
 	acts     []*act
 	prepaid  bool           // the shop has the shopper's money
 	picked   bool           // the store said what it found
+	ready    bool           // the store said that it looks for nothing more
 	back     bool           // the store said that it keeps nothing
 	amount   protocol.Money // that the shop was asked to pay back
 	requests map[bool]int   // to pay back, for shortages and for all else
@@ -54,6 +55,8 @@ func (p *promise) tally(list []*act) *tally {
 			t.prepaid = true
 		case string(protocol.Pick):
 			t.picked = t.picked || len(a.took) > 0
+		case string(protocol.Ready), string(protocol.HandOver), didSell:
+			t.picked, t.ready = true, true
 		case string(protocol.Reject):
 			t.back = true
 		case string(protocol.PutBack):
@@ -102,8 +105,11 @@ func (t *tally) collected() bool { return t.did(protocol.Change(protocol.HandOve
 
 // lost is how much of a line the store has said that it will not hand over.
 func (t *tally) lost(i int) protocol.Quantity {
-	if t.back {
+	switch {
+	case t.back:
 		return t.lines[i] - t.handed[i]
+	case !t.ready:
+		return 0
 	}
 	return min(t.released[i], t.lines[i]-t.handed[i])
 }

@@ -39,12 +39,13 @@ type watch struct {
 	cut map[protocol.Inc]stretch
 	// registers are what the disk said of orders last.
 	registers map[string]register
-	arrived   []*act // what the hub would hold after the commit
+	arrived   []*act     // what the hub would hold after the commit
+	hubs      []reissued // of the hub's own streams
 }
 
 type stretch struct{ low, high protocol.Seq }
 
-// reissued is an event that a commit would log again.
+// reissued is an event by its record; most often one that a commit would log again.
 type reissued struct {
 	id    protocol.EventID
 	print uint64
@@ -76,7 +77,7 @@ const hashBytes = sha256.Size
 func (v *watch) inspect(tx ledger.Reader, rows []ledger.Row) error {
 	clear(v.staged)
 	clear(v.cut)
-	v.listing, v.reissued, v.forgotten, v.arrived = v.listing[:0], v.reissued[:0], v.forgotten[:0], v.arrived[:0]
+	v.listing, v.reissued, v.forgotten, v.arrived, v.hubs = v.listing[:0], v.reissued[:0], v.forgotten[:0], v.arrived[:0], v.hubs[:0]
 	var streams []protocol.Origin
 	peer := false
 	for _, r := range rows {
@@ -181,7 +182,11 @@ func (v *watch) event(r ledger.Row) {
 	o := v.w.books.origins[inc]
 	if v.disk == v.w.cloud.disk {
 		v.w.cloud.mayCommit(v.w, inc, seq)
-		v.arrives(protocol.EventID{Inc: inc, Seq: seq}, o, r.Value[hashBytes:])
+		id := protocol.EventID{Inc: inc, Seq: seq}
+		v.arrives(id, o, r.Value[hashBytes:])
+		if o.Agent == protocol.HubAgent {
+			v.hubs = append(v.hubs, reissued{id, fingerprint(r.Value[hashBytes:])})
+		}
 		if o.Store != protocol.ChainStore {
 			v.listing = append(v.listing, entry{o.Store, inc, seq})
 		}
@@ -385,12 +390,15 @@ func (v *watch) commit() {
 	for _, e := range v.listing {
 		v.w.cloud.feeds[e.store] = append(v.w.cloud.feeds[e.store], e)
 	}
+	for _, p := range v.hubs {
+		v.w.cloud.wrote(p.id, p.print)
+	}
 	for _, e := range v.reissued {
 		v.again[e.id] = append(v.again[e.id], e.print)
 	}
 	for _, a := range v.arrived {
 		v.w.cloud.book.add(a)
 	}
-	v.listing, v.reissued, v.arrived = v.listing[:0], v.reissued[:0], v.arrived[:0]
+	v.listing, v.reissued, v.arrived, v.hubs = v.listing[:0], v.reissued[:0], v.arrived[:0], v.hubs[:0]
 	clear(v.staged)
 }

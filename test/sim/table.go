@@ -88,7 +88,9 @@ var table = []mutant{
 	{"sums miss what was logged again", "I9", []edit{{fileSum, "	if s != nil {\n		hashSKU", "	if s != nil && m.Delta != 2000 {\n		hashSKU"}}},
 	{"load counted from its start", "I3", []edit{{fileFold, "		load.Applied = max(load.Applied, m.LoadRows)\n", "		load.Applied = max(load.Applied, m.LoadRows-1)\n"}}},
 	{"restored hub keeps its epoch", "I10, I20", []edit{{fileSafe, "epoch = max(epoch+1, o.Above+1, uint64(max(o.Now.Unix(), 1)))", "epoch = max(epoch, 1)"}}},
-	{"restored hub goes on in its streams", "I4", []edit{{fileSafe, "	if err := tx.Write(rows); err != nil {\n		return 0, err\n	}\n	if err := ledger.SetNote(tx, o.Identity", "	if err := ledger.SetNote(tx, o.Identity"}}},
+	{"restored hub goes on in its streams", "I4", []edit{
+		{fileOwn, "	copy(inc[ownEpochBytes:], number[8-ownBootBytes:])\n", ""}, {fileOwn, "	h.random(inc[ownEpochBytes+ownBootBytes : ownMarkFrom])\n", ""},
+	}},
 	{"older database goes unnoticed", "I10, I11", []edit{{fileSession, "	if err != nil || !older {\n", "	if older = false; err != nil || !older {\n"}}},
 	{"cursor beyond the head is nothing", "I10, I11", []edit{{fileSession, "older = older || p.Epoch > h.Epoch() || p.Offset > head", "older = older || p.Epoch > h.Epoch() || head > 1<<40"}}},
 	{"gap closed at once", "I2", []edit{{fileGapHub, "	return now-w.since >= gapPatience\n", "	return true\n"}}},
