@@ -3,6 +3,7 @@ package hub
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"maps"
 	"slices"
@@ -147,7 +148,7 @@ func (h *Hub) move(ctx context.Context, store protocol.StoreID, id protocol.Part
 		var changes []*protocol.Event
 		for i := range parcels {
 			order := *s.Order
-			next++
+			next += h.partStep()
 			order.Part, order.InsteadOf, order.Paid = next, id.Part, s.Prepaid
 			ev, taken, err := h.standIn(tx, &s, order, &parcels[i], left)
 			if err != nil || ev == nil {
@@ -173,6 +174,20 @@ func (h *Hub) move(ctx context.Context, store protocol.StoreID, id protocol.Part
 		return err
 	})
 	return err
+}
+
+// partStepMax bounds by how much the number of a part that stands in for another
+// is above the numbers that are known.
+const partStepMax = 1 << 20
+
+// partStep is how far the number of the next part is above the last one. It is
+// drawn, since a hub that was restored from an older copy may have given the next
+// number to another store already: that part comes back, and must not be taken for
+// this one.
+func (h *Hub) partStep() uint32 {
+	var b [4]byte
+	h.random(b[:])
+	return 1 + binary.BigEndian.Uint32(b[:])%partStepMax
 }
 
 // errMoved says that what is to be moved has changed meanwhile.

@@ -38,7 +38,8 @@ type Document struct {
 
 // FulfilmentDocument is a part of the order.
 type FulfilmentDocument struct {
-	N          uint32           `json:"n"`
+	N          int              `json:"n"`
+	Fulfilment uint32           `json:"fulfilment"` // the part's number, by which messages name it
 	Store      protocol.StoreID `json:"store"`
 	StoreState *string          `json:"store_state"`
 }
@@ -123,7 +124,7 @@ func NewDocument(m Meta, parts []Placement) Document {
 	d.PickupBy, d.PlacedAt = m.moment(o.PickupByMs), m.moment(m.PlacedMs)
 	for i := range parts {
 		p := &parts[i]
-		d.Fulfilments = append(d.Fulfilments, FulfilmentDocument{N: p.State.Order.Part, Store: p.Store, StoreState: p.State.shown()})
+		d.Fulfilments = append(d.Fulfilments, FulfilmentDocument{N: i + 1, Fulfilment: p.State.Order.Part, Store: p.Store, StoreState: p.State.shown()})
 	}
 	d.lines(m, parts)
 	return d

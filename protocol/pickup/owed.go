@@ -202,7 +202,7 @@ const (
 	// TooLate: the store did not do in time what a deadline asks for.
 	TooLate = "order_overdue"
 	// SettledTwice: more was to be paid back, or went to other stores, than was
-	// ordered.
+	// ordered and not handed over.
 	SettledTwice = "order_settled_twice"
 	// PaidTwice: what was due was paid at a till and to the shop.
 	PaidTwice = "order_paid_twice"
@@ -247,7 +247,7 @@ func (p *Part) Broken() map[string][]protocol.EventID {
 		}
 	}
 	order, _ := p.Order()
-	if ids := p.settledTwice(order); len(ids) > 0 {
+	if ids := p.settledTwice(order, len(closed) > 0); len(ids) > 0 {
 		found[SettledTwice] = ids
 	}
 	if ids := p.paidTwice(); len(ids) > 0 {
@@ -292,33 +292,38 @@ func (p *Part) paidTwice() (ids []protocol.EventID) {
 	return ids
 }
 
-// settledTwice names what was paid back and moved, if together it is more than was
-// ordered. A hub that was restored from an older copy does again what it does not
-// know that it did.
-func (p *Part) settledTwice(order *protocol.Order) (ids []protocol.EventID) {
+// settledTwice names what was paid back and moved, if together with what was handed
+// over it is more than was ordered. A hub that was restored from an older copy does
+// again what it does not know that it did. What was handed over after the order was
+// canceled is HandedAfterCancel's.
+func (p *Part) settledTwice(order *protocol.Order, closed bool) (ids []protocol.EventID) {
 	if order == nil {
 		return nil
 	}
-	var sums []protocol.Quantity
-	tooMuch := false
-	for i := range p.entries {
-		e := &p.entries[i]
-		if e.class != change || e.event.OrderChange.Change != protocol.RefundRequested && e.event.OrderChange.Change != protocol.Rerouted {
-			continue
-		}
-		ids = append(ids, e.id)
-		if sums == nil {
-			sums = make([]protocol.Quantity, len(order.Lines))
-		}
-		for _, l := range e.event.OrderChange.Lines {
+	settled, handed := make([]protocol.Quantity, len(order.Lines)), make([]protocol.Quantity, len(order.Lines))
+	add := func(sums []protocol.Quantity, lines []protocol.PartLine) {
+		for _, l := range lines {
 			if n := int(l.Line) - 1; n >= 0 && n < len(sums) {
 				sums[n] += l.Quantity
-				tooMuch = tooMuch || sums[n] > order.Lines[n].Quantity
 			}
 		}
 	}
-	if !tooMuch {
-		return nil
+	for i := range p.entries {
+		switch e := &p.entries[i]; {
+		case e.class == sold && !closed:
+			add(handed, e.handed)
+		case e.class == act && e.event.Fulfilment.Act == protocol.HandOver && !closed:
+			add(handed, e.event.Fulfilment.Lines)
+		case e.class == change && (e.event.OrderChange.Change == protocol.RefundRequested || e.event.OrderChange.Change == protocol.Rerouted):
+			ids = append(ids, e.id)
+			add(settled, e.event.OrderChange.Lines)
+		}
 	}
-	return ids
+	for i, line := range order.Lines {
+		// What was handed over twice is HandedTwice's.
+		if settled[i] > 0 && settled[i]+min(handed[i], line.Quantity) > line.Quantity {
+			return ids
+		}
+	}
+	return nil
 }

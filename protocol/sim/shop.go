@@ -223,7 +223,7 @@ func (s *shop) answered(key string, body []byte) {
 		return
 	}
 	for i, f := range d.Fulfilments {
-		id := protocol.PartID{Order: d.ID, Part: f.N}
+		id := protocol.PartID{Order: d.ID, Part: f.Fulfilment}
 		p := s.byID[id]
 		if p == nil || i == 0 && p.key != key {
 			s.w.fail("order %s is answered, and was not committed (I1, I19)", id)

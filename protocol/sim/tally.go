@@ -125,10 +125,13 @@ func (w *world) heldAtHub(part protocol.PartID, beside []*act) (list []*act) {
 	return list
 }
 
-// settledTwice tells whether more was to be paid back, or moved, than was ordered.
+// settledTwice tells whether more was to be paid back, or moved, than was ordered
+// and not handed over.
 func (t *tally) settledTwice() bool {
+	closed := slices.ContainsFunc(t.acts, ends)
 	for i, q := range t.lines {
-		if t.asked[i]+t.elsewhere[i] > q {
+		gone := t.asked[i] + t.elsewhere[i]
+		if gone > q || !closed && gone > 0 && gone+t.handed[i] > q {
 			return true
 		}
 	}

@@ -54,7 +54,7 @@ type orderDocument struct {
 	PickupToken *string `json:"pickup_token"`
 	ReceiptNo   *string `json:"receipt_no"`
 	Fulfilments []struct {
-		N int `json:"n"`
+		N int `json:"fulfilment"`
 	} `json:"fulfilments"`
 	Lines   []orderLine `json:"lines"`
 	Payment struct {
