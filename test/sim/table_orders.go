@@ -50,7 +50,7 @@ var orderMutants = []mutant{
 	{"expires after the hand-over", "I15", []edit{{fileDeadline, "s.Order == nil || s.Over() || s.Hub", "s.Order == nil || s.Hub"}}},
 	{"named store is left", "I15", []edit{{fileDeadline, "			if s.Order.Sourcing != \"\" {\n", "			if s.Order.Part > 0 {\n"}}},
 	{"paid twice goes unnoticed", "I15", []edit{{fileOwed, "	if !online || !till {\n", "	if !online || till {\n"}}},
-	{"paid back twice goes unnoticed", "I15", []edit{{fileOwed, "sums[n] > order.Lines[n].Quantity", "sums[n] > 9*order.Lines[n].Quantity"}}},
+	{"paid back twice goes unnoticed", "I15", []edit{{fileOwed, "+min(handed[i], line.Quantity) > line.Quantity {", "+min(handed[i], line.Quantity) > 2*line.Quantity {"}}},
 	{"late payment is kept", "I15", []edit{{fileOrderAct, "		return answer, h.settleStores(ctx, parts)\n", "		_ = parts\n		return answer, nil\n"}}},
 	{"two clerks pick one order", "I15", []edit{{filePlan, "s.Picker != ask.Staff && ask.Act != protocol.Arrive", "s.Picker == \"nobody\" && ask.Act != protocol.Arrive"}}},
 	{"any code fetches the goods", "I15", []edit{{fileCode, "hmac.Equal(sum[:], s.Order.CodeSum[:])", "len(sum) > 0"}}},
