@@ -149,6 +149,8 @@ type server struct {
 	mux    *http.ServeMux
 	page   http.Handler
 	gather http.Handler
+	// lookups are the answers to where an item is that are being made.
+	lookups shared[AvailabilityQuery]
 	// idle is how long a client may take over one read or write before the
 	// connection is given up.
 	idle time.Duration

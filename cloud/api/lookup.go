@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -23,11 +24,18 @@ func (s *server) availability(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	doc, err := s.deps.Availability(r.Context(), q)
+	body, err := s.lookups.answer(r.Context(), q, func(ctx context.Context) ([]byte, error) {
+		doc, err := s.deps.Availability(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		return encodeJSON(doc)
+	})
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, doc)
+	sendJSON(w, http.StatusOK, body)
+	return nil
 }
 
 func availabilityQuery(p *parameters) (AvailabilityQuery, error) {

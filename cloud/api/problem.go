@@ -38,14 +38,23 @@ func writeProblem(w http.ResponseWriter, status int, e *protocol.Error) {
 
 // writeJSON answers with a document.
 func writeJSON(w http.ResponseWriter, status int, doc any) error {
-	var body bytes.Buffer
-	if err := json.NewEncoder(&body).Encode(doc); err != nil {
-		return err
+	body, err := encodeJSON(doc)
+	if err == nil {
+		sendJSON(w, status, body)
 	}
+	return err
+}
+
+func encodeJSON(doc any) ([]byte, error) {
+	var body bytes.Buffer
+	err := json.NewEncoder(&body).Encode(doc)
+	return body.Bytes(), err
+}
+
+func sendJSON(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body.Bytes())
-	return nil
+	_, _ = w.Write(body) // fails only when the reader is gone
 }
