@@ -6,7 +6,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"net/http"
-	"sync"
 	"time"
 
 	"counterpart/protocol"
@@ -23,7 +22,7 @@ const placeTries = 4
 // All of it is promised in one transaction, within what each store may promise in
 // that moment (I12), or nothing is and the answer says what is short.
 func (h *Hub) PlaceOrder(ctx context.Context, c protocol.Call, r pickup.PlaceRequest) (protocol.Answer, error) {
-	return h.once(ctx, c, func(keep func(ledger.Tx, protocol.Answer) error) (answer protocol.Answer, err error) {
+	return h.onceSigned(ctx, c, func(keep func(ledger.Tx, protocol.Answer) error) (answer protocol.Answer, err error) {
 		if err := r.Validate(h.now(), sale.ContainsCardNumber); err != nil {
 			return answer, err
 		}
@@ -126,7 +125,7 @@ func (h *Hub) orderEvent(tx ledger.Reader, o protocol.Order, p *parcel, partial 
 	o.Currency = p.store.Currency
 	o.Number = orderNumber(o.Order)
 	o.CodeSum = pickup.CodeSum(o.PartID, h.pickupCode(o.Order))
-	o.TokenKey = [ed25519.PublicKeySize]byte(h.tokenKey(o.PartID).Public().(ed25519.PublicKey))
+	o.TokenKey = [ed25519.PublicKeySize]byte(h.tokenKey(o.Order).Public().(ed25519.PublicKey))
 	ev = &protocol.Event{Kind: protocol.KindOrder, Order: &o}
 	for _, l := range o.Lines {
 		ev.Moves = addMove(ev.Moves, protocol.Move{SKU: l.Item.SKU, State: protocol.Committed, Delta: l.Quantity})
@@ -191,39 +190,15 @@ func (h *Hub) pickupCode(id protocol.OrderID) string {
 	return pickup.NewCode([8]byte(mac.Sum(nil)[:8]))
 }
 
-// tokenKey signs the pickup token of a part. Each part has a key of its own,
-// which follows from the hub's secret; its other half goes with the order.
-func (h *Hub) tokenKey(part protocol.PartID) ed25519.PrivateKey {
-	h.tokens.mu.Lock()
-	defer h.tokens.mu.Unlock()
-	if key, ok := h.tokens.keys[part]; ok {
-		return key
-	}
-	mac := hmac.New(sha256.New, h.secret)
-	mac.Write([]byte("pickup token\n" + part.String()))
-	key := ed25519.NewKeyFromSeed(mac.Sum(nil))
-	if h.tokens.keys == nil || len(h.tokens.keys) >= tokenKeysMax {
-		h.tokens.keys = map[protocol.PartID]ed25519.PrivateKey{}
-	}
-	h.tokens.keys[part] = key
-	return key
-}
-
-// tokenKeys remembers the keys of parts that are worked on: making one costs as
-// much as the rest of an order.
-type tokenKeys struct {
-	mu   sync.Mutex
-	keys map[protocol.PartID]ed25519.PrivateKey
-}
-
-const tokenKeysMax = 1000
-
 // Order shows an order.
 func (h *Hub) Order(ctx context.Context, id protocol.OrderID) (doc pickup.Document, err error) {
 	err = h.view(ctx, func(r ledger.Reader) error {
 		doc, err = h.orderDocument(r, id)
 		return err
 	})
+	if err == nil {
+		*doc.PickupToken = h.signToken(*doc.PickupToken)
+	}
 	return doc, err
 }
 
@@ -251,6 +226,7 @@ func (h *Hub) parts(r ledger.Reader, id protocol.OrderID) (list []pickup.Placeme
 	return list, exceptions, nil
 }
 
+// orderDocument shows an order, with a pickup token that is yet to be signed.
 func (h *Hub) orderDocument(r ledger.Reader, id protocol.OrderID) (pickup.Document, error) {
 	list, exceptions, err := h.parts(r, id)
 	if err != nil {
@@ -278,10 +254,8 @@ func (h *Hub) orderDocument(r ledger.Reader, id protocol.OrderID) (pickup.Docume
 		return pickup.Document{}, err
 	}
 	return pickup.NewDocument(pickup.Meta{
-		PickupToken: func(p *pickup.Placement) string {
-			return pickup.NewToken(h.tokenKey(p.State.Order.PartID), p.Store, p.State.Order.PartID)
-		},
-		Item: func(sku protocol.SKU) *protocol.Item { return items[sku] }, PickupCode: h.pickupCode(id),
+		PickupToken: unsignedToken,
+		Item:        func(sku protocol.SKU) *protocol.Item { return items[sku] }, PickupCode: h.pickupCode(id),
 		Exceptions: exceptions, Zone: zone, AsOf: h.now().In(zone).Format(offsetLayout), PlacedMs: placed.WallMs,
 	}, list), nil
 }

@@ -19,7 +19,7 @@ var orderActions = map[string]func(*pickup.State, pickup.HubAction) ([]*protocol
 // ActOnOrder does what the shop asks for about an order, for all parts whose
 // registers allow it or, where none does, nothing, and answers 200 with the order.
 func (h *Hub) ActOnOrder(ctx context.Context, c protocol.Call, id protocol.OrderID, action string, a pickup.HubAction) (protocol.Answer, error) {
-	return h.once(ctx, c, func(keep func(ledger.Tx, protocol.Answer) error) (answer protocol.Answer, err error) {
+	return h.onceSigned(ctx, c, func(keep func(ledger.Tx, protocol.Answer) error) (answer protocol.Answer, err error) {
 		if err := a.Validate(action, sale.ContainsCardNumber); err != nil {
 			return answer, err
 		}
