@@ -240,7 +240,8 @@ func (m *machine) clone(how string) {
 	c.disk = w.newDisk(name, c.index, m.disk.crash, m.disk.fault)
 	c.disk.replace(m.disk.db.Clone())
 	c.staff = newStaff(c)
-	if how == "silent" {
+	if how == "silent" || m.witness == nil {
+		// Nothing was written down yet beside the database, or nothing was copied.
 		c.witness, c.unaware, m.unaware = nil, true, true
 	}
 	w.agents = append(w.agents, c)
