@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"counterpart/protocol"
+	"counterpart/protocol/ledger"
 	"counterpart/protocol/stock"
 )
 
@@ -46,7 +47,7 @@ func (a *act) warn(s *protocol.Sale, moves []protocol.Move) error {
 		if level.Quantity(protocol.Committed) <= 0 {
 			continue
 		}
-		message, err := a.promised(level, freed(moves, l.Item.SKU))
+		message, err := a.promised(l.Item.SKU, level, freed(moves, l.Item.SKU))
 		if err != nil {
 			return err
 		}
@@ -76,7 +77,7 @@ func freed(moves []protocol.Move, sku protocol.SKU) (delta protocol.Quantity) {
 // online may hold, empty for none. What it may hold is what this machine knows
 // to be promised, or more: the hub may promise up to the allotment of any state
 // of the book that it was sent and that later sales have eaten into.
-func (a *act) promised(level *stock.Level, delta protocol.Quantity) (string, error) {
+func (a *act) promised(sku protocol.SKU, level *stock.Level, delta protocol.Quantity) (string, error) {
 	known := level.Quantity(protocol.Committed)
 	before := level.Allotment(0)
 	left := before + delta
@@ -90,12 +91,33 @@ func (a *act) promised(level *stock.Level, delta protocol.Quantity) (string, err
 	if err != nil {
 		return "", err
 	}
+	policy, err := policyOf(a.tx, a.origin().Store, sku)
+	if err != nil {
+		return "", err
+	}
 	may := known + unseenMax
-	if a.o.Acked() >= stream.Seq {
-		may = min(may, before-stock.SafetyStockDefault) // The hub sees what is here.
+	switch {
+	case !policy.Online:
+		may = known
+	case a.o.Acked() >= stream.Seq:
+		may = min(may, max(known, before-policy.SafetyStock)) // The hub sees what is here.
 	}
 	if left >= may {
 		return "", nil
 	}
 	return stock.PromisedOnline(known, may-known, left), nil
+}
+
+// policyOf is the policy for an item as it came down.
+func policyOf(r ledger.Reader, store protocol.StoreID, sku protocol.SKU) (stock.Policy, error) {
+	item, err := ledger.ReadItem(r, sku)
+	if err != nil {
+		return stock.Policy{}, err
+	}
+	category := ""
+	if item != nil {
+		category = item.Category
+	}
+	rows, err := ledger.ReadPolicy(r, store, sku, category)
+	return stock.NewPolicy(rows), err
 }

@@ -50,6 +50,30 @@ func TestPromisedOnline(t *testing.T) {
 	}
 }
 
+// TestPromisedOnlineFollowsPolicy: what online may hold is less where more is kept
+// back, and more where nothing is.
+func TestPromisedOnlineFollowsPolicy(t *testing.T) {
+	for name, c := range map[string]struct {
+		row  protocol.PolicyRow
+		want bool
+	}{
+		"the standard policy":      {protocol.PolicyRow{}, false},
+		"nothing is kept back":     {protocol.PolicyRow{SafetyStock: new(protocol.Quantity)}, true},
+		"the item is not online":   {protocol.PolicyRow{SKU: "PEN-01", SafetyStock: new(protocol.Quantity), Online: new(bool)}, false},
+		"another item is not kept": {protocol.PolicyRow{SKU: "CUP", SafetyStock: new(protocol.Quantity)}, false},
+	} {
+		s := memory(t)
+		s.receive("PEN-01", 5)
+		s.ordered(1, 3)
+		s.hubLogs(chainOrigin, &protocol.Event{Kind: protocol.KindCatalog, Catalog: &protocol.Catalog{Policies: []protocol.PolicyRow{c.row}}})
+		s.acknowledged()
+		doc := s.sell(`{"lines":[{"code":"PEN-01","qty":1}],"tenders":[{"type":"card","amount_minor":250}]}`)
+		if got := len(doc.Warnings) > 0; got != c.want {
+			t.Errorf("%s: warned %v", name, got)
+		}
+	}
+}
+
 // TestHandOverIsNotEatingIntoPromises: an order that is sold at its hand-over
 // takes what was set aside for it, whatever else is promised.
 func TestHandOverIsNotEatingIntoPromises(t *testing.T) {

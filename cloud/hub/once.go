@@ -34,16 +34,24 @@ func (h *Hub) once(ctx context.Context, c protocol.Call, run func(keep func(ledg
 			return err
 		}
 		if b == nil {
-			first, err = h.recalled(r, c)
-			return err
+			return nil
 		}
 		if len(b) < keptHeaderBytes+2 {
 			return errReportNote
 		}
-		if [32]byte(b[8:keptHeaderBytes]) != sum {
-			return errOtherRequest()
+		status, body := int(binary.BigEndian.Uint16(b[keptHeaderBytes:])), b[keptHeaderBytes+2:]
+		known := sum[:]
+		if status == recalledStatus {
+			known = recalledSum(c.BodySum())
 		}
-		first = &protocol.Answer{Status: int(binary.BigEndian.Uint16(b[keptHeaderBytes:])), Body: append([]byte(nil), b[keptHeaderBytes+2:]...)}
+		switch {
+		case !bytes.Equal(b[8:keptHeaderBytes], known):
+			return errOtherRequest()
+		case status == recalledStatus:
+			first, err = h.recalled(r, protocol.OrderID(body))
+			return err
+		}
+		first = &protocol.Answer{Status: status, Body: bytes.Clone(body)}
 		return nil
 	})
 	if err != nil {
@@ -52,11 +60,14 @@ func (h *Hub) once(ctx context.Context, c protocol.Call, run func(keep func(ledg
 	if first != nil {
 		return *first, nil
 	}
-	return run(func(tx ledger.Tx, a protocol.Answer) error {
-		b := binary.BigEndian.AppendUint64(nil, uint64(h.running().Milliseconds()))
-		b = binary.BigEndian.AppendUint16(append(b, sum[:]...), uint16(a.Status))
-		return ledger.SetNote(tx, append(b, a.Body...), name...)
-	})
+	return run(func(tx ledger.Tx, a protocol.Answer) error { return h.keep(tx, name, sum[:], a) })
+}
+
+// keep writes down an answer, or what leads to it.
+func (h *Hub) keep(tx ledger.Tx, name []string, sum []byte, a protocol.Answer) error {
+	b := binary.BigEndian.AppendUint64(nil, uint64(h.running().Milliseconds()))
+	b = binary.BigEndian.AppendUint16(append(b, sum...), uint16(a.Status))
+	return ledger.SetNote(tx, append(b, a.Body...), name...)
 }
 
 func answerJSON(status int, document any) (protocol.Answer, error) {
@@ -68,9 +79,16 @@ func errOtherRequest() error {
 	return protocol.Refuse(protocol.IdempotencyMismatch, "This Idempotency-Key was used before for another request. What was recorded then stands; nothing was recorded now. Send it with a new key if it is meant.")
 }
 
-// noteRecalled rows say which order a key led to, of orders that came back from
-// stores after the hub was restored from an older copy.
-const noteRecalled = "recalled"
+// recalledStatus marks a kept answer that is lost: the row names the order to which
+// its key led, which came back from a store after the hub was restored from an
+// older copy.
+const recalledStatus = 0
+
+// recalledSum stands in a row for the sum of a request's body, of which the order
+// bears the beginning.
+func recalledSum(beginning uint64) []byte {
+	return append(binary.BigEndian.AppendUint64(nil, beginning), make([]byte, sha256.Size-8)...)
+}
 
 // forgottenKey is the key of an order of which the hub does not know what it
 // answered, nil for none. Keys that are old enough to be forgotten are left, or
@@ -80,11 +98,9 @@ func (h *Hub) forgottenKey(r ledger.Reader, part *pickup.Part) (*protocol.Idempo
 	if k == nil {
 		return nil, nil
 	}
-	for _, note := range []string{noteReport, noteRecalled} {
-		b, err := ledger.Note(r, note, k.Route, k.Key)
-		if err != nil || b != nil {
-			return nil, err
-		}
+	b, err := ledger.Note(r, noteReport, k.Route, k.Key)
+	if err != nil || b != nil {
+		return nil, err
 	}
 	_, placed := part.Order()
 	record, ok, err := ledger.ReadEvent(r, placed)
@@ -108,21 +124,14 @@ func (h *Hub) recall(ctx context.Context, store protocol.StoreID, id protocol.Pa
 		return err
 	}
 	return h.driver.Update(ctx, func(tx ledger.Tx) error {
-		return ledger.SetNote(tx, append(binary.BigEndian.AppendUint64(nil, k.Body), id.Order...), noteRecalled, k.Route, k.Key)
+		return h.keep(tx, []string{noteReport, k.Route, k.Key}, recalledSum(k.Body), protocol.Answer{Status: recalledStatus, Body: []byte(id.Order)})
 	})
 }
 
 // recalled answers a repeated call with the order that its key led to, as it is
-// now; nil where there is none.
-func (h *Hub) recalled(r ledger.Reader, c protocol.Call) (*protocol.Answer, error) {
-	b, err := ledger.Note(r, noteRecalled, c.Route, c.Key)
-	if err != nil || len(b) <= 8 {
-		return nil, err
-	}
-	if !bytes.Equal(b[:8], binary.BigEndian.AppendUint64(nil, c.BodySum())) {
-		return nil, errOtherRequest()
-	}
-	doc, err := h.orderDocument(r, protocol.OrderID(b[8:]))
+// now.
+func (h *Hub) recalled(r ledger.Reader, id protocol.OrderID) (*protocol.Answer, error) {
+	doc, err := h.orderDocument(r, id)
 	if err != nil {
 		return nil, err
 	}

@@ -515,7 +515,7 @@ func TestRestoredHubKnowsItsOrdersKeys(t *testing.T) {
 		}
 		var b []byte
 		if err := s.view(t.Context(), func(r ledger.Reader) (err error) {
-			b, err = ledger.Note(r, noteRecalled, "POST /v1/orders", "1")
+			b, err = ledger.Note(r, noteReport, "POST /v1/orders", "1")
 			return err
 		}); err != nil {
 			t.Fatal(err)
@@ -538,5 +538,18 @@ func TestRestoredHubKnowsItsOrdersKeys(t *testing.T) {
 	_, err := s.PlaceOrder(t.Context(), protocol.Call{Route: "POST /v1/orders", Key: "1", Body: []byte(other)}, r)
 	if protocol.CodeOf(err) != protocol.IdempotencyMismatch {
 		t.Errorf("another order under its key: %v", err)
+	}
+	s.time += reportKeptFor + time.Minute
+	if err := s.pruneReports(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.view(t.Context(), func(r ledger.Reader) error {
+		b, err := ledger.Note(r, noteReport, "POST /v1/orders", "1")
+		if b != nil {
+			t.Error("a key that led to an order is kept for ever")
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
