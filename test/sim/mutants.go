@@ -47,10 +47,13 @@ func mutants(ctx context.Context, o options, out io.Writer) error {
 			continue
 		}
 		v, err := try(ctx, m, o)
-		if err != nil {
-			return fmt.Errorf("mutant %q: %w", m.name, err)
-		}
-		if v.found == "" {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			escaped++
+			v.found = "NOT TRIED: " + err.Error()
+		case v.found == "":
 			escaped++
 			v.found = "ESCAPED"
 		}

@@ -72,7 +72,7 @@ var table = []mutant{
 	{"fork loses one event", "I2", []edit{{fileFork, "		records = append(records, protocol.Record{Clock: clock, Body: body})\n", "		if seq%11 > 0 || len(records) == 0 {\n			records = append(records, protocol.Record{Clock: clock, Body: body})\n		}\n"}}},
 	{"nothing is carried", "I2", []edit{{fileOwn, "if head.Seq <= here.Seq || head.Inc == m.Inc ||", "if head.Agent != protocol.HubAgent || head.Seq <= here.Seq || head.Inc == m.Inc ||"}}},
 	{"original after its reissue counts", "I3", []edit{{fileFold, "		if err != nil || !own.Reissued {\n			return false, err\n		}\n", "		if err != nil || !own.Reissued || a.event.Sale != nil {\n			return false, err\n		}\n"}}},
-	{"reissue after its original counts", "I3", []edit{{fileFold, "		seen.add(sha256.Sum256(original.AppendTo(nil)))\n", "		_ = original\n"}}},
+	{"reissue after its original counts", "I3", []edit{{fileFold, "		seen.add(sha256.Sum256(original.AppendTo(nil)))\n", "		_, _ = seen, original\n"}}},
 	{"no hash check on overlap", "I4", []edit{
 		{fileApply, "		if known == len(b.Records) {\n			if hash != head {\n				return nil, ErrChain\n			}\n			return nil, nil\n		}", "		if known == len(b.Records) {\n			return nil, nil\n		}"},
 		{fileApply, "		if err == nil && ok && len(b.Records) > 0 && stored != hash {\n			err = ErrChain\n		}\n", "		_, _ = stored, ok\n"},
