@@ -78,7 +78,7 @@ var table = []mutant{
 		{fileApply, "		if err == nil && ok && len(b.Records) > 0 && stored != hash {\n			err = ErrChain\n		}\n", "		_, _ = stored, ok\n"},
 		{fileApply, "	if hash != head {\n		return nil, ErrChain\n	}\n	return b.Records[known:], nil", "	return b.Records[known:], nil"},
 		{fileSession, "	case m.LastSeq < info.Seq || m.LastSeq == info.Seq && m.LastHash != info.Head():\n", "	case m.LastSeq < info.Seq:\n"},
-		{fileWelcome, "	case m.CursorSeq > last, m.CursorHash != hash:\n", "	case m.CursorSeq > last:\n"},
+		{fileWelcome, "	case m.CursorSeq > last, m.CursorHash != hash:\n", "	case m.CursorSeq > last, len(hash) == 0:\n"},
 	}},
 	{"shorter log of one name taken in", "I4", []edit{
 		{fileSession, "	case m.LastSeq < info.Seq || m.LastSeq == info.Seq && m.LastHash != info.Head():\n", "	case m.LastSeq < 0:\n"},
