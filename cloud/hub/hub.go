@@ -193,7 +193,7 @@ func (h *Hub) actAll(ctx context.Context, store protocol.StoreID, build func(led
 func (h *Hub) actAfter(ctx context.Context, store protocol.StoreID, build func(ledger.Tx, protocol.Origin) ([]*protocol.Event, error), after func(ledger.Tx, []*protocol.Event) error) (ledger.Result, error) {
 	results, err := h.actIn(ctx, []protocol.StoreID{store}, func(tx ledger.Tx, own map[protocol.StoreID]protocol.Origin) ([]deed, error) {
 		events, err := build(tx, own[store])
-		return []deed{{store, events}}, err
+		return []deed{{store: store, events: events}}, err
 	}, func(tx ledger.Tx, deeds []deed) error { return after(tx, deeds[0].events) })
 	return results[store], err
 }
@@ -202,6 +202,7 @@ func (h *Hub) actAfter(ctx context.Context, store protocol.StoreID, build func(l
 type deed struct {
 	store  protocol.StoreID
 	events []*protocol.Event
+	wallMs int64 // when the last of them was logged
 }
 
 // actIn logs events in the hub's own streams of several stores, in one
@@ -220,11 +221,14 @@ func (h *Hub) actIn(ctx context.Context, stores []protocol.StoreID, build func(l
 		if err != nil {
 			return err
 		}
-		for _, d := range deeds {
+		for i := range deeds {
+			d := &deeds[i]
 			for _, ev := range d.events {
-				if results[d.store], err = h.logOwn(tx, own[d.store], ev, grown); err != nil {
+				clock := protocol.Clock{WallMs: h.now().UnixMilli(), MonoMs: h.mono().Milliseconds()}
+				if results[d.store], err = h.logOwn(tx, own[d.store], clock, ev, grown); err != nil {
 					return err
 				}
+				d.wallMs = clock.WallMs
 			}
 		}
 		return after(tx, deeds)
@@ -239,9 +243,8 @@ func (h *Hub) actIn(ctx context.Context, stores []protocol.StoreID, build func(l
 }
 
 // logOwn logs one event of the hub and puts it on the feeds.
-func (h *Hub) logOwn(tx ledger.Tx, origin protocol.Origin, ev *protocol.Event, grown map[protocol.FeedID]ledger.Growth) (ledger.Result, error) {
+func (h *Hub) logOwn(tx ledger.Tx, origin protocol.Origin, clock protocol.Clock, ev *protocol.Event, grown map[protocol.FeedID]ledger.Growth) (ledger.Result, error) {
 	ev.Boot = h.boot
-	clock := protocol.Clock{WallMs: h.now().UnixMilli(), MonoMs: h.mono().Milliseconds()}
 	res, err := ledger.Log(tx, origin, clock, ev)
 	if err != nil {
 		return res, err

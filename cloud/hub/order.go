@@ -67,7 +67,7 @@ func (h *Hub) place(ctx context.Context, c protocol.Call, r *pickup.PlaceRequest
 			if i == 0 && c.Key != "" {
 				ev.Idempotency = &protocol.Idempotency{Route: c.Route, Key: c.Key, Body: c.BodySum()}
 			}
-			deeds = append(deeds, deed{parcels[i].store.ID, []*protocol.Event{ev}})
+			deeds = append(deeds, deed{store: parcels[i].store.ID, events: []*protocol.Event{ev}})
 		}
 		if r.Hold != "" {
 			taken, err = h.takeHold(tx, r.Hold, parcels[0].store.ID)
@@ -79,11 +79,7 @@ func (h *Hub) place(ctx context.Context, c protocol.Call, r *pickup.PlaceRequest
 				return err
 			}
 		}
-		doc, err := h.orderDocument(tx, deeds[0].events[0].Order.Order)
-		if err != nil {
-			return err
-		}
-		if answer, err = answerJSON(http.StatusCreated, doc); err != nil {
+		if answer, err = answerJSON(http.StatusCreated, h.placedDocument(parcels, deeds)); err != nil {
 			return err
 		}
 		return keep(tx, answer)
@@ -232,13 +228,9 @@ func (h *Hub) orderDocument(r ledger.Reader, id protocol.OrderID) (pickup.Docume
 	if err != nil {
 		return pickup.Document{}, err
 	}
-	zone := time.UTC
 	record, err := ledger.ReadStore(r, list[len(list)-1].Store)
 	if err != nil {
 		return pickup.Document{}, err
-	}
-	if record != nil {
-		zone = h.timesOf(record).place
 	}
 	items := map[protocol.SKU]*protocol.Item{}
 	for _, p := range list {
@@ -253,9 +245,32 @@ func (h *Hub) orderDocument(r ledger.Reader, id protocol.OrderID) (pickup.Docume
 	if err != nil {
 		return pickup.Document{}, err
 	}
+	return h.documentOf(list, exceptions, record, items, placed.WallMs), nil
+}
+
+// placedDocument is orderDocument for an order that was placed just now. All that
+// it says is at hand, and orders of an item wait for each other meanwhile.
+func (h *Hub) placedDocument(parcels []parcel, deeds []deed) pickup.Document {
+	list, items := make([]pickup.Placement, len(deeds)), map[protocol.SKU]*protocol.Item{}
+	for i, d := range deeds {
+		var part pickup.Part
+		part.Add(protocol.EventID{}, d.events[0], nil, "")
+		list[i] = pickup.Placement{Store: d.store, State: part.State()}
+		for _, w := range parcels[i].wants {
+			items[w.item.SKU] = w.item
+		}
+	}
+	return h.documentOf(list, nil, parcels[len(parcels)-1].store, items, deeds[len(deeds)-1].wallMs)
+}
+
+func (h *Hub) documentOf(list []pickup.Placement, exceptions []string, last *protocol.StoreRecord, items map[protocol.SKU]*protocol.Item, placedMs int64) pickup.Document {
+	zone := time.UTC
+	if last != nil {
+		zone = h.timesOf(last).place
+	}
 	return pickup.NewDocument(pickup.Meta{
 		PickupToken: unsignedToken,
-		Item:        func(sku protocol.SKU) *protocol.Item { return items[sku] }, PickupCode: h.pickupCode(id),
-		Exceptions: exceptions, Zone: zone, AsOf: h.now().In(zone).Format(offsetLayout), PlacedMs: placed.WallMs,
-	}, list), nil
+		Item:        func(sku protocol.SKU) *protocol.Item { return items[sku] }, PickupCode: h.pickupCode(list[0].State.Order.Order),
+		Exceptions: exceptions, Zone: zone, AsOf: h.now().In(zone).Format(offsetLayout), PlacedMs: placedMs,
+	}, list)
 }

@@ -48,7 +48,7 @@ func (h *Hub) ActOnOrder(ctx context.Context, c protocol.Call, id protocol.Order
 					refused = err // the last part's reason is the freshest
 					continue
 				}
-				deeds = append(deeds, deed{list[i].Store, events})
+				deeds = append(deeds, deed{store: list[i].Store, events: events})
 			}
 			if len(deeds) > 0 {
 				refused = nil

@@ -154,14 +154,14 @@ func (h *Hub) move(ctx context.Context, store protocol.StoreID, id protocol.Part
 			if err != nil || ev == nil {
 				return nil, err
 			}
-			deeds = append(deeds, deed{parcels[i].store.ID, []*protocol.Event{ev}})
+			deeds = append(deeds, deed{store: parcels[i].store.ID, events: []*protocol.Event{ev}})
 			changes = append(changes, orderChange(&s, protocol.OrderChange{Change: protocol.Rerouted, Lines: taken, Instead: next}))
 			left = slices.DeleteFunc(left, func(l protocol.PartLine) bool { return slices.Contains(taken, l) })
 		}
 		if len(left) > 0 {
 			changes = append(changes, orderChange(&s, protocol.OrderChange{Change: protocol.Unplaced, Lines: left}))
 		}
-		return append(deeds, deed{store, changes}), nil
+		return append(deeds, deed{store: store, events: changes}), nil
 	}, func(tx ledger.Tx, deeds []deed) error {
 		fetchBy, err := h.fetchBy(tx, store, id)
 		for _, d := range deeds {

@@ -62,6 +62,14 @@ func (s *shops) place(body string) pickup.Document {
 	if err := json.Unmarshal(answer.Body, &doc); err != nil {
 		s.t.Fatal(err)
 	}
+	shown, err := s.Order(s.t.Context(), doc.ID)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	shown.AsOf = doc.AsOf
+	if again, err := json.Marshal(shown); err != nil || string(again) != string(answer.Body) {
+		s.t.Errorf("answered %s, and shows %s, %v", answer.Body, again, err)
+	}
 	return doc
 }
 
