@@ -131,7 +131,7 @@ func feedStatus(feeds []uplink.FeedStatus) []api.Feed {
 	return list
 }
 
-func rfc3339(t time.Time, zone *time.Location) string { return t.In(zone).Format(time.RFC3339) }
+func rfc3339(t time.Time, zone *time.Location) string { return t.In(zone).Format(protocol.TimeLayout) }
 
 func (a *Agent) exceptions(ctx context.Context) ([]api.Exception, error) {
 	out := []api.Exception{}

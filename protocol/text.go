@@ -18,3 +18,7 @@ func ValidText(s string, max int) bool {
 	}
 	return true
 }
+
+// TimeLayout is how documents write times: RFC 3339 with a numeric offset, also in
+// UTC.
+const TimeLayout = "2006-01-02T15:04:05-07:00"

@@ -17,9 +17,6 @@ const zoneDefault protocol.ZoneID = "default"
 // closed.
 const dayEndsAfter = 4 * time.Hour
 
-// timeFormat is RFC 3339 with a numeric offset always.
-const timeFormat = "2006-01-02T15:04:05-07:00"
-
 // shop is the store as its record has it now. Many requests share it, so
 // nothing in it is changed.
 type shop struct {
@@ -140,12 +137,12 @@ func BusinessDate(at time.Time, zone *time.Location) string {
 }
 
 // display is a time as documents show it.
-func (s *shop) display(at time.Time) string { return at.In(s.loc).Format(timeFormat) }
+func (s *shop) display(at time.Time) string { return at.In(s.loc).Format(protocol.TimeLayout) }
 
 // displayRecord is the time of a record as documents show it, with the offset
 // that the store had then.
 func displayRecord(c protocol.Clock, offsetMin int32) string {
-	return time.UnixMilli(c.WallMs).In(time.FixedZone("", int(offsetMin)*60)).Format(timeFormat)
+	return time.UnixMilli(c.WallMs).In(time.FixedZone("", int(offsetMin)*60)).Format(protocol.TimeLayout)
 }
 
 // startOf reads the beginning of a period: an RFC 3339 time, or a date, which

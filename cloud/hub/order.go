@@ -271,6 +271,6 @@ func (h *Hub) documentOf(list []pickup.Placement, exceptions []string, last *pro
 	return pickup.NewDocument(pickup.Meta{
 		PickupToken: unsignedToken,
 		Item:        func(sku protocol.SKU) *protocol.Item { return items[sku] }, PickupCode: h.pickupCode(list[0].State.Order.Order),
-		Exceptions: exceptions, Zone: zone, AsOf: h.now().In(zone).Format(offsetLayout), PlacedMs: placedMs,
+		Exceptions: exceptions, Zone: zone, AsOf: h.now().In(zone).Format(protocol.TimeLayout), PlacedMs: placedMs,
 	}, list)
 }

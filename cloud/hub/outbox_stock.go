@@ -122,7 +122,7 @@ func (h *Hub) stockMessages(r ledger.Reader, store protocol.StoreID, sku protoco
 	if err != nil {
 		return nil, err
 	}
-	data := stockMessage{Store: store, SKU: sku, Unit: protocol.Each, Previous: before, Promisable: h.shown(store, sku, item, level), AsOf: h.now().UTC().Format(offsetLayout)}
+	data := stockMessage{Store: store, SKU: sku, Unit: protocol.Each, Previous: before, Promisable: h.shown(store, sku, item, level), AsOf: h.now().UTC().Format(protocol.TimeLayout)}
 	if data.Availability = availabilityWord(data.Promisable); data.Availability == before {
 		return nil, nil
 	}

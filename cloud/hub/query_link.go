@@ -166,15 +166,12 @@ func (c *connections) freshness(at time.Time) (ageS *int64, word string) {
 	return &seconds, freshStale
 }
 
-// offsetLayout is RFC 3339 with a numeric offset, also in UTC.
-const offsetLayout = "2006-01-02T15:04:05-07:00"
-
 // timeText writes a moment, null where there is none.
 func timeText(t time.Time) *string {
 	if t.IsZero() {
 		return nil
 	}
-	s := t.Format(offsetLayout)
+	s := t.Format(protocol.TimeLayout)
 	return &s
 }
 

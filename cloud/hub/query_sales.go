@@ -154,7 +154,7 @@ func (l *loggedSale) document(r ledger.Reader) (sale.Document, error) {
 	}
 	meta := sale.Meta{
 		EventID: l.id, Inc: l.origin.Inc, Seq: l.at, Store: l.origin.Store, Agent: l.origin.Agent,
-		At: time.UnixMilli(l.record.WallMs).In(time.FixedZone("", int(l.event.UTCOffsetMin)*60)).Format(offsetLayout),
+		At: time.UnixMilli(l.record.WallMs).In(time.FixedZone("", int(l.event.UTCOffsetMin)*60)).Format(protocol.TimeLayout),
 		Item: func(sku protocol.SKU) (name, gtin string, ok bool) {
 			it := items[sku]
 			if it == nil {

@@ -103,7 +103,7 @@ func (e *endpoint) document() Document {
 }
 
 func timeText(ms int64) string {
-	return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05-07:00")
+	return time.UnixMilli(ms).UTC().Format(protocol.TimeLayout)
 }
 
 // matches tells whether a pattern means a type: the type itself, all of a

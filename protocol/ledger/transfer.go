@@ -200,7 +200,7 @@ func transferDocument(r Reader, at TransferAt, t *stock.Transfer, s *stock.Trans
 		return stock.TransferDocument{}, err
 	}
 	if ok {
-		meta.SentAt = time.UnixMilli(record.WallMs).UTC().Format(offsetLayout)
+		meta.SentAt = time.UnixMilli(record.WallMs).UTC().Format(protocol.TimeLayout)
 	}
 	return stock.NewTransferDocument(meta, s), nil
 }

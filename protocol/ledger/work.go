@@ -107,14 +107,11 @@ func (w *WorkItem) Document(r Reader) (ExceptionDocument, error) {
 		openedMs = max(openedMs, record.WallMs)
 	}
 	if openedMs > 0 {
-		at := time.UnixMilli(openedMs).UTC().Format(offsetLayout)
+		at := time.UnixMilli(openedMs).UTC().Format(protocol.TimeLayout)
 		doc.OpenedAt = &at
 	}
 	return doc, nil
 }
-
-// offsetLayout is RFC 3339 with the offset in digits.
-const offsetLayout = "2006-01-02T15:04:05-07:00"
 
 // orNull is null for empty text.
 func orNull[S ~string](s S) *string {

@@ -185,14 +185,11 @@ func (d *Document) lines(m Meta, parts []Placement) {
 }
 
 // moment is a time as documents show it, null for none.
-// offsetLayout is RFC 3339 with a numeric offset, also in UTC.
-const offsetLayout = "2006-01-02T15:04:05-07:00"
-
 func (m *Meta) moment(ms int64) *string {
 	if ms == 0 {
 		return nil
 	}
-	return orNull(time.UnixMilli(ms).In(m.Zone).Format(offsetLayout))
+	return orNull(time.UnixMilli(ms).In(m.Zone).Format(protocol.TimeLayout))
 }
 
 // shown is the store's state, null while the store has said nothing.
