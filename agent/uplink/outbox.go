@@ -50,15 +50,26 @@ func (o outbox) Sums() (moves []protocol.Move, err error) {
 const othersMax = 256
 
 // Others are the other streams of the store that the database holds. The hub
-// begins one at each of its starts; of too many the first are left out.
+// begins one at each of its starts: those of which nothing is kept are left out,
+// and of too many the first.
 func (o outbox) Others() (heads []protocol.StreamHead, err error) {
 	err = o.driver.View(context.Background(), func(r ledger.Reader) error {
 		heads = nil
 		streams, err := ledger.Streams(r, o.origin.Store, "")
 		for _, s := range streams {
-			if s.Origin.Inc != o.origin.Inc && s.Seq > 0 {
-				heads = append(heads, protocol.StreamHead{Agent: s.Origin.Agent, Inc: s.Origin.Inc, Seq: s.Seq, Hash: s.Hash})
+			if s.Origin.Inc == o.origin.Inc || s.Seq == 0 {
+				continue
 			}
+			if s.Origin.Agent == protocol.HubAgent {
+				trimmed, err := ledger.ReadTrimmed(r, s.Origin.Inc)
+				if err != nil {
+					return err
+				}
+				if trimmed.Seq >= s.Seq {
+					continue
+				}
+			}
+			heads = append(heads, protocol.StreamHead{Agent: s.Origin.Agent, Inc: s.Origin.Inc, Seq: s.Seq, Hash: s.Hash})
 		}
 		return err
 	})

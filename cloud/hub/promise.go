@@ -121,7 +121,7 @@ func (p *promiser) look(store *protocol.StoreRecord) (*storeLook, error) {
 	streams := p.streams[store.ID]
 	if p.streams == nil {
 		var err error
-		if streams, err = ledger.Streams(p.r, store.ID, ""); err != nil {
+		if streams, err = ledger.MachineStreams(p.r, store.ID); err != nil {
 			return nil, err
 		}
 	}

@@ -36,7 +36,7 @@ func (h *Hub) Stock(ctx context.Context, store protocol.StoreID, each func(any) 
 		if err := knownStore(r, store); err != nil {
 			return err
 		}
-		streams, err := ledger.Streams(r, store, "")
+		streams, err := ledger.MachineStreams(r, store)
 		if err != nil {
 			return err
 		}

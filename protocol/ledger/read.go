@@ -39,7 +39,8 @@ func (s StreamInfo) Head() protocol.Hash {
 // Streams lists the streams of one store and agent; an empty agent means every
 // agent of the store. They come in the order of agent, then inc.
 func Streams(r Reader, store protocol.StoreID, agent protocol.AgentID) ([]StreamInfo, error) {
-	return scanStreams(r, streamsPrefix(store, agent))
+	prefix := streamsPrefix(store, agent)
+	return scanStreams(r, prefix, after(prefix))
 }
 
 func streamsPrefix(store protocol.StoreID, agent protocol.AgentID) string {
@@ -50,12 +51,26 @@ func streamsPrefix(store protocol.StoreID, agent protocol.AgentID) string {
 	return prefix
 }
 
-// AllStreams lists every stream.
-func AllStreams(r Reader) ([]StreamInfo, error) { return scanStreams(r, streamPrefix) }
+// MachineStreams lists the streams of one store that its machines write. Those of
+// the hub are passed over: it begins one at each of its starts.
+func MachineStreams(r Reader, store protocol.StoreID) ([]StreamInfo, error) {
+	all, hubs := streamsPrefix(store, ""), streamsPrefix(store, protocol.HubAgent)
+	list, err := scanStreams(r, all, hubs)
+	if err != nil {
+		return nil, err
+	}
+	rest, err := scanStreams(r, after(hubs), after(all))
+	return append(list, rest...), err
+}
 
-func scanStreams(r Reader, prefix string) ([]StreamInfo, error) {
+// AllStreams lists every stream.
+func AllStreams(r Reader) ([]StreamInfo, error) {
+	return scanStreams(r, streamPrefix, after(streamPrefix))
+}
+
+func scanStreams(r Reader, from, to string) ([]StreamInfo, error) {
 	var list []StreamInfo
-	err := r.Scan(States, prefix, after(prefix), func(id string, v []byte) (bool, error) {
+	err := r.Scan(States, from, to, func(id string, v []byte) (bool, error) {
 		s, err := decodeStream(v)
 		if err != nil {
 			return false, err
@@ -81,7 +96,7 @@ func streamInfo(id string, s *Stream) (StreamInfo, error) {
 // streamsOf is Streams as the set has them.
 func (s *set) streamsOf(store protocol.StoreID, agent protocol.AgentID) ([]StreamInfo, error) {
 	prefix := streamsPrefix(store, agent)
-	list, err := scanStreams(s.tx, prefix)
+	list, err := scanStreams(s.tx, prefix, after(prefix))
 	if err != nil {
 		return nil, err
 	}
