@@ -37,7 +37,7 @@ func (w *world) audit() {
 		if err := w.auditReceipts(r, held); err != nil {
 			return err
 		}
-		return errors.Join(w.auditLoads(r, held), w.auditPromises(r, held))
+		return errors.Join(w.auditLoads(r, held), w.auditPromises(r, held), w.courier.audit(r, held))
 	})
 	for _, m := range w.agents {
 		w.auditMachine(m)

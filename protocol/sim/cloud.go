@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -48,6 +49,10 @@ type cloud struct {
 	// lapsed is how much of the time that is skipped the hub has seen pass, so that
 	// deadlines come.
 	lapsed time.Duration
+	// started is when the process began, in running time and what has lapsed,
+	// ranBefore the hub's running time by then.
+	started, ranBefore time.Duration
+	generous           bool // policy leaves nothing to chance that a store is silent
 }
 
 func (w *world) newCloud() *cloud {
@@ -63,6 +68,7 @@ func (w *world) newCloud() *cloud {
 // start opens the hub's core over its database, as a new process does.
 func (c *cloud) start() {
 	w, started := c.w, c.w.now+c.lapsed
+	c.started, c.ranBefore = started, c.ran()
 	p := &process{disk: c.disk}
 	p.died = func() { c.restart(p, time.Duration(c.rnd.Int64N(int64(20*time.Second)))) }
 	c.process, c.pumping, c.inbox = p, false, nil
@@ -90,6 +96,7 @@ func (c *cloud) start() {
 	default:
 		w.tell("hub starts")
 		c.hub, c.epoch, c.closed = h, h.Epoch(), false
+		w.courier.begin()
 		w.broker.greet()
 		for _, m := range w.agents {
 			m.hubStarted()
@@ -248,6 +255,9 @@ func (c *cloud) tick() {
 		c.w.tell("hub stops: %v", err)
 		c.process.end()
 	}
+	if c.w.shop != nil {
+		c.w.shop.late()
+	}
 }
 
 // operate runs what an operator asks of the hub, later if the hub is down.
@@ -291,9 +301,10 @@ func (c *cloud) furnish() error {
 	if err := c.load(hub.StoresTable, c.w.storesTable(), c.hub.ImportStores); err != nil {
 		return err
 	}
-	if err := c.importItems(); err != nil || c.w.shop == nil || c.w.shop.rnd.IntN(4) == 0 {
+	if err := errors.Join(c.w.courier.subscribe(), c.importItems()); err != nil || c.w.shop == nil || c.w.shop.rnd.IntN(4) == 0 {
 		return err
 	}
+	c.generous = true
 	// Else little would be promised while a store is silent.
 	target := protocol.RatePPM(1_000_000)
 	_, err := c.hub.SetPolicy(c.w.ctx, stock.PolicyRequest{OverpromiseTarget: &target})

@@ -59,7 +59,7 @@ func (s *staff) fulfil(p *promise, choose func(*pickup.State, bool) pickup.Ask) 
 		}
 		seen := m.knows(p)
 		ask := choose(&state, state.Hub >= pickup.CancelRequested)
-		if ask.Act == "" || ask.Act == protocol.HandOver && w.shop.code(p) == "" {
+		if ask.Act == "" || ask.Act == protocol.HandOver && (p.left || w.shop.code(p) == "") {
 			return ledger.Result{}, errNothing
 		}
 		a.seenPart, a.did, a.by, a.from, a.took = seen.acts, string(ask.Act), ask.Staff, seen.state, nil

@@ -28,6 +28,12 @@ type Plan struct {
 	LingerMs int  `json:"linger_ms"`
 	Verify   bool `json:"verify,omitempty"` // replay every log at the end
 	Orders   int  `json:"orders,omitempty"` // that the online shop places
+	// Holds are carts for which the shop has goods held, PickupBy how often time
+	// passes for shoppers who say until when they come, Webhooks whether somebody
+	// is told what happens. Each needs Orders.
+	Holds    int  `json:"holds,omitempty"`
+	PickupBy int  `json:"pickup_by,omitempty"`
+	Webhooks bool `json:"webhooks,omitempty"`
 
 	Line     Line     `json:"line"`
 	Cloud    Cloud    `json:"cloud"`
@@ -150,7 +156,22 @@ func Draw(seed uint64) Plan {
 		p.Line.Ghost = 0.5
 	}
 	p.addLater(draw{rand.New(rand.NewPCG(seed, 0x6f72646572))})
+	p.addToOrders(draw{rand.New(rand.NewPCG(seed, 0x686f6c6473))})
 	return p
+}
+
+// addToOrders draws what orders did not have at first.
+func (p *Plan) addToOrders(d draw) {
+	if p.Orders == 0 {
+		return
+	}
+	if d.IntN(2) == 0 {
+		p.Holds = 2 + d.IntN(8)
+	}
+	if d.IntN(2) == 0 {
+		p.PickupBy = 1 + d.IntN(4)
+	}
+	p.Webhooks = d.IntN(2) == 0
 }
 
 // addLater draws what plans did not have at first, so that what was drawn before

@@ -39,6 +39,7 @@ func (w *world) hubAct(id protocol.EventID, o protocol.Origin, record []byte) *a
 		if ev.Idempotency != nil {
 			p.key = ev.Idempotency.Key
 		}
+		p.due, p.left = w.shop.timesOf(p, ev.Order), w.fetching.leaves(p)
 		for _, l := range ev.Order.Lines {
 			p.items, p.lines, p.price = append(p.items, l.Item.SKU), append(p.lines, l.Quantity), append(p.price, l.UnitPrice)
 			p.numbers, p.amounts = append(p.numbers, l.Number), append(p.amounts, l.Amount)

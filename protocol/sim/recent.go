@@ -42,7 +42,7 @@ func (c *cloud) bringBackRecent() {
 	}
 	r := &recent{
 		c: c, rnd: c.w.source("operators after a restore"), head: c.feedHead(protocol.FeedCatalog),
-		last: backup{db: c.disk.db.Clone(), feeds: maps.Clone(c.feeds)},
+		last: backup{db: c.disk.db.Clone(), feeds: maps.Clone(c.feeds), holds: c.w.carts.copy()},
 	}
 	c.operate("import of items", c.importItems)
 	c.w.schedule(recentNoticed, r.begin)

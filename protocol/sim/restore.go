@@ -14,11 +14,12 @@ import (
 type backup struct {
 	db    *ledger.Memory
 	feeds map[protocol.StoreID][]entry
+	holds map[string]*held
 }
 
 // keepBackup backs the hub's database up.
 func (c *cloud) keepBackup() {
-	c.backups = append(c.backups, backup{db: c.disk.db.Clone(), feeds: maps.Clone(c.feeds)})
+	c.backups = append(c.backups, backup{db: c.disk.db.Clone(), feeds: maps.Clone(c.feeds), holds: c.w.carts.copy()})
 	if len(c.backups) > 4 {
 		c.backups = c.backups[1:]
 	}
@@ -59,6 +60,9 @@ func (c *cloud) replaceBy(from backup, how restored, down time.Duration) {
 		c.feeds[store] = slices.Clip(list)
 	}
 	c.stale, c.renewed = how == byNobody, true
+	w.carts.restore(from.holds)
+	w.shop.forget()
+	w.courier.restored()
 	if how == byCommandWithGaps {
 		c.before = &disk{w: w, name: "the hub's lost disk", db: before}
 	}

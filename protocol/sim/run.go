@@ -28,6 +28,10 @@ type Counts struct {
 	OrdersRefused      int
 	OrdersCollected    int // with nothing left to look at
 	OrdersOpen         int // a person has to look, or too much of them is lost
+	OrdersExpired      int // nobody fetched them
+	Holds              int // that carts were given
+	HoldsRefused       int
+	Told               int // messages that an endpoint was sent, each once
 	Steps              int
 	Simulated, Skipped time.Duration
 }
@@ -84,9 +88,11 @@ func run(p Plan, rightClocks bool, story io.Writer) (out Outcome) {
 	}
 	w.broker = broker{w: w, rnd: w.source("broker"), retained: map[protocol.AgentID][]byte{}}
 	w.cloud = w.newCloud()
-	w.shop = w.newShop()
+	w.shop, w.carts, w.fetching, w.courier = w.newShop(), w.newCarts(), w.newFetching(), w.newCourier()
 	w.open()
 	w.shop.open()
+	w.carts.plan()
+	w.fetching.plan()
 	busy := time.Duration(p.Hours) * time.Hour
 	w.misfortune()
 	for i, m := range w.agents {
@@ -174,6 +180,10 @@ func (c *Counts) Add(o Counts) {
 	c.OrdersRefused += o.OrdersRefused
 	c.OrdersCollected += o.OrdersCollected
 	c.OrdersOpen += o.OrdersOpen
+	c.OrdersExpired += o.OrdersExpired
+	c.Holds += o.Holds
+	c.HoldsRefused += o.HoldsRefused
+	c.Told += o.Told
 	c.Steps += o.Steps
 	c.Simulated += o.Simulated
 	c.Skipped += o.Skipped

@@ -41,6 +41,8 @@ type promise struct {
 	insteadOf uint32 // the part that it stands in for
 	movable   bool   // another store may stand in
 	paid      bool
+	due       times
+	left      bool // nobody comes for it
 	// code and token are what the shopper was told; empty until the hub answered.
 	code, token string
 }
@@ -66,7 +68,7 @@ func (s *shop) open() {
 	}
 	s.deadlines()
 	for range w.plan.Orders {
-		w.schedule(10*time.Minute+upTo(s.rnd, time.Duration(w.plan.Hours-3)*time.Hour), func() { s.place(s.request(), nil) })
+		w.schedule(10*time.Minute+upTo(s.rnd, time.Duration(w.plan.Hours-3)*time.Hour), func() { s.placeNew() })
 	}
 }
 
@@ -120,7 +122,7 @@ func (s *shop) request() *pickup.PlaceRequest {
 	for range 1 + s.rnd.IntN(3) {
 		sku := protocol.SKU(fmt.Sprintf("SKU%d", s.rnd.IntN(skus)))
 		q := protocol.Quantity(1+s.rnd.IntN(3)) * 1000
-		if all := s.w.cloud.book.promisable(shelf{store, sku}); all > 0 && s.rnd.IntN(2) == 0 {
+		if all := s.w.promisable(shelf{store, sku}, ""); all > 0 && s.rnd.IntN(2) == 0 {
 			// As much as there is, or one more than that.
 			q = all + protocol.Quantity(s.rnd.IntN(2))*1000
 		}
@@ -131,6 +133,13 @@ func (s *shop) request() *pickup.PlaceRequest {
 		r.Sourcing = []string{"", pickup.SourcingNearest, pickup.SourcingMostStock, pickup.SourcingFewestParcels}[s.rnd.IntN(4)]
 	}
 	return r
+}
+
+// placeNew places an order of a shopper who has no cart.
+func (s *shop) placeNew() {
+	r := s.request()
+	s.w.fetching.limit(r)
+	s.place(r, nil)
 }
 
 // placing is one request on its way, which keeps its key however often it is
@@ -150,6 +159,8 @@ func (s *shop) place(r *pickup.PlaceRequest, c *placing) {
 			w.fail("request of an order: %v", err)
 		}
 		c = &placing{Call: protocol.Call{Route: "POST /v1/orders", Key: fmt.Sprint("order-", s.requests), Body: body}}
+		w.carts.asksFor(c.Key, r)
+		w.fetching.requested(c.Key, r)
 	}
 	again := func(d time.Duration) {
 		if !w.quiet {
@@ -182,9 +193,15 @@ func (s *shop) place(r *pickup.PlaceRequest, c *placing) {
 	case code == protocol.Short, code == protocol.PriceMissing, code == protocol.UnknownStore && r.Near != nil:
 		w.counts.OrdersRefused++
 		w.tell("order refused: %v", err)
+		if code == protocol.Short {
+			w.carts.refusedFairly("an order", r.Store, r.Lines, r.Hold, r.Partial)
+		}
 		if l := r.Lines[0]; s.rnd.IntN(3) == 0 && r.Near == nil {
 			s.deliver(r.Store, protocol.SKU(l.Code), protocol.Quantity(1+s.rnd.IntN(20))*1000)
 		}
+	case w.carts.overtaken(r, code), w.fetching.tooLate(r, code):
+		w.counts.OrdersRefused++
+		w.tell("order refused: %v", err)
 	default:
 		w.fail("an order is not placed: %v", err)
 	}
@@ -332,8 +349,9 @@ func (s *shop) ask(p *promise, action string) {
 // asks to be refunded is.
 func (s *shop) close() {
 	w := s.w
+	w.schedule(10*time.Minute, w.fetching.lapseAll)
 	for _, p := range s.promises {
-		if s.rnd.IntN(3) == 0 {
+		if s.rnd.IntN(3) == 0 && !p.left {
 			w.schedule(time.Second, func() { s.ask(p, "cancel") })
 		}
 	}
@@ -343,6 +361,7 @@ func (s *shop) close() {
 			for _, p := range s.promises {
 				s.finish(p)
 			}
+			s.lookAgain()
 		})
 	}
 	w.schedule(24*time.Minute, func() {

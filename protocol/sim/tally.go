@@ -151,6 +151,7 @@ func (w *world) judge(a *act, beside []*act) {
 		return
 	}
 	t := p.tally(slices.DeleteFunc(w.heldAtHub(a.part, beside), func(b *act) bool { return b == a }))
+	w.judgeTime(a, t)
 	if why := t.forbids(a); why != "" {
 		w.fail("order %s is %s %q with %v: %s (I15)", a.part, a.did, a.reason, a.took, why)
 	}
@@ -174,8 +175,9 @@ func (w *world) judgeOrder(a *act, beside []*act) {
 			w.fail("order %s stands in for part %d, paid %v (I15)", a.part, p.insteadOf, p.paid)
 		}
 	}
+	hold := w.carts.holdOf(w.shop.byID[a.part])
 	for _, m := range a.moves {
-		if have := w.cloud.book.promisable(shelf{a.store, m.SKU}); m.State != protocol.Committed || m.Delta > have {
+		if have := w.promisable(shelf{a.store, m.SKU}, hold); m.State != protocol.Committed || m.Delta > have {
 			w.fail("order %s promises %d of %s at %s, of which the acknowledged events allow %d (I12)", a.part, m.Delta, m.SKU, a.store, have)
 		}
 	}
@@ -281,6 +283,9 @@ func (w *world) auditPromises(r ledger.Reader, held map[*act]bool) error {
 		}
 		if t.collected() {
 			w.counts.OrdersCollected++
+		}
+		if t.did(protocol.Expired) {
+			w.counts.OrdersExpired++
 		}
 	}
 	return nil

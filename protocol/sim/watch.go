@@ -101,6 +101,11 @@ func (v *watch) inspect(tx ledger.Reader, rows []ledger.Row) error {
 	}
 	v.jump()
 	v.cutBack()
+	if v.w.cloud != nil && v.disk == v.w.cloud.disk {
+		v.w.carts.inspect(rows)
+		v.w.courier.inspect(rows)
+		v.w.timed(rows)
+	}
 	for _, o := range streams {
 		v.cursor(tx, o)
 	}
@@ -395,6 +400,10 @@ func (v *watch) commit() {
 	}
 	for _, e := range v.reissued {
 		v.again[e.id] = append(v.again[e.id], e.print)
+	}
+	if v.disk == v.w.cloud.disk {
+		v.w.carts.commit()
+		v.w.courier.commit(v.arrived)
 	}
 	for _, a := range v.arrived {
 		v.w.cloud.book.add(a)

@@ -60,6 +60,9 @@ type world struct {
 	broker    broker
 	cloud     *cloud
 	shop      *shop // nil: nobody orders
+	carts     *carts
+	fetching  *fetching
+	courier   *courier
 	agents    []*machine
 	books     books
 	trace     trace

@@ -102,8 +102,8 @@ func (t *tally) print(took time.Duration, cores int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.counts
-	fmt.Fprintf(t.out, "%d seeds in %v on %d cores: %.1f seeds/s/core; %d events, %d commits, %d messages, %d crashes, %d disasters, %d gave up, %d gone, %d void, %d snapshots, %d trimmed, %d orders (%d refused, %d collected, %d open), %.0f simulated days\n",
-		t.seeds, took.Round(time.Millisecond), cores, float64(t.seeds)/took.Seconds()/float64(cores), c.Events, c.Commits, c.Messages, c.Crashes, c.Disasters, c.Aside, c.Gone, c.Void, c.Snapshots, c.Trimmed, c.Orders, c.OrdersRefused, c.OrdersCollected, c.OrdersOpen,
+	fmt.Fprintf(t.out, "%d seeds in %v on %d cores: %.1f seeds/s/core; %d events, %d commits, %d messages, %d crashes, %d disasters, %d gave up, %d gone, %d void, %d snapshots, %d trimmed, %d orders (%d refused, %d collected, %d expired, %d open), %d holds (%d refused), %d told, %.0f simulated days\n",
+		t.seeds, took.Round(time.Millisecond), cores, float64(t.seeds)/took.Seconds()/float64(cores), c.Events, c.Commits, c.Messages, c.Crashes, c.Disasters, c.Aside, c.Gone, c.Void, c.Snapshots, c.Trimmed, c.Orders, c.OrdersRefused, c.OrdersCollected, c.OrdersExpired, c.OrdersOpen, c.Holds, c.HoldsRefused, c.Told,
 		c.Simulated.Hours()/24)
 }
 
