@@ -234,6 +234,9 @@ func (c *carts) order(k *cart, byHold bool) {
 	}
 	if byHold {
 		r.Hold = k.id
+		if c.rnd.IntN(8) == 0 {
+			r.Store = map[protocol.StoreID]protocol.StoreID{"s1": "s2", "s2": "s1"}[r.Store]
+		}
 	}
 	c.w.fetching.limit(r)
 	c.w.shop.place(r, nil)
@@ -311,9 +314,9 @@ func (c *carts) holdOf(p *promise) string {
 }
 
 // overtaken tells whether an order is refused because the hold that it names is
-// over.
+// over, or another store's.
 func (c *carts) overtaken(r *pickup.PlaceRequest, code protocol.Code) bool {
-	return c != nil && r.Hold != "" && code == protocol.Conflict && !c.isOpen(r.Hold)
+	return c != nil && r.Hold != "" && code == protocol.Conflict && (!c.isOpen(r.Hold) || c.open[r.Hold].store != r.Store)
 }
 
 // refusedFairly holds a refusal to what the hub knows: it may not refuse goods that

@@ -24,9 +24,7 @@ type courier struct {
 	process *process // whose courier it is
 	coming  bool     // it is about to look into the outbox
 	cursor  uint64
-	// since is what this courier has delivered last of each key: at which of the
-	// hub's commits it was folded.
-	since map[string]int
+	since   map[string]delivered // what this courier has delivered last of each key
 
 	life    int                // how often the hub's database was replaced
 	letters map[string]*letter // by message id
@@ -35,6 +33,13 @@ type courier struct {
 	folded  map[*act]int     // the hub's commit that folded an act
 	words   map[shelf]string // the last word about stock
 	mailed  bool             // the commit at hand puts messages down
+}
+
+// delivered is an event that was told of, and at which of the hub's commits it was
+// folded.
+type delivered struct {
+	commit int
+	id     protocol.EventID
 }
 
 // letter is a message as the endpoint has got it first.
@@ -50,7 +55,7 @@ func (w *world) newCourier() *courier {
 	}
 	return &courier{
 		w: w, rnd: w.source("webhooks"), letters: map[string]*letter{}, acts: map[string]*act{}, folded: map[*act]int{},
-		words: map[shelf]string{}, since: map[string]int{},
+		words: map[shelf]string{}, since: map[string]delivered{},
 	}
 }
 
@@ -255,10 +260,11 @@ func (c *courier) inOrder(id, key string) {
 			at = max(at, c.folded[b]) // Nothing is told of an order that is not known.
 		}
 	}
-	if at < c.since[key] {
+	last := c.since[key]
+	if at < last.commit || at == last.commit && a.id.Inc == last.id.Inc && a.id.Seq < last.id.Seq {
 		c.w.fail("message %s about order %s comes behind one of what happened later", id, key)
 	}
-	c.since[key] = at
+	c.since[key] = delivered{at, a.id}
 }
 
 // noteOutboxPrefix begins the keys of the outbox's messages.
