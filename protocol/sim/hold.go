@@ -186,7 +186,7 @@ func (c *carts) decide(k *cart) {
 	case 0, 1:
 		soon(func() { c.order(k, true) })
 	case 2:
-		soon(func() { c.order(k, true) })
+		soon(func() { c.order(k, true); c.order(k, true) })
 		soon(func() { c.order(k, true) })
 	case 3:
 		soon(func() { c.release(k); c.release(k) })

@@ -166,7 +166,7 @@ func (p *Plan) addToOrders(d draw) {
 		return
 	}
 	if d.IntN(2) == 0 {
-		p.Holds = 2 + d.IntN(8)
+		p.Holds = 4 + d.IntN(10)
 	}
 	if d.IntN(2) == 0 {
 		p.PickupBy = 1 + d.IntN(4)

@@ -29,7 +29,7 @@ var promiseMutants = []mutant{
 	{"pickup_by is over by the calendar", "I17", []edit{{fileDue, "	now := fmt.Sprintf(\"%016x\", h.running().Milliseconds())\n", "	now := fmt.Sprintf(\"%016x\", h.running().Milliseconds()+h.now().UnixMilli()%86_400_000)\n"}}},
 	{"nobody looks at the last deadline", "I17", []edit{{fileDue, "i+1 == len(list) {", "i+2 == len(list) {"}}},
 	{"reminded at once", "I17", []edit{{fileDue, "{at: fetchBy - min(fetchSoon, (fetchBy-placedAt)/2), what", "{at: min(placedAt+time.Minute, fetchBy), what"}}},
-	{"deadline passes again", "I17", []edit{{fileDue, "errors.Join(ledger.SetNote(tx, nil, d.name()...), h.next(tx, d))", "h.next(tx, d)"}}},
+	{"deadline passes again", "I17", []edit{{fileDue, "errors.Join(ledger.SetNote(tx, nil, d.name()...), h.next(tx, d))", "errors.Join(h.next(tx, d))"}}},
 	{"running time goes on while down", "I17", []edit{{fileRunning, "	total := time.Duration(ms) * time.Millisecond\n", "	total := time.Duration(ms)*time.Millisecond + min(time.Hour, time.Duration(ms)*time.Second)\n"}}},
 	{"outbox forgets at a crash", "I6", []edit{{fileOutbox, "	b.wanted.Store(uint32(bits))\n", "	b.wanted.Store(0 * uint32(bits))\n"}}},
 	{"message after its transaction", "I6", []edit{
