@@ -171,7 +171,7 @@ func (p *Plan) addToOrders(d draw) {
 	if d.IntN(2) == 0 {
 		p.PickupBy = 1 + d.IntN(4)
 	}
-	p.Webhooks = d.IntN(2) == 0
+	p.Webhooks = d.on()
 }
 
 // addLater draws what plans did not have at first, so that what was drawn before

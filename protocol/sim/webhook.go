@@ -120,7 +120,7 @@ func (c *courier) carry() {
 		c.deliver(&list[i])
 		c.cursor = list[i].Position
 	}
-	if !w.quiet && c.rnd.IntN(24) == 0 {
+	if !w.quiet && c.rnd.IntN(64) == 0 {
 		w.cloud.crash(upTo(c.rnd, time.Minute))
 		return
 	}
