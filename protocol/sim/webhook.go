@@ -67,6 +67,10 @@ func (c *courier) subscribe() error {
 	return c.w.cloud.hub.SetWanted(c.w.ctx, hub.Wanted{Events: true, Stock: true})
 }
 
+// courierPause is the longest for which messages wait. Time in which they do cannot
+// be skipped.
+const courierPause = 300 * time.Millisecond
+
 // noteCourier is where the courier writes down how far it is.
 const noteCourier = "webhook-cursor\x00simulated"
 
@@ -80,17 +84,17 @@ func (c *courier) begin() {
 	if b := c.w.cloud.disk.row(ledger.Key{Table: ledger.Notes, ID: noteCourier}); len(b) == 8 {
 		c.cursor = binary.BigEndian.Uint64(b)
 	}
-	c.come(time.Second)
+	c.come()
 }
 
 // come has the courier look into the outbox soon.
-func (c *courier) come(within time.Duration) {
+func (c *courier) come() {
 	if c.coming || c.process == nil {
 		return
 	}
 	c.coming = true
 	process := c.process
-	c.w.after(upTo(c.rnd, within), func() {
+	c.w.after(upTo(c.rnd, courierPause), func() {
 		if c.process == process && c.w.cloud.hub != nil && process.usable() == nil {
 			c.coming = false
 			c.carry()
@@ -113,7 +117,7 @@ func (c *courier) carry() {
 	}
 	for i := range list {
 		if !w.quiet && c.rnd.IntN(32) == 0 {
-			w.schedule(time.Second+upTo(c.rnd, time.Minute), func() { c.come(time.Second) })
+			w.schedule(time.Second+upTo(c.rnd, time.Minute), func() { c.come() })
 			list = list[:i]
 			break
 		}
@@ -128,7 +132,7 @@ func (c *courier) carry() {
 		return tx.Write([]ledger.Row{{Key: ledger.Key{Table: ledger.Notes, ID: noteCourier}, Value: binary.BigEndian.AppendUint64(nil, c.cursor)}})
 	})
 	if len(list) == limit || err != nil && c.process.usable() == nil {
-		c.come(time.Second)
+		c.come()
 	}
 }
 
@@ -292,7 +296,7 @@ func (c *courier) commit(arrived []*act) {
 		}
 	}
 	if c.mailed {
-		c.come(5 * time.Second)
+		c.come()
 	}
 }
 
