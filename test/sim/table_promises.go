@@ -20,7 +20,7 @@ var promiseMutants = []mutant{
 	{"hold used twice", "I12", []edit{{fileHolds, "	return row, deleteHold(tx, id, row)\n", "	return row, nil\n"}}},
 	{"hold used after its time", "I17", []edit{{fileHolds, "	if row.EndsMs <= h.running().Milliseconds() {\n", "	if row.EndsMs <= h.running().Milliseconds()-60_000 {\n"}}},
 	{"hold of another store", "I12", []edit{{fileHolds, "	case row.Store != store:\n", "	case row.Store == \"\":\n"}}},
-	{"holds forgotten at a start", "I12", []edit{{fileHolds, "			h.holds.add(row)\n			return true\n", "			return row != nil\n"}}},
+	{"holds forgotten at a start", "I12", []edit{{fileHolds, "			h.holds.add(row)\n			return true\n", "			h.holds.add(&holdRow{EndsMs: row.EndsMs})\n			return true\n"}}},
 	{"hold forgotten before its time", "I17", []edit{{fileHolds, "			if row.EndsMs <= now {\n", "			if row.EndsMs <= now+60_000 {\n"}}},
 	{"hold kept from its holder", "I12", []edit{{fileHolds, "id[len(prefix):] != but {", "id != but {"}}},
 	{"released hold is kept", "I12", []edit{{fileHolds, "		return deleteHold(tx, id, row)\n	})\n", "		return nil\n	})\n"}}},
