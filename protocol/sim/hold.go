@@ -260,6 +260,8 @@ func (c *carts) release(k *cart) {
 		w.fail("hold %s is open and is not released: %v", k.id, err)
 	case !open && code != protocol.NotFound:
 		w.fail("hold %s is over, and its release is answered with %v (I17)", k.id, err)
+	case err == nil && c.open[k.id] != nil:
+		w.fail("hold %s is released, and is kept (I1)", k.id)
 	}
 }
 

@@ -23,7 +23,7 @@ var promiseMutants = []mutant{
 	{"holds forgotten at a start", "I12", []edit{{fileHolds, "			h.holds.add(row)\n			return true\n", "			h.holds.add(&holdRow{EndsMs: row.EndsMs})\n			return true\n"}}},
 	{"hold forgotten before its time", "I17", []edit{{fileHolds, "			if row.EndsMs <= now {\n", "			if row.EndsMs <= now+60_000 {\n"}}},
 	{"hold kept from its holder", "I12", []edit{{fileHolds, "id[len(prefix):] != but {", "id != but {"}}},
-	{"released hold is kept", "I12", []edit{{fileHolds, "		return deleteHold(tx, id, row)\n	})\n", "		return nil\n	})\n"}}},
+	{"released hold is kept", "I1, I12", []edit{{fileHolds, "		return deleteHold(tx, id, row)\n	})\n", "		return nil\n	})\n"}}},
 	{"one key holds twice", "I3", []edit{{fileHolds, "			return keep(tx, answer)\n", "			return nil\n"}}},
 	{"expires before its time", "I17", []edit{{fileDue, "time.UnixMilli(o.PickupByMs).Sub(h.now()))", "time.UnixMilli(o.PickupByMs).Sub(h.now())/2)"}}},
 	{"pickup_by is over by the calendar", "I17", []edit{{fileDue, "	now := fmt.Sprintf(\"%016x\", h.running().Milliseconds())\n", "	now := fmt.Sprintf(\"%016x\", h.running().Milliseconds()+h.now().UnixMilli()%86_400_000)\n"}}},
