@@ -40,10 +40,13 @@ type Tender struct {
 	Ref         string          `json:"ref"`
 }
 
-// RequestLine is a quantity of one line of the order, in the item's unit.
+// RequestLine is a quantity of one line of the order, in the item's unit. Code
+// says which other item is in the line's place, as a sale would find it; the
+// quantity counts units of that item, whatever the code stands for.
 type RequestLine struct {
 	Line uint32             `json:"line"`
 	Qty  *protocol.Quantity `json:"qty"`
+	Code string             `json:"code"`
 }
 
 // Check is what staff asked a shopper who has lost the code.
@@ -118,6 +121,9 @@ func (r *Request) Validate(action string, cardNumber func(string) bool) (Ask, er
 	for i, l := range r.Lines {
 		if l.Qty == nil {
 			return ask, protocol.OutOfRange("qty", "", "missing").With("line", i+1)
+		}
+		if !protocol.ValidText(l.Code, codeBytesMax) {
+			return ask, protocol.OutOfRange("code", "", "not text of at most "+strconv.Itoa(codeBytesMax)+" bytes without control characters").With("line", i+1)
 		}
 		ask.Lines = append(ask.Lines, protocol.PartLine{Line: l.Line, Quantity: *l.Qty})
 	}

@@ -29,11 +29,11 @@ var orderMutants = []mutant{
 	{"nothing is owed after a start", "I12, I15", []edit{{fileHub, "errors.Join(h.settleAll(ctx), h.settleAllTransfers(ctx))", "h.settleAllTransfers(ctx)"}}},
 	{"released again and again", "I12", []edit{{filePart, "		s.move(c.Lines, s.Committed, s.Released)\n", "		s.move(c.Lines, s.Released, nil)\n"}}},
 	{"shortage stays promised", "I12", []edit{{fileOwed, "	case s.Store >= PartiallyPicked && s.Store != PutBack:\n", "	case s.Store >= Ready && s.Store < PutBack:\n"}}},
-	{"picked twice is not corrected", "I12", []edit{{fileOwed, "	if twice := below(s.Staged); len(twice) > 0 {\n", "	if twice := below(s.Staged); len(twice) > 4 {\n"}}},
+	{"picked twice is not corrected", "I12", []edit{{fileOwed, "	if twice := s.below(s.Staged); len(twice) > 0 {\n", "	if twice := s.below(s.Staged); len(twice) > 4 {\n"}}},
 	{"one key orders twice", "I3", []edit{{fileOnce, "	if first != nil {\n", "	if first != nil && first.Status == 0 {\n"}}},
 	{"handed over after a cancellation", "I15", []edit{{filePlan, "	protocol.HandOver: {[]StoreState{PartiallyPicked, Picked, Ready}, Paid},\n", "	protocol.HandOver: {[]StoreState{PartiallyPicked, Picked, Ready}, CancelRequested},\n"}}},
 	{"undo goes down a rank", "I15", []edit{
-		{filePlan, "f.Attempt, f.Lines = s.Attempt+1, above(s.Staged)", "f.Attempt, f.Lines = s.Attempt, above(s.Staged)"},
+		{filePlan, "f.Attempt, f.Lines = s.Attempt+1, s.above(s.Staged)", "f.Attempt, f.Lines = s.Attempt, s.above(s.Staged)"},
 		{filePart, "	if to == PickedUp || f.Attempt > s.Attempt", "	if to == PickedUp || f.Act == protocol.Undo || f.Attempt > s.Attempt"},
 	}},
 	{"rejection below what was begun", "I15", []edit{{filePlan, "			f.Attempt++ // The", "			_ = f // The"}}},
