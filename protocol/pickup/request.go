@@ -10,12 +10,13 @@ import (
 
 // The bounds of what staff may write.
 const (
-	textBytesMax   = 500
-	digitsMin      = 3
-	digitsMax      = 8
-	codeBytesMax   = 64
-	actLinesMax    = protocol.SaleLinesMax
-	unknownMembers = "The request has a member that does not belong to this action: "
+	textBytesMax     = 500
+	digitsMin        = 3
+	digitsMax        = 8
+	codeBytesMax     = 64
+	itemCodeBytesMax = 512
+	actLinesMax      = protocol.SaleLinesMax
+	unknownMembers   = "The request has a member that does not belong to this action: "
 )
 
 // Request is the JSON of POST /v1/orders/{id}/{action} at an agent. Which
@@ -122,8 +123,8 @@ func (r *Request) Validate(action string, cardNumber func(string) bool) (Ask, er
 		if l.Qty == nil {
 			return ask, protocol.OutOfRange("qty", "", "missing").With("line", i+1)
 		}
-		if !protocol.ValidText(l.Code, codeBytesMax) {
-			return ask, protocol.OutOfRange("code", "", "not text of at most "+strconv.Itoa(codeBytesMax)+" bytes without control characters").With("line", i+1)
+		if !protocol.ValidText(l.Code, itemCodeBytesMax) {
+			return ask, protocol.OutOfRange("code", "", "not text of at most "+strconv.Itoa(itemCodeBytesMax)+" bytes without control characters").With("line", i+1)
 		}
 		ask.Lines = append(ask.Lines, protocol.PartLine{Line: l.Line, Quantity: *l.Qty})
 	}
