@@ -28,6 +28,8 @@ type Plan struct {
 	LingerMs int  `json:"linger_ms"`
 	Verify   bool `json:"verify,omitempty"` // replay every log at the end
 	Orders   int  `json:"orders,omitempty"` // that the online shop places
+	// Substitutes lets a third of them allow substitutes.
+	Substitutes bool `json:"substitutes,omitempty"`
 
 	Line     Line     `json:"line"`
 	Cloud    Cloud    `json:"cloud"`
@@ -157,7 +159,7 @@ func Draw(seed uint64) Plan {
 // stays as it was.
 func (p *Plan) addLater(d draw) {
 	if p.Disaster.Gap == 0 && d.IntN(2) == 0 {
-		p.Orders = 5 + d.IntN(11)
+		p.Orders, p.Substitutes = 5+d.IntN(11), true
 	}
 	p.Machine.FullAtEnd = p.Machine.Full > 0 && d.IntN(2) == 0
 	if p.Disaster.Backup+p.Disaster.Older > 0 {
