@@ -82,8 +82,7 @@ func exampleEvents() map[string]*protocol.Event {
 			Lines: []protocol.SaleLine{{Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: 2000, UnitPrice: 250, Amount: 500}},
 		}},
 		"order": exampleOrder(), "order_change": exampleOrderChange(), "fulfilment": exampleFulfilment(),
-		"order-second": exampleSecondPart(), "order_change-refund": exampleRefund(), "order_change-rerouted": exampleRerouted(),
-		"fulfilment-substitute": exampleSubstitute(), "order_change-substitute": exampleSubstituteTakenTwice(),
+		"order-second": exampleSecondPart(), "order_change-refund": exampleRefund(), "order_change-rerouted": exampleRerouted(), "fulfilment-substitute": exampleSubstitute(), "order_change-substitute": exampleSubstituteTakenTwice(),
 		"exception_change": exampleExceptionChange(), "transfer": exampleTransfer(), "return-order": exampleOrderReturn(),
 		"digest": {Kind: protocol.KindDigest, Boot: 3, Digest: exampleDigest()},
 		"count_seen": {Kind: protocol.KindCountSeen, Boot: 9, CountSeen: &protocol.CountSeen{
