@@ -172,7 +172,8 @@ func TestTakeAnother(t *testing.T) {
 	p.picture("orders-instead")
 	p.press(o, "pick")
 	p.await(soon, "it is picked", o.stage("picked"))
-	if text := get[string](p, o.in(".lines")+".innerText"); !strings.Contains(text, roller.Name) || !strings.Contains(text, "instead of "+pen.Name) || strings.Contains(text, "found") {
+	text := strings.Join(strings.Fields(get[string](p, o.in(".lines")+".innerText")), " ")
+	if text != "1 × "+pen.Name+" "+pen.SKU+" 2 × "+roller.Name+" "+roller.SKU+" instead of "+pen.Name {
 		t.Errorf("in the bag: %q", text)
 	}
 	p.picture("orders-instead-picked")

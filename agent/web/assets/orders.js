@@ -300,14 +300,19 @@
     }
   });
   // A scanner ends a code with Enter, which is not yet the word that all is picked.
-  document.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && event.target.matches?.("[data-instead]")) {
-      event.preventDefault();
+  const keepEnter = (event) => {
+    if (event.key !== "Enter" || !event.target.matches?.("[data-instead], [data-instead-qty]")) {
+      return;
+    }
+    event.preventDefault();
+    if (event.type === "keydown" && event.target.matches("[data-instead]")) {
       const qty = event.target.form.querySelector(`[data-instead-qty="${event.target.dataset.instead}"]`);
       qty.focus();
       qty.select();
     }
-  });
+  };
+  document.addEventListener("keydown", keepEnter);
+  document.addEventListener("keypress", keepEnter);
 
   // minor makes integer minor units of an amount, null where it is none.
   const minor = (text, digits) => {
