@@ -123,6 +123,11 @@ func TestSubstitutePutBack(t *testing.T) {
 	if pens, cups := s.level("PEN-01"), s.level("CUP"); pens.Quantity(protocol.Staged) != 1000 || cups.Quantity(protocol.Staged) != 1000 {
 		t.Errorf("after a cup: pens %+v, cups %+v", pens, cups)
 	}
+	plain := s.yielding(2, 1, true)
+	s.act(plain, "pick", `{"staff":"s7","lines":[{"line":1,"qty":1}]}`)
+	s.changed(plain, protocol.CancelRequested)
+	wantCode(t, s.tryAct(plain, "put-back", `{"staff":"s7","lines":[{"line":1,"qty":1,"code":"CUP"}]}`), protocol.OutOfRangeCode)
+	s.act(plain, "put-back", `{"staff":"s7","lines":[{"line":1,"qty":1,"code":"PEN-01"}]}`)
 	doc := s.act(id, "put-back", `{"staff":"s7"}`)
 	if pens, cups := s.level("PEN-01"), s.level("CUP"); pens.Quantity(protocol.Staged) != 0 || cups.Quantity(protocol.Staged) != 0 || cups.OnHand() != 5000 {
 		t.Errorf("after all: pens %+v, cups %+v", pens, cups)

@@ -69,7 +69,7 @@ func (s *State) Plan(ask Ask, free func(protocol.SKU) protocol.Quantity) (*proto
 		if len(f.Lines) == 0 {
 			f.Lines = s.above(s.Staged)
 		}
-		if err := s.within(f.Lines, s.Staged, "staged"); err != nil {
+		if err := s.carried(f.Lines); err != nil {
 			return nil, nil, err
 		}
 		moves = s.moves(f.Lines, fromStaged)
@@ -197,18 +197,20 @@ func (s *State) findable(named []protocol.PartLine) error {
 	return nil
 }
 
-// within checks that lines name no more than there is.
-func (s *State) within(named []protocol.PartLine, limit []protocol.Quantity, what string) error {
+// carried checks that lines name no more of each item than is staged.
+func (s *State) carried(named []protocol.PartLine) error {
 	if err := s.distinct(named); err != nil {
 		return err
 	}
 	for _, l := range named {
 		there := protocol.Quantity(0)
-		if i := s.at(limit, l); i >= 0 {
-			there = limit[i]
+		for i, q := range s.Staged {
+			if s.slot(i) == (slot{int(l.Line) - 1, s.SKU(l)}) {
+				there = q
+			}
 		}
 		if l.Quantity > there {
-			return tooMuch(l, what, there)
+			return tooMuch(l, "staged", there)
 		}
 	}
 	return nil

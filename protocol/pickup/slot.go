@@ -65,9 +65,9 @@ func (s *State) named(i int, q protocol.Quantity) protocol.PartLine {
 	return l
 }
 
-// at is where a list by line or by slot has what l names, below zero for nowhere.
-// A list by slot is the longer one, and where it is not, there are no substitutes
-// and slots are lines.
+// at is where a list by line or by slot has what an event of the part names, below
+// zero for nowhere. A list by slot is the longer one; where it is not, no event
+// names a substitute, and slots are lines.
 func (s *State) at(list []protocol.Quantity, l protocol.PartLine) int {
 	line, n := int(l.Line)-1, len(s.Order.Lines)
 	switch {
