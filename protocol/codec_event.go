@@ -473,9 +473,9 @@ func encodeBody(c *check, e *Event, items *itemTable) proto.Message {
 	case e.Order != nil:
 		return encodeOrder(c, e.Order, items)
 	case e.OrderChange != nil:
-		return encodeOrderChange(e.OrderChange)
+		return encodeOrderChange(c, e.OrderChange, items)
 	case e.Fulfilment != nil:
-		return encodeFulfilment(e.Fulfilment)
+		return encodeFulfilment(c, e.Fulfilment, items)
 	case e.ExceptionChange != nil:
 		return encodeExceptionChange(e.ExceptionChange)
 	case e.Transfer != nil:
@@ -521,11 +521,11 @@ func decodeBody(c *check, field protowire.Number, b []byte, e *Event, items []It
 		}
 	case eventOrderChange:
 		if w := (&wire.OrderChange{}); c.read(b, w) {
-			e.OrderChange = decodeOrderChange(c, w)
+			e.OrderChange = decodeOrderChange(c, w, items)
 		}
 	case eventFulfilment:
 		if w := (&wire.Fulfilment{}); c.read(b, w) {
-			e.Fulfilment = decodeFulfilment(c, w)
+			e.Fulfilment = decodeFulfilment(c, w, items)
 		}
 	case eventExceptionChange:
 		if w := (&wire.ExceptionChange{}); c.read(b, w) {

@@ -16,6 +16,9 @@ func checkPartLines(c *check, lines []PartLine) {
 			c.failf("line %d is none", l.Line)
 		}
 		c.amount("quantity", int64(l.Quantity))
+		if l.Item != "" {
+			c.sku(l.Item)
+		}
 	}
 }
 
@@ -100,19 +103,19 @@ func checkOrderChange(c *check, o *OrderChange) {
 	checkPartLines(c, o.Lines)
 }
 
-func encodeOrderChange(o *OrderChange) *wire.OrderChange {
+func encodeOrderChange(c *check, o *OrderChange, items *itemTable) *wire.OrderChange {
 	w := &wire.OrderChange{
 		Order: string(o.Order), Part: o.Part, Change: string(o.Change), Reason: o.Reason, Reference: o.Reference, Staff: string(o.Staff),
 		AmountMinor: int64(o.Amount), Instead: o.Instead,
 	}
-	w.Lines, w.LineQuantities = encodePartLines(o.Lines)
+	w.Lines, w.LineQuantities, w.LineItems = encodePartLines(c, o.Lines, items)
 	return w
 }
 
-func decodeOrderChange(c *check, w *wire.OrderChange) *OrderChange {
+func decodeOrderChange(c *check, w *wire.OrderChange, items []ItemRef) *OrderChange {
 	return &OrderChange{
 		PartID: PartID{OrderID(w.Order), w.Part}, Change: Change(w.Change), Reason: w.Reason, Reference: w.Reference, Staff: StaffID(w.Staff),
-		Lines: decodePartLines(c, w.Lines, w.LineQuantities), Amount: Money(w.AmountMinor), Instead: w.Instead,
+		Lines: decodePartLines(c, partColumns{w.Lines, w.LineQuantities, w.LineItems}, items), Amount: Money(w.AmountMinor), Instead: w.Instead,
 	}
 }
 
@@ -130,7 +133,7 @@ func checkFulfilment(c *check, f *Fulfilment) {
 	checkPartLines(c, f.Lines)
 }
 
-func encodeFulfilment(f *Fulfilment) *wire.Fulfilment {
+func encodeFulfilment(c *check, f *Fulfilment, items *itemTable) *wire.Fulfilment {
 	w := &wire.Fulfilment{
 		Order: string(f.Order), Part: f.Part, Act: string(f.Act), Attempt: f.Attempt, Staff: string(f.Staff),
 		Reason: f.Reason, Shelf: f.Shelf, Bay: f.Bay, Car: f.Car,
@@ -138,14 +141,14 @@ func encodeFulfilment(f *Fulfilment) *wire.Fulfilment {
 	if !f.After.IsZero() {
 		w.After = encodeEventID(f.After)
 	}
-	w.Lines, w.LineQuantities = encodePartLines(f.Lines)
+	w.Lines, w.LineQuantities, w.LineItems = encodePartLines(c, f.Lines, items)
 	return w
 }
 
-func decodeFulfilment(c *check, w *wire.Fulfilment) *Fulfilment {
+func decodeFulfilment(c *check, w *wire.Fulfilment, items []ItemRef) *Fulfilment {
 	f := &Fulfilment{
 		PartID: PartID{OrderID(w.Order), w.Part}, Act: Act(w.Act), Attempt: w.Attempt, Staff: StaffID(w.Staff),
-		Reason: w.Reason, Shelf: w.Shelf, Bay: w.Bay, Car: w.Car, Lines: decodePartLines(c, w.Lines, w.LineQuantities),
+		Reason: w.Reason, Shelf: w.Shelf, Bay: w.Bay, Car: w.Car, Lines: decodePartLines(c, partColumns{w.Lines, w.LineQuantities, w.LineItems}, items),
 	}
 	if w.After != nil {
 		f.After = decodeEventID(c, w.After)
@@ -153,25 +156,42 @@ func decodeFulfilment(c *check, w *wire.Fulfilment) *Fulfilment {
 	return f
 }
 
-func encodePartLines(lines []PartLine) (numbers []uint32, quantities []int64) {
+func encodePartLines(c *check, lines []PartLine, items *itemTable) (numbers []uint32, quantities []int64, substitutes []uint32) {
 	for _, l := range lines {
 		numbers, quantities = append(numbers, l.Line), append(quantities, int64(l.Quantity))
 	}
-	return numbers, quantities
+	substitutes = column(len(lines), func(i int) uint32 {
+		if lines[i].Item == "" {
+			return 0
+		}
+		return uint32(items.sku(c, i, lines[i].Item)) + 1
+	})
+	return numbers, quantities, substitutes
 }
 
-func decodePartLines(c *check, numbers []uint32, quantities []int64) []PartLine {
-	n := len(numbers)
+// partColumns are lines of a part as they stand on the wire.
+type partColumns struct {
+	numbers     []uint32
+	quantities  []int64
+	substitutes []uint32
+}
+
+func decodePartLines(c *check, w partColumns, items []ItemRef) []PartLine {
+	n := len(w.numbers)
 	c.count("lines", n, SaleLinesMax)
-	if len(quantities) != n {
-		c.failf("%d quantities for %d lines", len(quantities), n)
+	if len(w.quantities) != n {
+		c.failf("%d quantities for %d lines", len(w.quantities), n)
 	}
+	c.column("line_items", len(w.substitutes), n)
 	if c.err != nil {
 		return nil
 	}
 	lines := list[PartLine](n)
 	for i := range lines {
-		lines[i] = PartLine{Line: numbers[i], Quantity: Quantity(quantities[i])}
+		lines[i] = PartLine{Line: w.numbers[i], Quantity: Quantity(w.quantities[i])}
+		if at := entry(w.substitutes, i); at > 0 {
+			lines[i].Item = item(c, items, 0, int32(min(at, 1<<30))-1).SKU
+		}
 	}
 	return lines
 }

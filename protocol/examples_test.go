@@ -82,7 +82,7 @@ func exampleEvents() map[string]*protocol.Event {
 			Lines: []protocol.SaleLine{{Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: 2000, UnitPrice: 250, Amount: 500}},
 		}},
 		"order": exampleOrder(), "order_change": exampleOrderChange(), "fulfilment": exampleFulfilment(),
-		"order-second": exampleSecondPart(), "order_change-refund": exampleRefund(), "order_change-rerouted": exampleRerouted(),
+		"order-second": exampleSecondPart(), "order_change-refund": exampleRefund(), "order_change-rerouted": exampleRerouted(), "fulfilment-substitute": exampleSubstitute(), "order_change-substitute": exampleSubstituteTakenTwice(),
 		"exception_change": exampleExceptionChange(), "transfer": exampleTransfer(), "return-order": exampleOrderReturn(),
 		"digest": {Kind: protocol.KindDigest, Boot: 3, Digest: exampleDigest()},
 		"count_seen": {Kind: protocol.KindCountSeen, Boot: 9, CountSeen: &protocol.CountSeen{
@@ -148,6 +148,24 @@ func exampleFulfilment() *protocol.Event {
 		Fulfilment: &protocol.Fulfilment{
 			PartID: samplePart, Act: protocol.Pick, Attempt: 1, After: protocol.EventID{Inc: sampleInc, Seq: 1050}, Staff: "s7", Reason: "again",
 			Shelf: "B4", Bay: "2", Car: "red van", Lines: []protocol.PartLine{{Line: 1, Quantity: 1000}},
+		},
+	}
+}
+
+// exampleSubstitute picks one pen of two as ordered, and a pencil for the other.
+func exampleSubstitute() *protocol.Event {
+	ev := exampleFulfilment()
+	ev.Moves = append(ev.Moves, protocol.Move{SKU: "PEN-01", State: protocol.Committed, Delta: -1000}, protocol.Move{SKU: "PENCIL", State: protocol.Staged, Delta: 1000})
+	ev.Fulfilment.Lines = append(ev.Fulfilment.Lines, protocol.PartLine{Line: 1, Quantity: 1000, Item: "PENCIL"})
+	return ev
+}
+
+// exampleSubstituteTakenTwice makes up for a pencil that was put back twice.
+func exampleSubstituteTakenTwice() *protocol.Event {
+	return &protocol.Event{
+		Kind: protocol.KindOrderChange, Boot: 9, Moves: []protocol.Move{{SKU: "PENCIL", State: protocol.Staged, Delta: 1000}},
+		OrderChange: &protocol.OrderChange{
+			PartID: samplePart, Change: protocol.CorrectedGoods, Reason: "taken_twice", Lines: []protocol.PartLine{{Line: 1, Quantity: -1000, Item: "PENCIL"}},
 		},
 	}
 }

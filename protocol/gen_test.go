@@ -323,7 +323,9 @@ var genPart = rapid.Custom(func(t *rapid.T) protocol.PartID {
 })
 
 var genPartLine = rapid.Custom(func(t *rapid.T) protocol.PartLine {
-	return protocol.PartLine{Line: rapid.Uint32Range(1, protocol.SaleLinesMax).Draw(t, "line"), Quantity: quantity(t, "qty")}
+	return protocol.PartLine{
+		Line: rapid.Uint32Range(1, protocol.SaleLinesMax).Draw(t, "line"), Quantity: quantity(t, "qty"), Item: orNone(t, "item", genSKU),
+	}
 })
 
 var genOrder = rapid.Custom(func(t *rapid.T) *protocol.Order {

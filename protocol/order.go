@@ -44,7 +44,7 @@ type Order struct {
 	Currency         string // ISO 4217
 	Paid             bool   // otherwise it is due at the hand-over
 	PaymentReference string
-	Substitutes      bool // the shopper takes other goods in their place
+	Substitutes      bool // the shopper takes other goods in the place of what is not there
 	Shopper          Shopper
 	PickupByMs       int64 // Unix milliseconds, for display; 0 for none
 	// Sourcing is the rule by which the store was chosen; empty where the shopper
@@ -131,10 +131,12 @@ type OrderChange struct {
 	Instead   uint32 // the part that stands in for the lines
 }
 
-// PartLine is a quantity of one line of an order, from 1.
+// PartLine is a quantity of one line of an order, from 1. Item is what was picked
+// in the place of the line's own item, empty for that.
 type PartLine struct {
 	Line     uint32
 	Quantity Quantity
+	Item     SKU
 }
 
 // Act is what staff do about a part.

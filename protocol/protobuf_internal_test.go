@@ -98,9 +98,9 @@ func protobufEncodeBody(c *check, e *Event, w *wire.Event, items *itemTable) {
 	case e.Order != nil:
 		w.Order = encodeOrder(c, e.Order, items)
 	case e.OrderChange != nil:
-		w.OrderChange = encodeOrderChange(e.OrderChange)
+		w.OrderChange = encodeOrderChange(c, e.OrderChange, items)
 	case e.Fulfilment != nil:
-		w.Fulfilment = encodeFulfilment(e.Fulfilment)
+		w.Fulfilment = encodeFulfilment(c, e.Fulfilment, items)
 	case e.ExceptionChange != nil:
 		w.ExceptionChange = encodeExceptionChange(e.ExceptionChange)
 	case e.Transfer != nil:
@@ -142,10 +142,10 @@ func protobufDecodeBody(c *check, w *wire.Event, e *Event, items []ItemRef) {
 		e.Order = decodeOrder(c, w.Order, items)
 	}
 	if w.OrderChange != nil {
-		e.OrderChange = decodeOrderChange(c, w.OrderChange)
+		e.OrderChange = decodeOrderChange(c, w.OrderChange, items)
 	}
 	if w.Fulfilment != nil {
-		e.Fulfilment = decodeFulfilment(c, w.Fulfilment)
+		e.Fulfilment = decodeFulfilment(c, w.Fulfilment, items)
 	}
 	if w.ExceptionChange != nil {
 		e.ExceptionChange = decodeExceptionChange(c, w.ExceptionChange)

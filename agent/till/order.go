@@ -45,6 +45,9 @@ func (t *Till) Fulfil(ctx context.Context, c protocol.Call, id protocol.OrderID,
 		}
 		own := ask // This may run again.
 		own.Lines = state.LinesOf(ask.Lines)
+		if err := a.substitutes(state, &own, r.Lines); err != nil {
+			return outcome{}, err
+		}
 		if err := a.fulfil(state, own, r); err != nil {
 			return outcome{}, err
 		}
@@ -114,19 +117,17 @@ func (a *act) fulfil(state *pickup.State, ask pickup.Ask, r pickup.Request) erro
 }
 
 // sellOrder hands over an order that was due: one event is the receipt and the
-// hand-over. The prices are those of the order.
+// hand-over. The items are those that are handed over, the prices those of the
+// order.
 func (a *act) sellOrder(state *pickup.State, f *protocol.Fulfilment, moves []protocol.Move, r pickup.Request) error {
 	request := sale.Request{Till: r.Till, Staff: string(f.Staff)}
 	for _, t := range r.Tenders {
 		request.Tenders = append(request.Tenders, sale.Tender(t))
 	}
 	codes, priced := []string{}, []bool{}
-	for _, l := range f.Lines {
-		line := &state.Order.Lines[l.Line-1]
-		entry := sale.Line{Code: string(line.Item.SKU), Qty: &l.Quantity, UnitPriceMinor: &line.UnitPrice}
-		if l.Quantity == line.Quantity {
-			entry.AmountMinor = &line.Amount
-		}
+	amounts := comesTo(state.Order, f.Lines)
+	for i, l := range f.Lines {
+		entry := sale.Line{Code: string(state.SKU(l)), Qty: &l.Quantity, UnitPriceMinor: &state.Order.Lines[l.Line-1].UnitPrice, AmountMinor: &amounts[i]}
 		request.Lines = append(request.Lines, entry)
 		codes, priced = append(codes, entry.Code), append(priced, true)
 	}
@@ -187,10 +188,7 @@ func (d *desk) partDocument(r ledger.Reader, state *pickup.State, now time.Time)
 	if err != nil {
 		return pickup.Document{}, err
 	}
-	skus := make([]protocol.SKU, len(state.Order.Lines))
-	for i := range state.Order.Lines {
-		skus[i] = state.Order.Lines[i].Item.SKU
-	}
+	skus := state.Items()
 	items, err := ledger.ReadItems(ledger.Live(r), skus)
 	if err != nil {
 		return pickup.Document{}, err

@@ -3,6 +3,7 @@ package till
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
@@ -32,7 +33,7 @@ func (a *act) againstOrder(r *sale.ReturnRequest) error {
 		return err
 	}
 	for i := range r.Lines {
-		if err := priceOfOrder(&r.Lines[i], parts, back, r.Lines[:i]); err != nil {
+		if err := a.priceOfOrder(&r.Lines[i], parts, back, r.Lines[:i]); err != nil {
 			return atReturnLine(err, i+1)
 		}
 	}
@@ -65,7 +66,7 @@ func (a *act) ownParts(id protocol.OrderID) (parts []pickup.State, err error) {
 func lineOf(parts []pickup.State, number uint32) (s *pickup.State, line int) {
 	for i := range parts {
 		for n := range parts[i].Order.Lines {
-			if parts[i].Order.Lines[n].Number == number && (s == nil || parts[i].Handed[n] > 0) {
+			if parts[i].Order.Lines[n].Number == number && (s == nil || parts[i].HandedOf(n) > 0) {
 				s, line = &parts[i], n
 			}
 		}
@@ -104,8 +105,11 @@ func (a *act) onReceipt(r *sale.ReturnRequest, state *pickup.State) error {
 	}
 	for i := range r.Lines {
 		line := &r.Lines[i]
-		of, n := lineOf([]pickup.State{*state}, line.Line)
-		at := slices.IndexFunc(o.Sale.Lines, func(l protocol.SaleLine) bool { return of != nil && l.OriginalLine == uint32(n+1) })
+		_, handed, _, err := a.handedAs([]pickup.State{*state}, line)
+		if err != nil {
+			return atReturnLine(err, i+1)
+		}
+		at := slices.IndexFunc(o.Sale.Lines, func(l protocol.SaleLine) bool { return l.OriginalLine == handed.Line && l.Item.SKU == handed.Item })
 		if at < 0 {
 			return errOrderLine(line.Line).With("line", i+1)
 		}
@@ -119,32 +123,64 @@ func errOrderLine(line uint32) *protocol.Error {
 	return protocol.OutOfRange("line", strconv.FormatUint(uint64(line), 10), "not a line of the order that was handed over")
 }
 
-// priceOfOrder fills in what the order says of a line, and refuses more than was
-// handed over and did not come back, with the lines of the return before it.
-func priceOfOrder(line *sale.ReturnLine, parts []pickup.State, back *pickup.Returns, before []sale.ReturnLine) error {
-	state, at := lineOf(parts, line.Line)
-	if state == nil || line.Qty == nil {
-		return errOrderLine(line.Line)
+// handedAs finds which item of an order's line comes back: the one that its code
+// names, or without a code the only one that was handed over. before is how much
+// was handed over for the line as the items in front of it.
+func (a *act) handedAs(parts []pickup.State, line *sale.ReturnLine) (s *pickup.State, l protocol.PartLine, before protocol.Quantity, err error) {
+	s, at := lineOf(parts, line.Line)
+	if s == nil || line.Qty == nil {
+		return nil, l, 0, errOrderLine(line.Line)
 	}
-	ordered, handed := &state.Order.Lines[at], state.Handed[at]
-	sku := ordered.Item.SKU
+	handed := s.HandedFor(at)
+	if len(handed) == 0 {
+		handed = []protocol.PartLine{{Line: uint32(at + 1), Item: s.Order.Lines[at].Item.SKU}}
+	}
+	names := []string{}
+	for _, h := range handed {
+		names = append(names, string(h.Item))
+	}
+	if line.Code == "" {
+		if len(handed) > 1 {
+			return nil, l, 0, protocol.OutOfRange("code", "", "missing, and needed, since line "+strconv.FormatUint(uint64(line.Line), 10)+" was handed over as "+strings.Join(names, " and "))
+		}
+		return s, handed[0], 0, nil
+	}
+	found, err := resolver{r: a.tx, patterns: a.o.Patterns, nothing: "Nothing was returned."}.resolve([]string{line.Code})
+	if err != nil {
+		return nil, l, 0, err
+	}
+	for _, h := range handed {
+		if found[0].err == nil && found[0].SKU == h.Item {
+			return s, h, before, nil
+		}
+		before += h.Quantity
+	}
+	return nil, l, 0, protocol.OutOfRange("code", line.Code, "not what was handed over for line "+strconv.FormatUint(uint64(line.Line), 10)+", which is "+strings.Join(names, " and "))
+}
+
+// priceOfOrder fills in what the order says of a line, and refuses more than was
+// handed over and did not come back, with the lines of the return before it. What
+// was handed over in the place of a line comes back at the line's price.
+func (a *act) priceOfOrder(line *sale.ReturnLine, parts []pickup.State, back *pickup.Returns, before []sale.ReturnLine) error {
+	state, handed, first, err := a.handedAs(parts, line)
+	if err != nil {
+		return err
+	}
+	ordered, sku := &state.Order.Lines[handed.Line-1], handed.Item
 	ofItem, here := -back.Of(sku), protocol.Quantity(0)
 	for p := range parts {
-		for i := range parts[p].Order.Lines {
-			if parts[p].Order.Lines[i].Item.SKU == sku {
-				ofItem += parts[p].Handed[i]
-			}
-		}
+		ofItem += parts[p].HandedAs(sku)
 	}
 	for i := range before {
-		if before[i].Code == string(sku) {
-			ofItem -= *before[i].Qty
+		if before[i].Code != string(sku) {
+			continue
 		}
+		ofItem -= *before[i].Qty
 		if before[i].Line == line.Line {
 			here += *before[i].Qty
 		}
 	}
-	remaining := max(min(ofItem, handed-here), 0)
+	remaining := max(min(ofItem, handed.Quantity-here), 0)
 	if q := *line.Qty; q > remaining {
 		return protocol.Refuse(protocol.OverReturn, "Only "+remaining.String()+" of line "+strconv.FormatUint(uint64(line.Line), 10)+" of the order can still come back, not "+q.String()+
 			". Nothing was returned. Return at most "+remaining.String()+", or check the order.").With("line", line.Line).With("remaining", remaining)
@@ -152,7 +188,7 @@ func priceOfOrder(line *sale.ReturnLine, parts []pickup.State, back *pickup.Retu
 	line.Code, line.UnitPriceMinor = string(sku), &ordered.UnitPrice
 	if line.AmountMinor == nil {
 		// Rounded on the running sum, so that any split comes to the whole.
-		done := min(max(handed-remaining, 0), ordered.Quantity)
+		done := min(first+max(handed.Quantity-remaining, 0), ordered.Quantity)
 		amount := cameTo(ordered, done+*line.Qty) - cameTo(ordered, done)
 		line.AmountMinor = &amount
 	}

@@ -19,25 +19,27 @@ func orderPart(n int) protocol.PartID {
 // ordered lets the hub place a paid order of pens, which it commits.
 func (s *shopTest) ordered(n, pens int) protocol.PartID {
 	s.t.Helper()
-	return s.placed(n, pens, true)
+	return s.placedAs(n, pens, func(o *protocol.Order) { o.Paid = true })
 }
 
 // due is ordered, to be paid at the hand-over.
 func (s *shopTest) due(n, pens int) protocol.PartID {
 	s.t.Helper()
-	return s.placed(n, pens, false)
+	return s.placedAs(n, pens, func(*protocol.Order) {})
 }
 
-func (s *shopTest) placed(n, pens int, paid bool) protocol.PartID {
+// placedAs is due, with what else the order says.
+func (s *shopTest) placedAs(n, pens int, say func(*protocol.Order)) protocol.PartID {
 	s.t.Helper()
 	id, q := orderPart(n), protocol.Quantity(pens)*1000
+	order := &protocol.Order{
+		PartID: id, Number: fmt.Sprint("W-", n), Method: protocol.InStore, Currency: "GBP", Shopper: protocol.Shopper{Name: "Ayla", Phone: "+994501234567"},
+		Lines: []protocol.OrderLine{{Number: 1, Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: q, UnitPrice: 250, Amount: 250 * protocol.Money(pens)}},
+	}
+	say(order)
 	s.hubLogs(hubOrigin, &protocol.Event{
-		Kind:  protocol.KindOrder,
+		Kind: protocol.KindOrder, Order: order,
 		Moves: []protocol.Move{{SKU: "PEN-01", State: protocol.Committed, Delta: q}},
-		Order: &protocol.Order{
-			PartID: id, Number: fmt.Sprint("W-", n), Method: protocol.InStore, Currency: "GBP", Paid: paid, Shopper: protocol.Shopper{Name: "Ayla", Phone: "+994501234567"},
-			Lines: []protocol.OrderLine{{Number: 1, Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: q, UnitPrice: 250, Amount: 250 * protocol.Money(pens)}},
-		},
 	})
 	return id
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -73,13 +74,15 @@ type card struct {
 	Shelf, Picker     string
 	Note              string
 	Courier           bool
+	Yields            bool   // the clerk may pick something else
+	Wish              string // whether the shopper takes something else, as long as that matters
 	Exception         bool
 	Lines             []cardLine
 	Find              string // what it is found by
 	sort              string
 }
 
-// cardLine is one line of an order.
+// cardLine is one line of an order, or what was picked in the place of one.
 type cardLine struct {
 	Line       int
 	Name, Code string
@@ -87,6 +90,7 @@ type cardLine struct {
 	Ordered    string // as a field holds it
 	Picked     string
 	Short      bool
+	Instead    string // of what it was picked, empty for what was ordered
 }
 
 func (s *site) serveOrders(w http.ResponseWriter, r *http.Request) {
@@ -183,8 +187,13 @@ func viewOrder(d *pickup.Document, now time.Time) (card, bool) {
 	var due protocol.Money
 	for i := range d.Lines {
 		l := &d.Lines[i]
-		c.Lines = append(c.Lines, viewLine(l, stage))
+		c.Lines = append(c.Lines, viewLines(l, stage)...)
 		due += payable(l)
+	}
+	if stage == stageNew || stage == stagePick || stage == stagePicking {
+		if c.Yields, c.Wish = d.Substitutes, "No substitutes"; c.Yields {
+			c.Wish = "Substitutes allowed"
+		}
 	}
 	if d.Payment.Status == "due" && stage != stagePutBack {
 		if stage == stageNew || stage == stagePick || stage == stagePicking {
@@ -196,23 +205,34 @@ func viewOrder(d *pickup.Document, now time.Time) (card, bool) {
 	c.Age, c.AgeLook = age(d, stage, now)
 	c.Mark = strings.Join([]string{stage, d.HubState, orEmpty(d.StoreState), c.Picker, c.Shelf, c.Outside, c.DueMinor}, "|")
 	for i := range c.Lines {
-		c.Mark += "|" + c.Lines[i].Picked
+		c.Mark += "|" + c.Lines[i].Picked + " " + c.Lines[i].Qty
 	}
 	c.Find = strings.ToLower(c.Number + " " + c.Name + " " + c.ID + " " + justDigits(orEmpty(d.Shopper.Phone)))
 	return c, true
 }
 
-func viewLine(l *pickup.DocumentLine, stage string) cardLine {
-	v := cardLine{Line: l.Line, Name: inert(orEmpty(l.Name)), Code: inert(string(l.SKU)), Ordered: l.Qty.String(), Picked: l.PickedQty.String()}
-	if v.Name == "" {
-		v.Name = v.Code
+// viewLines shows a line: what was ordered, until it is picked, and then what is
+// in the bag for it.
+func viewLines(l *pickup.DocumentLine, stage string) []cardLine {
+	v := cardLine{Line: l.Line, Code: inert(string(l.SKU)), Ordered: l.Qty.String(), Picked: l.PickedQty.String(), Qty: formatQuantity(l.Qty, "")}
+	v.Name = cmp.Or(inert(orEmpty(l.Name)), v.Code)
+	if stage != stagePicked && stage != stageReady && stage != stageOutside && stage != stagePutBack {
+		return []cardLine{v}
 	}
-	v.Qty = formatQuantity(l.Qty, "")
-	if stage == stagePicked || stage == stageReady || stage == stageOutside || stage == stagePutBack {
-		v.Qty = formatQuantity(l.PickedQty, "")
-		v.Short = stage != stagePutBack && l.PickedQty < l.Qty
+	v.Short = stage != stagePutBack && l.PickedQty < l.Qty
+	own, others := l.PickedQty, []cardLine{}
+	for i := range l.Substitutes {
+		s := &l.Substitutes[i]
+		own -= s.Qty
+		other := cardLine{Line: l.Line, Code: inert(string(s.SKU)), Qty: formatQuantity(s.Qty, ""), Instead: v.Name}
+		other.Name = cmp.Or(inert(orEmpty(s.Name)), other.Code)
+		others = append(others, other)
 	}
-	return v
+	v.Qty = formatQuantity(own, "")
+	if own == 0 && len(others) > 0 && !v.Short {
+		return others
+	}
+	return append([]cardLine{v}, others...)
 }
 
 // payable is what is to be paid for what was picked of a line.

@@ -110,3 +110,28 @@ func TestOrdersPage(t *testing.T) {
 		t.Error("that the orders cannot be read is not said, or too much of it")
 	}
 }
+
+// TestSubstitutesOnThePage offers to take something else only where the shopper
+// allows it, and shows what is in the bag as what it is.
+func TestSubstitutesOnThePage(t *testing.T) {
+	yields, strict, picked := ordered("1", "paid", "picking", 0), ordered("2", "paid", "picking", 0), ordered("3", "paid", "picked", 3000)
+	yields.Substitutes, picked.Substitutes = true, true
+	picked.Lines[0].Substitutes = []pickup.SubstituteDocument{{SKU: "CUP", Name: pointer("<b>Cup"), Qty: 2000}}
+	s := &shop{status: Status{Store: "s1", Link: "online"}, orders: []pickup.Document{yields, strict, picked}}
+	page := get(t, New(s.deps()), OrdersPath).Body.String()
+	for text, times := range map[string]int{
+		"Substitutes allowed": 1, "No substitutes": 1, `id="instead-1-1"`: 1, `id="instead-2-1"`: 0, "instead of <bdi>Pen</bdi>": 1, "&lt;b&gt;Cup": 1, "<b>Cup": 0,
+	} {
+		if n := strings.Count(page, text); n != times {
+			t.Errorf("the page holds %q %d times, not %d", text, n, times)
+		}
+	}
+	all, _ := viewOrder(&picked, noon)
+	if len(all.Lines) != 2 || all.Lines[0].Qty != "1" || all.Lines[1].Qty != "2" || all.Lines[0].Short {
+		t.Errorf("in the bag: %+v", all.Lines)
+	}
+	picked.Lines[0].Substitutes[0].Qty = 3000
+	if swapped, _ := viewOrder(&picked, noon); len(swapped.Lines) != 1 || swapped.Lines[0].Instead != "Pen" || swapped.Mark == all.Mark {
+		t.Errorf("in the bag: %+v", swapped.Lines)
+	}
+}

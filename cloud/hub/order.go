@@ -234,8 +234,7 @@ func (h *Hub) orderDocument(r ledger.Reader, id protocol.OrderID) (pickup.Docume
 	}
 	items := map[protocol.SKU]*protocol.Item{}
 	for _, p := range list {
-		for i := range p.State.Order.Lines {
-			sku := p.State.Order.Lines[i].Item.SKU
+		for _, sku := range p.State.Items() {
 			if items[sku], err = ledger.ReadItem(r, sku); err != nil {
 				return pickup.Document{}, err
 			}

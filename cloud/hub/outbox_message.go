@@ -88,9 +88,11 @@ type messageLine struct {
 	ReleasedQty protocol.Quantity `json:"released_qty"`
 	ChangedQty  protocol.Quantity `json:"changed_qty"`
 	AmountMinor protocol.Money    `json:"amount_minor"`
+	// Substitutes are what was picked in the line's place, and part of PickedQty.
+	Substitutes []pickup.SubstituteDocument `json:"substitutes"`
 }
 
-func newOrderMessage(store protocol.StoreID, n *pickup.News) orderMessage {
+func newOrderMessage(r ledger.Reader, store protocol.StoreID, n *pickup.News) (orderMessage, error) {
 	s, o := &n.State, n.State.Order
 	m := orderMessage{
 		EventID: n.ID.String(), Order: o.Order, Number: o.Number, Fulfilment: o.Part, Store: store, Method: o.Method,
@@ -111,7 +113,8 @@ func newOrderMessage(store protocol.StoreID, n *pickup.News) orderMessage {
 	}
 	for i, l := range o.Lines {
 		line := messageLine{
-			Line: int(l.Number), SKU: l.Item.SKU, Qty: l.Quantity, PickedQty: s.Staged[i] + s.Handed[i], ReleasedQty: s.Released[i], AmountMinor: l.Amount,
+			Line: int(l.Number), SKU: l.Item.SKU, Qty: l.Quantity, PickedQty: s.StagedOf(i) + s.HandedOf(i), ReleasedQty: s.Released[i], AmountMinor: l.Amount,
+			Substitutes: []pickup.SubstituteDocument{},
 		}
 		for _, named := range n.Lines {
 			if int(named.Line) == i+1 {
@@ -121,10 +124,18 @@ func newOrderMessage(store protocol.StoreID, n *pickup.News) orderMessage {
 		m.TotalMinor += l.Amount
 		m.Lines = append(m.Lines, line)
 	}
+	for _, l := range s.Substitutes() {
+		item, err := ledger.ReadItem(r, l.Item)
+		if err != nil {
+			return m, err
+		}
+		line := &m.Lines[l.Line-1]
+		line.Substitutes = append(line.Substitutes, pickup.NewSubstituteDocument(l, item))
+	}
 	if len(m.Lines) > messageLinesMax || size(m.Lines) > messageLinesLeftOutAbove {
 		m.Lines, m.LinesLeftOut = []messageLine{}, true
 	}
-	return m
+	return m, nil
 }
 
 func numberOrNull(n uint32) *uint32 {
@@ -138,6 +149,12 @@ func numberOrNull(n uint32) *uint32 {
 func size(lines []messageLine) (bytes int) {
 	for _, l := range lines {
 		bytes += 100 + len(l.SKU)
+		for _, other := range l.Substitutes {
+			bytes += 70 + len(other.SKU)
+			if other.Name != nil {
+				bytes += len(*other.Name)
+			}
+		}
 	}
 	return bytes
 }
@@ -163,7 +180,11 @@ func (b *outbox) tell(r ledger.Reader, w *ledger.Watched) (list []Outgoing, err 
 			if err != nil {
 				return nil, err
 			}
-			m, err := outgoing(messageIDPrefix+n.ID.String(), orderPrefix+n.Word, string(p.ID.Order), at, newOrderMessage(p.Store, &n))
+			data, err := newOrderMessage(r, p.Store, &n)
+			if err != nil {
+				return nil, err
+			}
+			m, err := outgoing(messageIDPrefix+n.ID.String(), orderPrefix+n.Word, string(p.ID.Order), at, data)
 			if err != nil {
 				return nil, err
 			}

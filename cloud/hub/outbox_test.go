@@ -126,6 +126,28 @@ func TestOutboxTellsOfOrders(t *testing.T) {
 	}
 }
 
+// TestOutboxNamesSubstitutes tells what was picked in the place of a line, and asks
+// for no money back.
+func TestOutboxNamesSubstitutes(t *testing.T) {
+	c, p := shopCore(t, Wanted{Events: true})
+	mustTakeIn(t, c.Hub, ItemsTable, "sku,gtin,name\nINK,4006381333931,Ink\n")
+	part := c.order(2000)
+	pick := act(part, protocol.Pick, 1000)
+	pick.Fulfilment.Lines = append(pick.Fulfilment.Lines, protocol.PartLine{Line: 1, Quantity: 1000, Item: "INK"})
+	c.receive(p.logged(pick), p.logged(act(part, protocol.Ready)))
+	if types, _ := told(t, c.Hub); !slices.Equal(types, []string{"order.placed", "order.picked", "order.ready"}) {
+		t.Errorf("told %v", types)
+	}
+	list, _ := c.Outbox(t.Context(), 1, 1)
+	if want := `"picked_qty":2,"released_qty":0,"changed_qty":2,"amount_minor":500,"substitutes":[{"sku":"INK","gtin":"04006381333931","name":"Ink","qty":1}]`; !strings.Contains(string(list[0].Body), want) {
+		t.Errorf("the message lacks %s: %s", want, list[0].Body)
+	}
+	doc, err := c.Order(t.Context(), part.Order)
+	if err != nil || len(doc.Lines[0].Substitutes) != 1 || *doc.Lines[0].Substitutes[0].Name != "Ink" || doc.Lines[0].PickedQty != 2000 {
+		t.Errorf("the order: %+v, %v", doc.Lines, err)
+	}
+}
+
 // TestOutboxCostsNothing wants no message: nothing is written.
 func TestOutboxCostsNothing(t *testing.T) {
 	c, p := shopCore(t, Wanted{})

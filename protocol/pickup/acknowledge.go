@@ -6,7 +6,7 @@ import "counterpart/protocol"
 // because the part was canceled or expired and nobody has to carry anything
 // back. Where goods are staged a person puts them back, and that is the answer.
 func (s *State) Acknowledges() bool {
-	return s.Order != nil && s.Hub >= CancelRequested && s.Store < PutBack && s.Store != Rejected && len(above(s.Staged)) == 0
+	return s.Order != nil && s.Hub >= CancelRequested && s.Store < PutBack && s.Store != Rejected && len(s.above(s.Staged)) == 0
 }
 
 // Acknowledge is what the primary asks for when it answers by itself. Plan

@@ -24,6 +24,7 @@ type Document struct {
 	TotalMinor  protocol.Money       `json:"total_minor"`
 	Currency    string               `json:"currency"`
 	Payment     PaymentDocument      `json:"payment"`
+	Substitutes bool                 `json:"substitutes"` // the shopper takes other goods in the place of what is not there
 	Shopper     ShopperDocument      `json:"shopper"`
 	PlacedAt    *string              `json:"placed_at"`
 	Picker      *string              `json:"picker"`
@@ -54,6 +55,26 @@ type DocumentLine struct {
 	PickedQty      protocol.Quantity `json:"picked_qty"`
 	UnitPriceMinor protocol.Money    `json:"unit_price_minor"`
 	AmountMinor    protocol.Money    `json:"amount_minor"`
+	// Substitutes are what was picked in the line's place, and part of PickedQty.
+	Substitutes []SubstituteDocument `json:"substitutes"`
+}
+
+// SubstituteDocument is an item that was picked in the place of another.
+type SubstituteDocument struct {
+	SKU  protocol.SKU      `json:"sku"`
+	GTIN *string           `json:"gtin"`
+	Name *string           `json:"name"`
+	Qty  protocol.Quantity `json:"qty"`
+}
+
+// NewSubstituteDocument shows what was picked in the place of a line. item is what
+// the catalogue knows of it, nil for nothing.
+func NewSubstituteDocument(l protocol.PartLine, item *protocol.Item) SubstituteDocument {
+	d := SubstituteDocument{SKU: l.Item, Qty: l.Quantity}
+	if item != nil {
+		d.GTIN, d.Name = orNull(item.GTIN), orNull(item.Name)
+	}
+	return d
 }
 
 // PaymentDocument says whether the order is paid.
@@ -102,7 +123,7 @@ func NewDocument(m Meta, parts []Placement) Document {
 	s, o := &said.State, said.State.Order
 	d := Document{
 		ID: o.Order, Number: o.Number, Store: said.Store, Method: o.Method, HubState: s.Hub.String(), StoreState: s.shown(), Firm: s.Firm(),
-		Currency: o.Currency, Payment: PaymentDocument{Status: "due", Reference: orNull(o.PaymentReference)},
+		Currency: o.Currency, Substitutes: o.Substitutes, Payment: PaymentDocument{Status: "due", Reference: orNull(o.PaymentReference)},
 		Shopper:    ShopperDocument{Name: orNull(o.Shopper.Name), Phone: orNull(o.Shopper.Phone)},
 		PickupCode: orNull(m.PickupCode), Shelf: orNull(s.Shelf), Picker: orNull(string(s.Picker)), Exceptions: m.Exceptions, AsOf: m.AsOf,
 	}
@@ -167,7 +188,7 @@ func (d *Document) lines(m Meta, parts []Placement) {
 			if !ok {
 				n = len(d.Lines)
 				at[l.Number] = n
-				line := DocumentLine{Line: int(l.Number), SKU: l.Item.SKU, GTIN: orNull(l.Item.GTIN), Name: orNull(l.Item.Name), UnitPriceMinor: l.UnitPrice}
+				line := DocumentLine{Line: int(l.Number), SKU: l.Item.SKU, GTIN: orNull(l.Item.GTIN), Name: orNull(l.Item.Name), UnitPriceMinor: l.UnitPrice, Substitutes: []SubstituteDocument{}}
 				if item := m.Item(l.Item.SKU); item != nil {
 					line.GTIN, line.Name = orNull(item.GTIN), orNull(item.Name)
 				}
@@ -176,12 +197,28 @@ func (d *Document) lines(m Meta, parts []Placement) {
 			gone := moved[[2]uint32{s.Order.Part, l.Number}]
 			line := &d.Lines[n]
 			line.Qty += l.Quantity - gone.Quantity
-			line.PickedQty += s.Staged[j] + s.Handed[j]
+			line.PickedQty += s.StagedOf(j) + s.HandedOf(j)
 			line.AmountMinor += l.Amount - gone.Amount
 			d.TotalMinor += l.Amount - gone.Amount
 		}
+		for _, l := range s.Substitutes() {
+			line := &d.Lines[at[s.Order.Lines[l.Line-1].Number]]
+			line.substitute(l, m.Item(l.Item))
+		}
 	}
 	slices.SortStableFunc(d.Lines, func(a, b DocumentLine) int { return cmp.Compare(a.Line, b.Line) })
+}
+
+// substitute adds what a part took in the line's place; another part may have
+// taken the same.
+func (l *DocumentLine) substitute(taken protocol.PartLine, item *protocol.Item) {
+	for i := range l.Substitutes {
+		if l.Substitutes[i].SKU == taken.Item {
+			l.Substitutes[i].Qty += taken.Quantity
+			return
+		}
+	}
+	l.Substitutes = append(l.Substitutes, NewSubstituteDocument(taken, item))
 }
 
 // moment is a time as documents show it, null for none.

@@ -18,7 +18,7 @@ func (s *State) Owed() (owed []protocol.OrderChange) {
 	say := func(c protocol.Change, reason string, lines []protocol.PartLine) {
 		owed = append(owed, protocol.OrderChange{PartID: s.Order.PartID, Change: c, Reason: reason, Lines: lines})
 	}
-	switch left := above(s.Committed); {
+	switch left := s.above(s.Committed); {
 	case len(left) == 0:
 	case s.Ended():
 		say(protocol.ReleasedGoods, s.Store.String(), left)
@@ -31,17 +31,17 @@ func (s *State) Owed() (owed []protocol.OrderChange) {
 			say(protocol.ReleasedGoods, PickedUp.String(), handed)
 		}
 	default:
-		if spare := madeUp(s.Committed, s.Released); len(spare) > 0 {
+		if spare := s.madeUp(s.Committed, s.Released); len(spare) > 0 {
 			say(protocol.ReleasedGoods, "not_picked_twice", spare)
 		}
 	}
-	if twice := below(s.Committed); len(twice) > 0 {
+	if twice := s.below(s.Committed); len(twice) > 0 {
 		say(protocol.ReleasedGoods, "picked_twice", twice)
 	}
-	if twice := below(s.Staged); len(twice) > 0 {
+	if twice := s.below(s.Staged); len(twice) > 0 {
 		say(protocol.CorrectedGoods, "taken_twice", twice)
 	}
-	if spare := madeUp(s.Staged, s.Corrected); len(spare) > 0 {
+	if spare := s.madeUp(s.Staged, s.Corrected); len(spare) > 0 {
 		say(protocol.CorrectedGoods, "not_taken_twice", spare)
 	}
 	if s.Ended() && s.Hub <= CancelRequested {
@@ -59,10 +59,10 @@ func (s *State) Owed() (owed []protocol.OrderChange) {
 func (s *State) unpicked() (short, handed []protocol.PartLine) {
 	lacks, has := make([]protocol.Quantity, len(s.Committed)), make([]protocol.Quantity, len(s.Committed))
 	for i, left := range s.Committed {
-		lacks[i] = min(left, s.Order.Lines[i].Quantity-s.Handed[i])
+		lacks[i] = min(left, s.Order.Lines[i].Quantity-s.HandedOf(i))
 		has[i] = left - max(0, lacks[i])
 	}
-	return above(lacks), above(has)
+	return s.above(lacks), s.above(has)
 }
 
 func (s *State) missingReason() string {
@@ -94,7 +94,7 @@ func (s *State) missing() (homeless, rest []protocol.PartLine) {
 	comes := s.Order.Method == protocol.InStore || s.Order.Method == protocol.Curbside
 	movable := s.Order.Sourcing != "" && !s.ByShopper && (s.Ended() || !comes)
 	for i := range s.Order.Lines {
-		lost := s.Order.Lines[i].Quantity - s.Handed[i]
+		lost := s.Order.Lines[i].Quantity - s.HandedOf(i)
 		if !s.Ended() {
 			// What was released and is staged after all has yet to be taken back.
 			lost = min(lost, s.Released[i]+min(0, s.Committed[i]))
@@ -160,10 +160,10 @@ func (s *State) RefundsDue() (reasons []string) {
 
 // madeUp names what the hub made up for and need not have: events that arrived
 // later show that there were goods after all.
-func madeUp(there, given []protocol.Quantity) (lines []protocol.PartLine) {
+func (s *State) madeUp(there, given []protocol.Quantity) (lines []protocol.PartLine) {
 	for i := range there {
 		if q := min(there[i], -given[i]); q > 0 {
-			lines = append(lines, protocol.PartLine{Line: uint32(i + 1), Quantity: q})
+			lines = append(lines, s.named(i, q))
 		}
 	}
 	return lines
@@ -180,7 +180,7 @@ func (s *State) Moves(c *protocol.OrderChange) (moves []protocol.Move) {
 		return nil
 	}
 	for _, l := range c.Lines {
-		moves = append(moves, protocol.Move{SKU: s.Order.Lines[l.Line-1].Item.SKU, State: state, Delta: -l.Quantity})
+		moves = append(moves, protocol.Move{SKU: s.SKU(l), State: state, Delta: -l.Quantity})
 	}
 	return moves
 }

@@ -68,11 +68,12 @@ func (p *Part) Add(id protocol.EventID, ev *protocol.Event, body []byte, receipt
 	}
 }
 
-// handedBy is what a sale hands over of an order: its lines name the order's.
+// handedBy is what a sale hands over of an order: its lines name the order's, and
+// the items that were there.
 func handedBy(s *protocol.Sale) (lines []protocol.PartLine) {
 	for i := range s.Lines {
 		if l := &s.Lines[i]; l.OriginalLine > 0 {
-			lines = append(lines, protocol.PartLine{Line: l.OriginalLine, Quantity: l.Quantity})
+			lines = append(lines, protocol.PartLine{Line: l.OriginalLine, Quantity: l.Quantity, Item: l.Item.SKU})
 		}
 	}
 	return lines
@@ -171,6 +172,7 @@ func encodeSold(receipt protocol.ReceiptNo, lines []protocol.PartLine) []byte {
 	b := protowire.AppendString(nil, string(receipt))
 	for _, l := range lines {
 		b = protowire.AppendVarint(protowire.AppendVarint(b, uint64(l.Line)), protowire.EncodeZigZag(int64(l.Quantity)))
+		b = protowire.AppendString(b, string(l.Item))
 	}
 	return b
 }
@@ -189,8 +191,12 @@ func decodeSold(b []byte) (receipt protocol.ReceiptNo, lines []protocol.PartLine
 		if m < 0 {
 			return "", nil, protowire.ParseError(m)
 		}
-		lines = append(lines, protocol.PartLine{Line: uint32(line), Quantity: protocol.Quantity(protowire.DecodeZigZag(quantity))})
-		b = b[n+m:]
+		item, k := protowire.ConsumeString(b[n+m:])
+		if k < 0 {
+			return "", nil, protowire.ParseError(k)
+		}
+		lines = append(lines, protocol.PartLine{Line: uint32(line), Quantity: protocol.Quantity(protowire.DecodeZigZag(quantity)), Item: protocol.SKU(item)})
+		b = b[n+m+k:]
 	}
 	return protocol.ReceiptNo(text), lines, nil
 }

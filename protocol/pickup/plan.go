@@ -50,60 +50,68 @@ func (s *State) Plan(ask Ask, free func(protocol.SKU) protocol.Quantity) (*proto
 		f.After = protocol.EventID{}
 	}
 	var moves []protocol.Move
-	add := func(line uint32, state protocol.State, delta protocol.Quantity) {
-		if item := s.Order.Lines[line-1].Item.SKU; delta != 0 {
-			moves = append(moves, protocol.Move{SKU: item, State: state, Delta: delta})
-		}
-	}
 	switch ask.Act {
 	case protocol.Pick:
-		if err := s.within(ask.Lines, s.Committed, "ordered and not yet picked"); err != nil {
+		if err := s.findable(ask.Lines); err != nil {
 			return nil, nil, err
 		}
 		f.Lines = slices.Clone(ask.Lines)
-		for _, l := range f.Lines {
-			add(l.Line, protocol.Committed, -l.Quantity)
-			add(l.Line, protocol.Staged, l.Quantity)
-		}
-		moves = append(moves, s.corrections(f.Lines, free)...)
+		moves = append(s.moves(f.Lines, fromCommitted, toStaged), s.corrections(f.Lines, free)...)
 	case protocol.Reject:
 		if s.Store > Rejected {
 			f.Attempt++ // The register climbs only so: who picks stands above a rejection.
 		}
 	case protocol.Undo:
-		f.Attempt, f.Lines = s.Attempt+1, above(s.Staged)
-		for _, l := range f.Lines {
-			add(l.Line, protocol.Staged, -l.Quantity)
-			add(l.Line, protocol.Committed, l.Quantity)
-		}
+		f.Attempt, f.Lines = s.Attempt+1, s.above(s.Staged)
+		moves = s.moves(f.Lines, fromStaged, toCommitted)
 	case protocol.PutBack:
 		f.Lines = ask.Lines
 		if len(f.Lines) == 0 {
-			f.Lines = above(s.Staged)
+			f.Lines = s.above(s.Staged)
 		}
-		if err := s.within(f.Lines, s.Staged, "staged"); err != nil {
+		if err := s.carried(f.Lines); err != nil {
 			return nil, nil, err
 		}
-		for _, l := range f.Lines {
-			add(l.Line, protocol.Staged, -l.Quantity)
-		}
+		moves = s.moves(f.Lines, fromStaged)
 	case protocol.HandOver:
-		f.Lines = above(s.Staged)
+		f.Lines = s.above(s.Staged)
 		moves = s.HandOverMoves()
 	}
 	return f, moves, nil
 }
 
-// HandOverMoves are those of handing over all that is staged, by an act or by
-// the sale of an order that was due.
-func (s *State) HandOverMoves() (moves []protocol.Move) {
-	for _, l := range above(s.Staged) {
-		item := s.Order.Lines[l.Line-1].Item.SKU
-		moves = append(moves,
-			protocol.Move{SKU: item, State: protocol.Staged, Delta: -l.Quantity},
-			protocol.Move{SKU: item, State: protocol.OnHand, Delta: -l.Quantity})
+// flow is one side of what an act does to goods. Only what is staged or leaves the
+// shop can be a substitute: promised is what was ordered.
+type flow struct {
+	state protocol.State
+	sign  protocol.Quantity
+}
+
+var (
+	fromCommitted, toCommitted = flow{protocol.Committed, -1}, flow{protocol.Committed, 1}
+	fromStaged, toStaged       = flow{protocol.Staged, -1}, flow{protocol.Staged, 1}
+	fromShop                   = flow{protocol.OnHand, -1}
+)
+
+func (s *State) moves(lines []protocol.PartLine, flows ...flow) (moves []protocol.Move) {
+	for _, l := range lines {
+		for _, way := range flows {
+			sku := s.SKU(l)
+			if way.state == protocol.Committed {
+				sku = s.Order.Lines[l.Line-1].Item.SKU
+			}
+			if l.Quantity != 0 {
+				moves = append(moves, protocol.Move{SKU: sku, State: way.state, Delta: way.sign * l.Quantity})
+			}
+		}
 	}
 	return moves
+}
+
+// HandOverMoves are those of handing over all that is staged, by an act or by
+// the sale of an order that was due.
+func (s *State) HandOverMoves() []protocol.Move {
+	return s.moves(s.above(s.Staged), fromStaged, fromShop)
 }
 
 // allows checks the tables, and who picks.
@@ -117,17 +125,17 @@ func (s *State) allows(ask Ask) error {
 		return protocol.OutOfRange("act", string(ask.Act), "not known")
 	case s.Hub > rule.hub:
 		return s.conflict(ask.Act, "The order is "+words(s.Hub.String())+".")
-	case ask.Act == protocol.PutBack && s.Store == PickedUp && len(above(s.Staged)) > 0:
+	case ask.Act == protocol.PutBack && s.Store == PickedUp && len(s.above(s.Staged)) > 0:
 		return nil // Two machines had picked it, and one of them handed it over.
 	case ask.Act == protocol.PutBack && s.Hub < CancelRequested:
 		return s.conflict(ask.Act, "Nobody has canceled the order. Undo the pick instead, or have the order canceled.")
-	case ask.Act == protocol.PutBack && s.Store == PutBack && len(above(s.Staged)) == 0:
+	case ask.Act == protocol.PutBack && s.Store == PutBack && len(s.above(s.Staged)) == 0:
 		return s.conflict(ask.Act, "The goods were put back before.")
 	case !slices.Contains(rule.from, s.Store):
 		return s.conflict(ask.Act, "The order is "+words(s.Store.String())+".")
 	case s.Store == Picking && s.Picker != ask.Staff && ask.Act != protocol.Arrive && ask.Act != protocol.PutBack && ask.Act != protocol.Undo:
 		return s.conflict(ask.Act, fmt.Sprintf("%s is picking it.", orSomebody(s.Picker)))
-	case (ask.Act == protocol.HandOver || ask.Act == protocol.Ready) && len(above(s.Staged)) == 0:
+	case (ask.Act == protocol.HandOver || ask.Act == protocol.Ready) && len(s.above(s.Staged)) == 0:
 		return s.conflict(ask.Act, "Nothing of it was picked.")
 	}
 	return nil
@@ -164,24 +172,75 @@ func (s *State) LinesOf(named []protocol.PartLine) []protocol.PartLine {
 	return lines
 }
 
-// within checks that lines name lines of the order, each once, and no more than
-// there is.
-func (s *State) within(named []protocol.PartLine, limit []protocol.Quantity, what string) error {
-	seen := map[uint32]bool{}
+// findable checks what a clerk says to have found: of each line no more than is
+// promised, and substitutes only where the shopper allows them.
+func (s *State) findable(named []protocol.PartLine) error {
+	if err := s.distinct(named); err != nil {
+		return err
+	}
+	found := make([]protocol.Quantity, len(s.Committed))
 	for _, l := range named {
 		switch {
-		case l.Line == 0 || int(l.Line) > len(limit) || seen[l.Line]:
-			return protocol.OutOfRange("line", fmt.Sprint(l.Line), "not a line of the order, or named twice").With("line", l.Line)
-		case l.Quantity < 0 || l.Quantity > limit[l.Line-1]:
-			return protocol.OutOfRange("qty", l.Quantity.String(), "not between 0 and what is "+what+", "+limit[l.Line-1].String()).With("line", l.Line)
+		case l.Item == "":
+		case !s.replaces(l):
+			return protocol.OutOfRange("code", string(l.Item), "the item that was ordered, and no substitute for it").With("line", l.Line)
+		case !s.Order.Substitutes:
+			return s.conflict(protocol.Pick, "The shopper takes nothing else in the place of what was ordered.").With("line", l.Line)
+		case l.Quantity == 0:
+			return protocol.OutOfRange("qty", "0", "not above 0").With("line", l.Line)
 		}
-		seen[l.Line] = true
+		found[l.Line-1] += l.Quantity
+		if promised := s.Committed[l.Line-1]; found[l.Line-1] > promised {
+			return tooMuch(l, "ordered and not yet picked", promised)
+		}
 	}
 	return nil
 }
 
+// carried checks that lines name no more of each item than is staged.
+func (s *State) carried(named []protocol.PartLine) error {
+	if err := s.distinct(named); err != nil {
+		return err
+	}
+	for _, l := range named {
+		there := protocol.Quantity(0)
+		for i, q := range s.Staged {
+			if s.slot(i) == (slot{int(l.Line) - 1, s.SKU(l)}) {
+				there = q
+			}
+		}
+		if l.Quantity > there {
+			return tooMuch(l, "staged", there)
+		}
+	}
+	return nil
+}
+
+// distinct checks that lines name lines of the order, each with each item once.
+func (s *State) distinct(named []protocol.PartLine) error {
+	seen := map[protocol.PartLine]bool{}
+	for _, l := range named {
+		if l.Line == 0 || int(l.Line) > len(s.Order.Lines) {
+			return protocol.OutOfRange("line", fmt.Sprint(l.Line), "not a line of the order").With("line", l.Line)
+		}
+		once := protocol.PartLine{Line: l.Line, Item: s.SKU(l)}
+		if seen[once] {
+			return protocol.OutOfRange("line", fmt.Sprint(l.Line), "named twice").With("line", l.Line)
+		}
+		if l.Quantity < 0 {
+			return protocol.OutOfRange("qty", l.Quantity.String(), "below 0").With("line", l.Line)
+		}
+		seen[once] = true
+	}
+	return nil
+}
+
+func tooMuch(l protocol.PartLine, what string, there protocol.Quantity) error {
+	return protocol.OutOfRange("qty", l.Quantity.String(), "not between 0 and what is "+what+", "+there.String()).With("line", l.Line)
+}
+
 // corrections take out of the book what a clerk looked for and did not find.
-// Several lines may name one item.
+// Whoever takes something else has not found it. Several lines may name one item.
 func (s *State) corrections(picked []protocol.PartLine, free func(protocol.SKU) protocol.Quantity) (moves []protocol.Move) {
 	if len(picked) == 0 {
 		return nil
@@ -190,8 +249,10 @@ func (s *State) corrections(picked []protocol.PartLine, free func(protocol.SKU) 
 	var short []protocol.SKU
 	by := make([]protocol.Quantity, len(s.Committed))
 	for _, l := range picked {
-		by[l.Line-1] = l.Quantity
-		found[s.Order.Lines[l.Line-1].Item.SKU] += l.Quantity
+		if !s.replaces(l) {
+			by[l.Line-1] = l.Quantity
+		}
+		found[s.SKU(l)] += l.Quantity
 	}
 	for i, want := range s.Committed {
 		if item := s.Order.Lines[i].Item.SKU; by[i] < want && !slices.Contains(short, item) {

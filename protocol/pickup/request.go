@@ -10,12 +10,13 @@ import (
 
 // The bounds of what staff may write.
 const (
-	textBytesMax   = 500
-	digitsMin      = 3
-	digitsMax      = 8
-	codeBytesMax   = 64
-	actLinesMax    = protocol.SaleLinesMax
-	unknownMembers = "The request has a member that does not belong to this action: "
+	textBytesMax     = 500
+	digitsMin        = 3
+	digitsMax        = 8
+	codeBytesMax     = 64
+	itemCodeBytesMax = 512
+	actLinesMax      = protocol.SaleLinesMax
+	unknownMembers   = "The request has a member that does not belong to this action: "
 )
 
 // Request is the JSON of POST /v1/orders/{id}/{action} at an agent. Which
@@ -40,10 +41,13 @@ type Tender struct {
 	Ref         string          `json:"ref"`
 }
 
-// RequestLine is a quantity of one line of the order, in the item's unit.
+// RequestLine is a quantity of one line of the order, in the item's unit. Code
+// says which other item is in the line's place, as a sale would find it; the
+// quantity counts units of that item, whatever the code stands for.
 type RequestLine struct {
 	Line uint32             `json:"line"`
 	Qty  *protocol.Quantity `json:"qty"`
+	Code string             `json:"code"`
 }
 
 // Check is what staff asked a shopper who has lost the code.
@@ -118,6 +122,9 @@ func (r *Request) Validate(action string, cardNumber func(string) bool) (Ask, er
 	for i, l := range r.Lines {
 		if l.Qty == nil {
 			return ask, protocol.OutOfRange("qty", "", "missing").With("line", i+1)
+		}
+		if !protocol.ValidText(l.Code, itemCodeBytesMax) {
+			return ask, protocol.OutOfRange("code", "", "not text of at most "+strconv.Itoa(itemCodeBytesMax)+" bytes without control characters").With("line", i+1)
 		}
 		ask.Lines = append(ask.Lines, protocol.PartLine{Line: l.Line, Quantity: *l.Qty})
 	}

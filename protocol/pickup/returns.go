@@ -92,7 +92,8 @@ func (r *Returns) Of(sku protocol.SKU) (q protocol.Quantity) {
 
 // Over tells whether more came back than was handed over by the parts that are
 // known here. What a part elsewhere stands in for may have been handed over
-// there. Where no part is known nobody can tell.
+// there. Where no part is known nobody can tell, nor where that part may have
+// brought substitutes.
 func (r *Returns) Over(parts []State) bool {
 	known, replaced := false, map[uint32]bool{}
 	for i := range parts {
@@ -109,11 +110,15 @@ func (r *Returns) Over(parts []State) bool {
 		if s.Order == nil {
 			continue
 		}
+		if !replaced[s.Order.Part] && s.Order.Substitutes && some(s.Elsewhere) {
+			return false
+		}
+		for i, q := range s.Handed {
+			handed[s.slot(i).item] += q
+		}
 		for line := range s.Order.Lines {
-			sku := s.Order.Lines[line].Item.SKU
-			handed[sku] += s.Handed[line]
 			if !replaced[s.Order.Part] {
-				handed[sku] += s.Elsewhere[line]
+				handed[s.Order.Lines[line].Item.SKU] += s.Elsewhere[line]
 			}
 		}
 	}

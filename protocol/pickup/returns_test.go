@@ -16,6 +16,10 @@ func TestReturnsOver(t *testing.T) {
 			Handed: []protocol.Quantity{handed}, Elsewhere: []protocol.Quantity{elsewhere},
 		}
 	}
+	as := func(s pickup.State, elsewhere protocol.Quantity) pickup.State {
+		s.Order.Substitutes, s.Elsewhere[0] = true, elsewhere
+		return s
+	}
 	for name, tt := range map[string]struct {
 		parts []pickup.State
 		over  bool
@@ -27,6 +31,8 @@ func TestReturnsOver(t *testing.T) {
 		"one of it was":                {[]pickup.State{at(1, 0, 1000, 0)}, true},
 		"each part handed over some":   {[]pickup.State{at(1, 0, 1000, 0), at(2, 0, 1000, 0)}, false},
 		"another store stands in":      {[]pickup.State{at(1, 0, 0, 3000)}, false},
+		"it may bring a substitute":    {[]pickup.State{as(at(1, 0, 0, 0), 1000)}, false},
+		"nothing may bring one":        {[]pickup.State{as(at(1, 0, 0, 0), 0)}, true},
 		"it stands in here, and waits": {[]pickup.State{at(1, 0, 0, 3000), at(2, 1, 0, 0)}, true},
 		"it stands in and handed over": {[]pickup.State{at(1, 0, 0, 3000), at(2, 1, 3000, 0)}, false},
 	} {

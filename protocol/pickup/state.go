@@ -51,7 +51,9 @@ func (s StoreState) String() string {
 	return [...]string{"received", "accepted", "rejected", "picking", "partially_picked", "picked", "ready", "put_back", "picked_up"}[s]
 }
 
-// State is what a part comes to. Lists are by line of the order.
+// State is what a part comes to. Lists are by line of the order; Staged, Handed
+// and Corrected are longer where something was picked in the place of lines:
+// behind the lines with their own items they have the substitutes.
 type State struct {
 	Order   *protocol.Order // nil: not known here
 	Placed  protocol.EventID
@@ -73,6 +75,7 @@ type State struct {
 	// Corrected was taken out of what is staged; below zero the hub made up for
 	// what was taken twice.
 	Corrected       []protocol.Quantity
+	substitutes     []slot
 	Paid            bool
 	Prepaid         bool             // to the shop, not at a till, where nobody pays for what is missing
 	ByShopper       bool             // canceled by the shopper, or expired
@@ -122,7 +125,7 @@ func (s *State) Over() bool { return s.Store == PickedUp || s.Ended() && !some(s
 
 // Waits tells whether staff of the store have something left to do.
 func (s *State) Waits() bool {
-	return s.Order != nil && (len(above(s.Staged)) > 0 || s.Store != PickedUp && !s.Ended())
+	return s.Order != nil && (len(s.above(s.Staged)) > 0 || s.Store != PickedUp && !s.Ended())
 }
 
 // State works out what the part comes to.
@@ -132,12 +135,18 @@ func (p *Part) State() State {
 	if s.Order == nil {
 		return s
 	}
-	n := len(s.Order.Lines)
-	lists := []*[]protocol.Quantity{&s.Committed, &s.Staged, &s.Handed, &s.Released, &s.Asked, &s.AskedShort, &s.Elsewhere, &s.Unplaced, &s.Breached, &s.Corrected}
-	room := make([]protocol.Quantity, len(lists)*n)
-	for i, list := range lists {
-		*list = room[i*n : (i+1)*n : (i+1)*n]
+	s.substitutes = p.substitutes(s.Order)
+	bySlot := []*[]protocol.Quantity{&s.Staged, &s.Handed, &s.Corrected}
+	byLine := []*[]protocol.Quantity{&s.Committed, &s.Released, &s.Asked, &s.AskedShort, &s.Elsewhere, &s.Unplaced, &s.Breached}
+	lines, slots := len(s.Order.Lines), len(s.Order.Lines)+len(s.substitutes)
+	room := make([]protocol.Quantity, len(bySlot)*slots+len(byLine)*lines)
+	take := func(lists []*[]protocol.Quantity, n int) {
+		for _, list := range lists {
+			*list, room = room[:n:n], room[n:]
+		}
 	}
+	take(bySlot, slots)
+	take(byLine, lines)
 	for i := range s.Order.Lines {
 		s.Committed[i] = s.Order.Lines[i].Quantity
 	}
@@ -290,22 +299,6 @@ func pickedState(o *protocol.Order, lines []protocol.PartLine) StoreState {
 	return Picked
 }
 
-// move takes quantities from one list to another; nil is nowhere.
-func (s *State) move(lines []protocol.PartLine, from, to []protocol.Quantity) {
-	for _, l := range lines {
-		i := int(l.Line) - 1
-		if i < 0 || i >= len(s.Order.Lines) {
-			continue
-		}
-		if from != nil {
-			from[i] -= l.Quantity
-		}
-		if to != nil {
-			to[i] += l.Quantity
-		}
-	}
-}
-
 func some(list []protocol.Quantity) bool {
 	for _, q := range list {
 		if q != 0 {
@@ -313,23 +306,4 @@ func some(list []protocol.Quantity) bool {
 		}
 	}
 	return false
-}
-
-// above names the quantities that are above zero.
-func above(list []protocol.Quantity) []protocol.PartLine {
-	return named(list, func(q protocol.Quantity) bool { return q > 0 })
-}
-
-// below names the quantities that are below zero.
-func below(list []protocol.Quantity) []protocol.PartLine {
-	return named(list, func(q protocol.Quantity) bool { return q < 0 })
-}
-
-func named(list []protocol.Quantity, which func(protocol.Quantity) bool) (lines []protocol.PartLine) {
-	for i, q := range list {
-		if which(q) {
-			lines = append(lines, protocol.PartLine{Line: uint32(i + 1), Quantity: q})
-		}
-	}
-	return lines
 }

@@ -68,13 +68,16 @@ func (s *staff) fulfil(p *promise, choose func(*pickup.State, bool) pickup.Ask) 
 		if refused && protocol.CodeOf(err) == protocol.Internal {
 			return ledger.Result{}, err
 		}
-		if seen.clear && refused == seen.allows(ask) {
+		if seen.clear && refused == (seen.allows(ask) && p.yields(ask)) {
 			wrong = fmt.Sprintf("%s by %q of order %s, which is %s: %v (I15, I22)", ask.Act, ask.Staff, p.PartID, seen.state, err)
 		}
 		if refused {
 			return ledger.Result{}, errNothing
 		}
 		a.kind, a.moves = ev.Kind, ev.Moves
+		if why := p.misplaced(a); why != "" || seen.clear && !seen.wholly(p, a) {
+			wrong = fmt.Sprintf("order %s has %v set aside: %s", p.PartID, seen.aside, why)
+		}
 		res, err := ledger.Log(tx, m.origin, clock, ev)
 		if err != nil {
 			return res, err
@@ -161,10 +164,11 @@ func (s *staff) sellOrder(tx ledger.Tx, p *promise, a *act, f *protocol.Fulfilme
 	sale.Part = p.PartID
 	for _, l := range f.Lines {
 		i := int(l.Line) - 1
-		a.items, a.lines = append(a.items, p.items[i]), append(a.lines, l.Quantity)
+		item, _ := p.takes(l)
+		a.items, a.lines = append(a.items, item.item), append(a.lines, l.Quantity)
 		amount, _ := l.Quantity.Times(p.price[i])
 		sale.Lines = append(sale.Lines, protocol.SaleLine{
-			Item: protocol.ItemRef{SKU: p.items[i]}, Quantity: l.Quantity, UnitPrice: p.price[i], Amount: amount, OriginalLine: l.Line,
+			Item: protocol.ItemRef{SKU: item.item}, Quantity: l.Quantity, UnitPrice: p.price[i], Amount: amount, OriginalLine: l.Line,
 		})
 	}
 	return &protocol.Event{Kind: protocol.KindSale, Boot: s.m.identity.Boot, Sale: sale, Moves: moves}, nil
@@ -206,7 +210,7 @@ func (s *staff) found(state *pickup.State) (lines []protocol.PartLine) {
 		}
 		lines = append(lines, protocol.PartLine{Line: uint32(i + 1), Quantity: max(q, 0)})
 	}
-	return lines
+	return s.replaced(state, lines)
 }
 
 // lastAsk brings an order nearer to its end.

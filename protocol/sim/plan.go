@@ -34,6 +34,8 @@ type Plan struct {
 	Holds    int  `json:"holds,omitempty"`
 	PickupBy int  `json:"pickup_by,omitempty"`
 	Webhooks bool `json:"webhooks,omitempty"`
+	// Substitutes lets a third of them allow substitutes.
+	Substitutes bool `json:"substitutes,omitempty"`
 
 	Line     Line     `json:"line"`
 	Cloud    Cloud    `json:"cloud"`
@@ -178,7 +180,7 @@ func (p *Plan) addToOrders(d draw) {
 // stays as it was.
 func (p *Plan) addLater(d draw) {
 	if p.Disaster.Gap == 0 && d.IntN(2) == 0 {
-		p.Orders = 5 + d.IntN(11)
+		p.Orders, p.Substitutes = 5+d.IntN(11), true
 	}
 	p.Machine.FullAtEnd = p.Machine.Full > 0 && d.IntN(2) == 0
 	if p.Disaster.Backup+p.Disaster.Older > 0 {

@@ -35,7 +35,7 @@ func (w *world) hubAct(id protocol.EventID, o protocol.Origin, record []byte) *a
 	switch {
 	case ev.Order != nil:
 		a.did, a.part = didOrder, ev.Order.PartID
-		p := &promise{PartID: a.part, store: o.Store, paid: ev.Order.Paid, insteadOf: ev.Order.InsteadOf, movable: ev.Order.Sourcing != ""}
+		p := &promise{PartID: a.part, store: o.Store, paid: ev.Order.Paid, insteadOf: ev.Order.InsteadOf, movable: ev.Order.Sourcing != "", substitutes: ev.Order.Substitutes}
 		if ev.Idempotency != nil {
 			p.key = ev.Idempotency.Key
 		}
@@ -117,13 +117,14 @@ type known struct {
 	clear  bool
 	closed bool // the hub has canceled the order, or something like it
 	staged protocol.Quantity
+	aside  map[taken]protocol.Quantity // what is staged, by what it is for
 	state  string
 	picker protocol.StaffID
 }
 
 // knows is what the machine holds of an order.
 func (m *machine) knows(p *promise) known {
-	k := known{clear: true, state: "received"}
+	k := known{clear: true, state: "received", aside: map[taken]protocol.Quantity{}}
 	watch := m.disk.watch
 	for _, a := range m.w.books.parts[p.PartID] {
 		if watch.heads[a.id.Inc].seq < a.id.Seq && !slices.Contains(watch.again[a.id], a.print) {
@@ -137,6 +138,7 @@ func (m *machine) knows(p *promise) known {
 				k.staged += move.Delta
 			}
 		}
+		p.addTaken(k.aside, a)
 		switch {
 		case closes(a):
 			k.closed = true

@@ -19,6 +19,7 @@ import (
 type shop struct {
 	w        *world
 	rnd      *rand.Rand
+	yields   *rand.Rand // which shoppers take other goods
 	requests int
 	rivalled bool // two orders are being placed at the same time
 	// promises are the orders that the hub has committed, in their order, answered
@@ -43,6 +44,8 @@ type promise struct {
 	paid      bool
 	due       times
 	left      bool // nobody comes for it
+	// substitutes says that the shopper takes other goods.
+	substitutes bool
 	// code and token are what the shopper was told; empty until the hub answered.
 	code, token string
 }
@@ -51,7 +54,7 @@ func (w *world) newShop() *shop {
 	if w.plan.Orders == 0 {
 		return nil
 	}
-	return &shop{w: w, rnd: w.source("shop"), byID: map[protocol.PartID]*promise{}}
+	return &shop{w: w, rnd: w.source("shop"), yields: w.source("shoppers who take substitutes"), byID: map[protocol.PartID]*promise{}}
 }
 
 // open fills the shelves and plans the orders of the run.
@@ -118,6 +121,7 @@ func (s *shop) request() *pickup.PlaceRequest {
 	r := &pickup.PlaceRequest{
 		Store: store, Method: []protocol.Method{protocol.InStore, protocol.Curbside, protocol.SameDay, protocol.ShipFromStore}[s.rnd.IntN(4)],
 		Payment: pickup.PlacePayment{Status: []string{"paid", "due"}[s.rnd.IntN(2)]}, Partial: s.rnd.IntN(3) == 0,
+		Substitutes: s.w.plan.Substitutes && s.yields.IntN(3) == 0,
 	}
 	for range 1 + s.rnd.IntN(3) {
 		sku := protocol.SKU(fmt.Sprintf("SKU%d", s.rnd.IntN(skus)))

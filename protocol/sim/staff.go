@@ -16,13 +16,14 @@ type staff struct {
 	m       *machine
 	rnd     *rand.Rand
 	orders  *rand.Rand        // of what they do about orders
+	swaps   *rand.Rand        // of what they pick in the place of something else
 	printed map[string]uint64 // the last number of each series
 	doubt   *act              // the process ended before it answered
 	looking bool
 }
 
 func newStaff(m *machine) *staff {
-	return &staff{m: m, rnd: m.w.source("staff of " + m.disk.name), orders: m.w.source("orders of " + m.disk.name), printed: map[string]uint64{}}
+	return &staff{m: m, rnd: m.w.source("staff of " + m.disk.name), orders: m.w.source("orders of " + m.disk.name), swaps: m.w.source("substitutes of " + m.disk.name), printed: map[string]uint64{}}
 }
 
 // work plans the bursts in which the machine's share of the acts is done.

@@ -12,7 +12,10 @@ import (
 // tally is what acts about an order come to by line, added up by the auditor.
 type tally struct {
 	*promise
-	committed, staged, handed, released, corrected, asked, elsewhere, unplaced []protocol.Quantity
+	committed, staged, handed, released, asked, elsewhere, unplaced []protocol.Quantity
+
+	aside map[taken]protocol.Quantity // what is staged, by what it is for
+	given map[taken]protocol.Quantity // what the hub took from it
 
 	acts     []*act
 	prepaid  bool           // the shop has the shopper's money
@@ -31,9 +34,9 @@ func (p *promise) tally(list []*act) *tally {
 	n := len(p.lines)
 	quantities := func() []protocol.Quantity { return make([]protocol.Quantity, n) }
 	t := &tally{
-		promise: p, committed: slices.Clone(p.lines), staged: quantities(), handed: quantities(), released: quantities(), corrected: quantities(),
+		promise: p, committed: slices.Clone(p.lines), staged: quantities(), handed: quantities(), released: quantities(),
 		asked: quantities(), elsewhere: quantities(), unplaced: quantities(),
-		acts: list, prepaid: p.paid, requests: map[bool]int{}, refunds: map[bool]int{},
+		aside: map[taken]protocol.Quantity{}, given: map[taken]protocol.Quantity{}, acts: list, prepaid: p.paid, requests: map[bool]int{}, refunds: map[bool]int{},
 	}
 	for _, a := range list {
 		from, to := t.shelves(a)
@@ -49,8 +52,11 @@ func (p *promise) tally(list []*act) *tally {
 				to[i] += l.Quantity
 			}
 		}
+		p.addTaken(t.aside, a)
 		short := a.reason == protocol.ShortageReason
 		switch a.did {
+		case string(protocol.CorrectedGoods):
+			p.addTaken(t.given, a)
 		case string(protocol.PaidOrder):
 			t.prepaid = true
 		case string(protocol.Pick):
@@ -86,7 +92,7 @@ func (t *tally) shelves(a *act) (from, to []protocol.Quantity) {
 	case string(protocol.ReleasedGoods):
 		return t.committed, t.released
 	case string(protocol.CorrectedGoods):
-		return t.staged, t.corrected
+		return t.staged, nil
 	case string(protocol.RefundRequested):
 		return nil, t.asked
 	case string(protocol.Rerouted):
@@ -150,13 +156,16 @@ func (w *world) judge(a *act, beside []*act) {
 		w.fail("the hub writes %s of order %s, which nobody placed", a.did, a.part)
 		return
 	}
+	if why := p.misplaced(a); why != "" {
+		w.fail("order %s: %s", a.part, why)
+	}
 	t := p.tally(slices.DeleteFunc(w.heldAtHub(a.part, beside), func(b *act) bool { return b == a }))
 	w.judgeTime(a, t)
 	if why := t.forbids(a); why != "" {
 		w.fail("order %s is %s %q with %v: %s (I15)", a.part, a.did, a.reason, a.took, why)
 	}
 	for _, l := range a.took {
-		if why := t.forbidsLine(a, int(l.Line)-1, l.Quantity); why != "" {
+		if why := t.forbidsLine(a, l); why != "" {
 			w.fail("order %s is %s %q with %v: %s (I12, I15)", a.part, a.did, a.reason, a.took, why)
 		}
 	}
@@ -223,7 +232,8 @@ func (t *tally) forbids(a *act) string {
 }
 
 // forbidsLine tells why the hub must not write a change of a quantity of a line.
-func (t *tally) forbidsLine(a *act, i int, q protocol.Quantity) string {
+func (t *tally) forbidsLine(a *act, l protocol.PartLine) string {
+	i, q := int(l.Line)-1, l.Quantity
 	if i < 0 || i >= len(t.lines) {
 		return "it has no such line"
 	}
@@ -238,8 +248,9 @@ func (t *tally) forbidsLine(a *act, i int, q protocol.Quantity) string {
 			return "its store did not say what is missing"
 		}
 	case protocol.CorrectedGoods:
-		if !towards(t.staged[i]) || q > 0 && t.corrected[i] >= 0 {
-			return fmt.Sprintf("%d are staged, %d corrected", t.staged[i], t.corrected[i])
+		item, _ := t.takes(l)
+		if there, gave := t.aside[item], t.given[item]; !towards(there) || q > 0 && gave <= 0 {
+			return fmt.Sprintf("%d of %s are staged, %d were put there", there, item.item, gave)
 		}
 	case protocol.RefundRequested, protocol.Rerouted, protocol.Unplaced:
 		if gone := t.asked[i] + t.elsewhere[i]; q <= 0 || gone+q > t.lost(i) {
@@ -303,6 +314,11 @@ func (t *tally) auditGoods(*pickup.State) error {
 	for at, q := range sums {
 		if q != 0 && (at.State == protocol.Committed || at.State == protocol.Staged) {
 			return fmt.Errorf("%d of %s are still %s in the end (I12)", q, at.SKU, at.State)
+		}
+	}
+	for item, q := range t.aside {
+		if q != 0 {
+			return fmt.Errorf("%d of %s are still staged for line %d in the end (I12)", q, item.item, item.line)
 		}
 	}
 	for i, sku := range t.items {

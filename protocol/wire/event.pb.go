@@ -1174,6 +1174,7 @@ type OrderChange struct {
 	LineQuantities []int64  `protobuf:"zigzag64,8,rep,packed,name=line_quantities,json=lineQuantities,proto3" json:"line_quantities,omitempty"`
 	AmountMinor    int64    `protobuf:"zigzag64,9,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"` // of a refund that is asked for
 	Instead        uint32   `protobuf:"varint,10,opt,name=instead,proto3" json:"instead,omitempty"`                             // the part that stands in for the lines
+	LineItems      []uint32 `protobuf:"varint,11,rep,packed,name=line_items,json=lineItems,proto3" json:"line_items,omitempty"` // index into item_skus plus 1 of what was picked in the line's place; 0 is its own item
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1278,6 +1279,13 @@ func (x *OrderChange) GetInstead() uint32 {
 	return 0
 }
 
+func (x *OrderChange) GetLineItems() []uint32 {
+	if x != nil {
+		return x.LineItems
+	}
+	return nil
+}
+
 // Fulfilment (kind_text "fulfilment") is what staff of a store did about a part.
 // Picking moves goods from committed to staged, a hand-over takes them from
 // staged and on hand, putting back from staged.
@@ -1295,6 +1303,7 @@ type Fulfilment struct {
 	Car            string                 `protobuf:"bytes,10,opt,name=car,proto3" json:"car,omitempty"`
 	Lines          []uint32               `protobuf:"varint,11,rep,packed,name=lines,proto3" json:"lines,omitempty"` // line of the order, from 1
 	LineQuantities []int64                `protobuf:"zigzag64,12,rep,packed,name=line_quantities,json=lineQuantities,proto3" json:"line_quantities,omitempty"`
+	LineItems      []uint32               `protobuf:"varint,13,rep,packed,name=line_items,json=lineItems,proto3" json:"line_items,omitempty"` // index into item_skus plus 1 of what is in the line's place; 0 is its own item
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1409,6 +1418,13 @@ func (x *Fulfilment) GetLines() []uint32 {
 func (x *Fulfilment) GetLineQuantities() []int64 {
 	if x != nil {
 		return x.LineQuantities
+	}
+	return nil
+}
+
+func (x *Fulfilment) GetLineItems() []uint32 {
+	if x != nil {
+		return x.LineItems
 	}
 	return nil
 }
@@ -2894,7 +2910,7 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\fline_amounts\x18\x11 \x03(\x12R\vlineAmounts\x12\x1b\n" +
 	"\ttoken_key\x18\x12 \x01(\fR\btokenKey\x12\x1a\n" +
 	"\bsourcing\x18\x13 \x01(\tR\bsourcing\x12!\n" +
-	"\fline_numbers\x18\x14 \x03(\x11R\vlineNumbers\"\x97\x02\n" +
+	"\fline_numbers\x18\x14 \x03(\x11R\vlineNumbers\"\xb6\x02\n" +
 	"\vOrderChange\x12\x14\n" +
 	"\x05order\x18\x01 \x01(\tR\x05order\x12\x12\n" +
 	"\x04part\x18\x02 \x01(\rR\x04part\x12\x16\n" +
@@ -2906,7 +2922,9 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\x0fline_quantities\x18\b \x03(\x12R\x0elineQuantities\x12!\n" +
 	"\famount_minor\x18\t \x01(\x12R\vamountMinor\x12\x18\n" +
 	"\ainstead\x18\n" +
-	" \x01(\rR\ainstead\"\xb8\x02\n" +
+	" \x01(\rR\ainstead\x12\x1d\n" +
+	"\n" +
+	"line_items\x18\v \x03(\rR\tlineItems\"\xd7\x02\n" +
 	"\n" +
 	"Fulfilment\x12\x14\n" +
 	"\x05order\x18\x01 \x01(\tR\x05order\x12\x12\n" +
@@ -2921,7 +2939,9 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\x03car\x18\n" +
 	" \x01(\tR\x03car\x12\x14\n" +
 	"\x05lines\x18\v \x03(\rR\x05lines\x12'\n" +
-	"\x0fline_quantities\x18\f \x03(\x12R\x0elineQuantities\"\xfb\x01\n" +
+	"\x0fline_quantities\x18\f \x03(\x12R\x0elineQuantities\x12\x1d\n" +
+	"\n" +
+	"line_items\x18\r \x03(\rR\tlineItems\"\xfb\x01\n" +
 	"\x0fExceptionChange\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x16\n" +

@@ -48,6 +48,11 @@ var pen = retail.Item{
 	Unit: "each", Price: 1295, TaxCode: retail.TaxStandard,
 }
 
+// roller is what a clerk takes in the place of a pen.
+var roller = retail.Item{
+	SKU: "ROLL-02", GTIN: "4006381333931", Name: "Turquoise rollerball", Brand: "Inkwell", Category: "Stationery", Unit: "each", Price: 1495, TaxCode: retail.TaxStandard,
+}
+
 // pens is how many of them each store has counted.
 var pens = map[string]int64{highStreet: 1042, station: 7}
 
@@ -117,7 +122,7 @@ func startChain(ctx context.Context, host *process.Host) error {
 	if err != nil {
 		return err
 	}
-	items = append(items, pen)
+	items = append(items, pen, roller)
 	for i, name := range oddNames {
 		odd := items[i]
 		odd.SKU, odd.GTIN, odd.Name = fmt.Sprintf("ODD-%d", i+1), "", name

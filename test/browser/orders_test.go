@@ -148,6 +148,41 @@ func TestClerk(t *testing.T) {
 	recount(t)
 }
 
+// TestTakeAnother lets a clerk scan something else for what is not there: the page
+// keeps both within what was ordered, and shows what is in the bag.
+func TestTakeAnother(t *testing.T) {
+	m := machine(highStreet)
+	var o order
+	post(t, chain.Hub.Client, "/v1/orders", "", map[string]any{
+		"store": highStreet, "method": "in_store", "payment": map[string]any{"status": "paid"}, "substitutes": true,
+		"lines": []map[string]any{{"code": pen.GTIN, "qty": 3}}, "shopper": map[string]any{"name": "Ayla", "phone": "+994501234567"},
+	}, &o)
+	p := open(t, m.URL("/orders"))
+	p.await(soon, "the order is there", o.stage("new")+" && "+o.in(".how")+`.innerText.includes("Substitutes allowed")`)
+	p.write("staff", "s7")
+	p.press(o, "accept")
+	p.await(soon, "it is to be picked", o.stage("pick"))
+	p.press(o, "pick")
+	p.await(soon, "it is being picked", o.stage("picking"))
+	p.fill(o, "[data-instead]", roller.GTIN+kb.Enter)
+	const focused = `document.activeElement.matches("[data-instead-qty]")`
+	p.await(soon, "the scan leads to the quantity", focused+` && document.activeElement.value === "1" && `+o.in("[data-line]")+`.value === "2"`)
+	p.do(chromedp.KeyEvent("2"))
+	p.await(soon, "what was found is less by that", o.in("[data-line]")+`.value === "1" && `+o.in(".short")+`.innerText === ""`)
+	p.picture("orders-instead")
+	p.press(o, "pick")
+	p.await(soon, "it is picked", o.stage("picked"))
+	text := strings.Join(strings.Fields(get[string](p, o.in(".lines")+".innerText")), " ")
+	if text != "1 × "+pen.Name+" "+pen.SKU+" 2 × "+roller.Name+" "+roller.SKU+" instead of "+pen.Name {
+		t.Errorf("in the bag: %q", text)
+	}
+	p.picture("orders-instead-picked")
+	p.fill(o, "[name=pickup_code]", o.PickupCode)
+	p.press(o, "hand-over")
+	p.await(soon, "the order is off the list", `document.querySelectorAll("article.card").length === 0`)
+	recount(t)
+}
+
 // recount gives the shop back the pens that the tests of orders took.
 func recount(t *testing.T) {
 	t.Helper()

@@ -13,6 +13,7 @@ const (
 	filePart     = "protocol/pickup/state.go"
 	fileOwed     = "protocol/pickup/owed.go"
 	filePlan     = "protocol/pickup/plan.go"
+	fileSold     = "protocol/pickup/part.go"
 	fileCode     = "protocol/pickup/code.go"
 	fileDeadline = "protocol/pickup/deadline.go"
 )
@@ -29,11 +30,11 @@ var orderMutants = []mutant{
 	{"nothing is owed after a start", "I12, I15", []edit{{fileHub, "errors.Join(h.settleAll(ctx), h.settleAllTransfers(ctx))", "h.settleAllTransfers(ctx)"}}},
 	{"released again and again", "I12", []edit{{filePart, "		s.move(c.Lines, s.Committed, s.Released)\n", "		s.move(c.Lines, s.Released, nil)\n"}}},
 	{"shortage stays promised", "I12", []edit{{fileOwed, "	case s.Store >= PartiallyPicked && s.Store != PutBack:\n", "	case s.Store >= Ready && s.Store < PutBack:\n"}}},
-	{"picked twice is not corrected", "I12", []edit{{fileOwed, "	if twice := below(s.Staged); len(twice) > 0 {\n", "	if twice := below(s.Staged); len(twice) > 4 {\n"}}},
+	{"picked twice is not corrected", "I12", []edit{{fileOwed, "	if twice := s.below(s.Staged); len(twice) > 0 {\n", "	if twice := s.below(s.Staged); len(twice) > 4 {\n"}}},
 	{"one key orders twice", "I3", []edit{{fileOnce, "	if first != nil {\n", "	if first != nil && first.Status == 0 {\n"}}},
 	{"handed over after a cancellation", "I15", []edit{{filePlan, "	protocol.HandOver: {[]StoreState{PartiallyPicked, Picked, Ready}, Paid},\n", "	protocol.HandOver: {[]StoreState{PartiallyPicked, Picked, Ready}, CancelRequested},\n"}}},
 	{"undo goes down a rank", "I15", []edit{
-		{filePlan, "f.Attempt, f.Lines = s.Attempt+1, above(s.Staged)", "f.Attempt, f.Lines = s.Attempt, above(s.Staged)"},
+		{filePlan, "f.Attempt, f.Lines = s.Attempt+1, s.above(s.Staged)", "f.Attempt, f.Lines = s.Attempt, s.above(s.Staged)"},
 		{filePart, "	if to == PickedUp || f.Attempt > s.Attempt", "	if to == PickedUp || f.Act == protocol.Undo || f.Attempt > s.Attempt"},
 	}},
 	{"rejection below what was begun", "I15", []edit{{filePlan, "			f.Attempt++ // The", "			_ = f // The"}}},
@@ -52,6 +53,12 @@ var orderMutants = []mutant{
 	{"paid twice goes unnoticed", "I15", []edit{{fileOwed, "	if !online || !till {\n", "	if !online || till {\n"}}},
 	{"paid back twice goes unnoticed", "I15", []edit{{fileOwed, "+min(handed[i], line.Quantity) > line.Quantity {", "+min(handed[i], line.Quantity) > 2*line.Quantity {"}}},
 	{"late payment is kept", "I15", []edit{{fileOrderAct, "		return answer, h.settleStores(ctx, parts)\n", "		_ = parts\n		return answer, nil\n"}}},
+	{"substitute leaves staged under the ordered item", "I12", []edit{{filePlan, "		if way.state == protocol.Committed {\n", "		if way.state == protocol.Committed || way.state == protocol.Staged && way.sign > 0 {\n"}}},
+	{"substitute is paid back as a shortage", "I15", []edit{
+		{fileOwed, "		lost := s.Order.Lines[i].Quantity - s.HandedOf(i)\n		if !s.Ended() {\n", "		lost := s.Order.Lines[i].Quantity - s.Handed[i]\n		if !s.Ended() && s.Store != PickedUp {\n"},
+	}},
+	{"substitute that nobody allowed", "I15", []edit{{filePlan, "		case !s.Order.Substitutes:\n", "		case s.Order.Part == 0:\n"}}},
+	{"receipt forgets the substitute", "I12", []edit{{fileSold, "Quantity: l.Quantity, Item: l.Item.SKU})", "Quantity: l.Quantity})"}}},
 	{"two clerks pick one order", "I15", []edit{{filePlan, "s.Picker != ask.Staff && ask.Act != protocol.Arrive", "s.Picker == \"nobody\" && ask.Act != protocol.Arrive"}}},
 	{"any code fetches the goods", "I15", []edit{{fileCode, "hmac.Equal(sum[:], s.Order.CodeSum[:])", "len(sum) > 0"}}},
 	{"paid orders wait for the hub", "I22", []edit{{filePlan, "	protocol.Pick:     {[]StoreState{Received, Accepted, Picking}, Paid},\n", "	protocol.Pick:     {[]StoreState{Received, Accepted, Picking}, Placed},\n"}}},

@@ -253,8 +253,15 @@
 
   // Quantities found.
   const number = (text) => Number(ascii(text).trim().replace(",", "."));
+  // instead is what is taken in the place of a line: null where there is no code.
+  const instead = (form, line) => {
+    const code = form.querySelector(`[data-instead="${line}"]`)?.value.trim() ?? "";
+    return code === "" ? null : { line: Number(line), qty: number(form.querySelector(`[data-instead-qty="${line}"]`).value), code };
+  };
   const showShort = (form) => {
-    const short = [...form.querySelectorAll("[data-line]")].filter((input) => number(input.value) < number(input.dataset.ordered));
+    const short = [...form.querySelectorAll("[data-line]")].filter(
+      (input) => number(input.value) + (instead(form, input.dataset.line)?.qty || 0) < number(input.dataset.ordered),
+    );
     form.querySelector(".short").textContent = short.length === 0 ? "" :
       `${short.length === 1 ? "One line is" : `${short.length} lines are`} short. The rest is given up and taken out of the book.`;
   };
@@ -268,11 +275,44 @@
     input.value = String(Math.max(0, Math.min(number(input.dataset.ordered), Number.isFinite(now) ? now : 0)));
     showShort(step.form);
   });
+  // replace keeps what was found and what is taken instead within what was ordered.
+  // A code without a quantity stands for all that was not found, or for one.
+  const replace = (form, line, typed) => {
+    const input = form.querySelector(`[data-line="${line}"]`);
+    const qty = form.querySelector(`[data-instead-qty="${line}"]`);
+    const ordered = number(input.dataset.ordered);
+    if (!typed && qty.value.trim() === "") {
+      qty.value = String(Math.max(ordered - number(input.value), Math.min(1, ordered)));
+    }
+    if (number(input.value) + number(qty.value) > ordered) {
+      input.value = String(Math.max(0, Math.round((ordered - number(qty.value)) * 1000) / 1000));
+    }
+    showShort(form);
+  };
   document.addEventListener("input", (event) => {
+    const { form, dataset } = event.target;
     if (event.target.matches("[data-line]")) {
-      showShort(event.target.form);
+      showShort(form);
+    } else if (event.target.matches("[data-instead-qty]")) {
+      replace(form, dataset.insteadQty, true);
+    } else if (event.target.matches("[data-instead]") && event.target.value.trim() !== "") {
+      replace(form, dataset.instead, false);
     }
   });
+  // A scanner ends a code with Enter, which is not yet the word that all is picked.
+  const keepEnter = (event) => {
+    if (event.key !== "Enter" || !event.target.matches?.("[data-instead], [data-instead-qty]")) {
+      return;
+    }
+    event.preventDefault();
+    if (event.type === "keydown" && event.target.matches("[data-instead]")) {
+      const qty = event.target.form.querySelector(`[data-instead-qty="${event.target.dataset.instead}"]`);
+      qty.focus();
+      qty.select();
+    }
+  };
+  document.addEventListener("keydown", keepEnter);
+  document.addEventListener("keypress", keepEnter);
 
   // minor makes integer minor units of an amount, null where it is none.
   const minor = (text, digits) => {
@@ -293,7 +333,11 @@
       }
     }
     if ("lines" in form.dataset) {
-      body.lines = [...form.querySelectorAll("[data-line]")].map((input) => ({ line: Number(input.dataset.line), qty: number(input.value) }));
+      const entries = [...form.querySelectorAll("[data-line]")];
+      body.lines = entries.flatMap((input) => {
+        const other = instead(form, input.dataset.line);
+        return [{ line: Number(input.dataset.line), qty: number(input.value) }, ...(other === null ? [] : [other])];
+      });
       if (body.lines.some((line) => !Number.isFinite(line.qty))) {
         throw new Error("A quantity is not a number. Nothing was recorded.");
       }

@@ -230,6 +230,14 @@ func (h *history) part() protocol.PartID {
 	return protocol.PartID{Order: protocol.OrderID(fmt.Sprint("o-", h.rnd.IntN(2))), Part: 1 + h.rnd.Uint32N(2)}
 }
 
+// instead is what stands in the place of a line's own item, mostly nothing.
+func (h *history) instead() protocol.SKU {
+	if h.rnd.IntN(3) > 0 {
+		return ""
+	}
+	return h.sku()
+}
+
 // order places an order, sometimes again, or changes one that may never have
 // been placed.
 func (h *history) order() {
@@ -237,7 +245,7 @@ func (h *history) order() {
 	if h.rnd.IntN(2) == 0 {
 		changes := []protocol.Change{protocol.PaidOrder, protocol.CancelRequested, protocol.Canceled, protocol.Expired, protocol.Refunded, protocol.ReleasedGoods}
 		h.log(h.streams[3], &protocol.Event{Kind: protocol.KindOrderChange, OrderChange: &protocol.OrderChange{
-			PartID: id, Change: changes[h.rnd.IntN(len(changes))], Lines: []protocol.PartLine{{Line: 1, Quantity: h.quantity()}},
+			PartID: id, Change: changes[h.rnd.IntN(len(changes))], Lines: []protocol.PartLine{{Line: 1, Quantity: h.quantity(), Item: h.instead()}},
 		}})
 		return
 	}
@@ -252,7 +260,7 @@ func (h *history) order() {
 // then it is a sale that hands over.
 func (h *history) fulfil(s *stream) {
 	acts := []protocol.Act{protocol.Accept, protocol.Reject, protocol.Pick, protocol.Ready, protocol.HandOver, protocol.PutBack, protocol.Undo, "polish"}
-	f := &protocol.Fulfilment{PartID: h.part(), Act: acts[h.rnd.IntN(len(acts))], Attempt: h.rnd.Uint32N(3), Lines: []protocol.PartLine{{Line: 1 + h.rnd.Uint32N(2), Quantity: h.quantity()}}}
+	f := &protocol.Fulfilment{PartID: h.part(), Act: acts[h.rnd.IntN(len(acts))], Attempt: h.rnd.Uint32N(3), Lines: []protocol.PartLine{{Line: 1 + h.rnd.Uint32N(2), Quantity: h.quantity(), Item: h.instead()}}}
 	if other := h.till(); len(other.records) > 0 && h.rnd.IntN(2) == 0 {
 		f.After = protocol.EventID{Inc: other.origin.Inc, Seq: protocol.Seq(1 + h.rnd.IntN(len(other.records)))}
 	}
