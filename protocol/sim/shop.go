@@ -415,7 +415,7 @@ func (b *book) add(a *act) {
 func (b *book) promisable(at shelf) protocol.Quantity {
 	q := b.levels[at]
 	allotment := q[protocol.OnHand] - q[protocol.Staged] - q[protocol.Damaged] - q[protocol.QualityControl] - stock.SafetyStockDefault
-	return max(0, max(0, allotment)-q[protocol.Committed])
+	return max(0, max(0, allotment)-max(0, q[protocol.Committed]))
 }
 
 // holdsOrder tells whether the hub has the event that placed an order.

@@ -58,9 +58,10 @@ func (l *Level) Allotment(safetyStock protocol.Quantity) protocol.Quantity {
 	return max(0, q[protocol.OnHand]-q[protocol.Staged]-q[protocol.Damaged]-q[protocol.QualityControl]-safetyStock)
 }
 
-// Promisable is what is left of the allotment after the open promises.
+// Promisable is what is left of the allotment after the open promises. They are
+// below zero for a moment where two machines picked one order, and make no room.
 func (l *Level) Promisable(safetyStock protocol.Quantity) protocol.Quantity {
-	return max(0, l.Allotment(safetyStock)-l.quantities[protocol.Committed])
+	return max(0, l.Allotment(safetyStock)-max(0, l.quantities[protocol.Committed]))
 }
 
 // Short is how much of the open promises the goods of the shop no longer cover.

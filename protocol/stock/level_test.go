@@ -94,6 +94,11 @@ func TestAllotmentAndPromisable(t *testing.T) {
 	if l.Allotment(safety) != 0 || l.Promisable(safety) != 0 || l.Available(safety) != -6500 {
 		t.Errorf("below zero: allotment %v, promisable %v, available %v", l.Allotment(safety), l.Promisable(safety), l.Available(safety))
 	}
+	l.Add(protocol.OnHand, 6000)
+	l.Add(protocol.Committed, -4000)
+	if p := stock.PolicyDefault(); l.Allotment(safety) != 2500 || l.Promisable(safety) != 2500 || p.Promisable(&l, 0) != 2500 {
+		t.Errorf("an order that was picked twice: allotment %v, promisable %v and %v", l.Allotment(safety), l.Promisable(safety), p.Promisable(&l, 0))
+	}
 }
 
 func FuzzDecodeLevel(f *testing.F) {

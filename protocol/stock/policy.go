@@ -30,7 +30,8 @@ func (p Policy) Allotment(l *Level, buffer protocol.Quantity) protocol.Quantity 
 	return l.Allotment(p.SafetyStock + max(0, buffer))
 }
 
-// Promisable is what is left of the allotment after the open promises.
+// Promisable is what is left of the allotment after the open promises. They are
+// below zero for a moment where two machines picked one order, and make no room.
 func (p Policy) Promisable(l *Level, buffer protocol.Quantity) protocol.Quantity {
-	return max(0, p.Allotment(l, buffer)-l.quantities[protocol.Committed])
+	return max(0, p.Allotment(l, buffer)-max(0, l.quantities[protocol.Committed]))
 }

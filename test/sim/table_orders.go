@@ -20,7 +20,8 @@ const (
 
 // orderMutants are the mutants of what becomes of online orders.
 var orderMutants = []mutant{
-	{"promises count against nothing", "I12", []edit{{filePolicy, "	return max(0, p.Allotment(l, buffer)-l.quantities[protocol.Committed])\n", "	return p.Allotment(l, buffer)\n"}}},
+	{"picks at once make room", "I12", []edit{{filePolicy, "-max(0, l.quantities[protocol.Committed]))\n", "-l.quantities[protocol.Committed])\n"}}},
+	{"promises count against nothing", "I12", []edit{{filePolicy, "	return max(0, p.Allotment(l, buffer)-max(0, l.quantities[protocol.Committed]))\n", "	return p.Allotment(l, buffer)\n"}}},
 	{"damaged goods are promised", "I12", []edit{{fileLevel, "	return max(0, q[protocol.OnHand]-q[protocol.Staged]-q[protocol.Damaged]-", "	return max(0, q[protocol.OnHand]-q[protocol.Staged]-"}}},
 	{"order checked before its commit", "I12", []edit{
 		{fileSource, "	hold  string // of", "	lines []protocol.OrderLine\n	hold  string // of"},
