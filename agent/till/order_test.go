@@ -331,3 +331,31 @@ func TestPickByTheOrdersLine(t *testing.T) {
 		t.Errorf("picked %+v, %s", doc.Lines, *doc.StoreState)
 	}
 }
+
+// TestShortageLowersConfidence: a clerk who does not find what the book shows takes
+// it out of the book, and one piece more is kept from online until somebody counts.
+// Whoever finds everything changes nothing.
+func TestShortageLowersConfidence(t *testing.T) {
+	s := memory(t)
+	s.receive("PEN-01", 9)
+	stocked := func(onHand, allotment protocol.Quantity, doubtful bool) {
+		t.Helper()
+		doc, err := s.till.Stock(context.Background(), "PEN-01")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if doc.OnHand != onHand || doc.Allotment != allotment || doc.RecountSuggested != doubtful {
+			t.Errorf("%s on hand, %s for online, recount suggested %v; want %s, %s, %v", doc.OnHand, doc.Allotment, doc.RecountSuggested, onHand, allotment, doubtful)
+		}
+	}
+	whole := s.ordered(1, 2)
+	s.act(whole, "pick", `{"staff":"s7","lines":[{"line":1,"qty":2}]}`)
+	stocked(9000, 6000, false)
+	short := s.ordered(2, 3)
+	s.act(short, "pick", `{"staff":"s7","lines":[{"line":1,"qty":1}]}`)
+	stocked(3000, 0, true)
+	s.receive("PEN-01", 5)
+	stocked(8000, 3000, true)
+	s.move(`{"type":"count","lines":[{"code":"PEN-01","qty":5}]}`)
+	stocked(8000, 4000, false)
+}

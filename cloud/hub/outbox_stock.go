@@ -34,7 +34,7 @@ func (b *outbox) markStock(tx ledger.Tx, w *ledger.Watched) error {
 	skus := make([]protocol.SKU, 0, len(levels))
 	moved := levels[:0]
 	for _, l := range levels {
-		if l.Before.Promisable(0) != l.After.Promisable(0) {
+		if l.Before.Promisable(0) != l.After.Promisable(0) || l.Before.RecountSuggested() != l.After.RecountSuggested() {
 			moved, skus = append(moved, l), append(skus, l.SKU)
 		}
 	}

@@ -296,6 +296,9 @@ func (f *fold) apply(a *act) error {
 		level.Add(m.State, m.Delta)
 		f.sums.add(m)
 	}
+	if err := f.doubt(a); err != nil {
+		return err
+	}
 	if part := PartOf(a.event); part.Part > 0 {
 		if err := f.part(a, part); err != nil {
 			return err
@@ -312,8 +315,6 @@ func (f *fold) apply(a *act) error {
 		return f.sale(a, ev.Sale)
 	case ev.Movement != nil:
 		return f.movement(ev.Movement)
-	case ev.CountSeen != nil:
-		return f.countSeen(a, ev.CountSeen)
 	case ev.StockLoad != nil:
 		load, err := change(f.set, loadKey(f.origin.Store, ev.StockLoad.ID), decodeLoad)
 		if err == nil {
@@ -401,8 +402,25 @@ func (f *fold) movement(m *protocol.Movement) error {
 	return err
 }
 
-func (f *fold) countSeen(a *act, c *protocol.CountSeen) error {
-	for _, sku := range c.SKUs {
+// doubted are the items whose book an event found wrong: what a count had missed,
+// and what a clerk who picks an order took out of the book.
+func doubted(ev *protocol.Event) (skus []protocol.SKU) {
+	if ev.CountSeen != nil {
+		return ev.CountSeen.SKUs
+	}
+	if ev.Fulfilment == nil || ev.Fulfilment.Act != protocol.Pick {
+		return nil
+	}
+	for _, m := range ev.Moves {
+		if m.State == protocol.OnHand && m.Delta < 0 {
+			skus = append(skus, m.SKU)
+		}
+	}
+	return skus
+}
+
+func (f *fold) doubt(a *act) error {
+	for _, sku := range doubted(a.event) {
 		level, err := change(f.set, levelKey(f.origin.Store, sku), stock.DecodeLevel)
 		if err != nil {
 			return err

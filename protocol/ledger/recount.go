@@ -189,10 +189,8 @@ func (rc *recount) event(r Reader, o protocol.Origin, seq protocol.Seq, rec prot
 			rc.touch(m.Lines[i].Item.SKU, func(l *stock.Level) { l.ClearSeen(m.Seen) })
 		}
 	}
-	if c := a.event.CountSeen; c != nil {
-		for _, sku := range c.SKUs {
-			rc.touch(sku, func(l *stock.Level) { l.MarkUnseen(protocol.StreamPos{Inc: a.id.Inc, Seq: a.id.Seq}) })
-		}
+	for _, sku := range doubted(a.event) {
+		rc.touch(sku, func(l *stock.Level) { l.MarkUnseen(protocol.StreamPos{Inc: a.id.Inc, Seq: a.id.Seq}) })
 	}
 	return nil
 }

@@ -127,17 +127,11 @@ type shelf struct {
 
 // auditLevels compares the hub's levels with the sums of the acts (I3).
 func (w *world) auditLevels(r ledger.Reader, held map[*act]bool) error {
-	sums := map[shelf][protocol.StateCount]protocol.Quantity{}
+	sums := newBook()
 	for a := range held {
-		for _, m := range a.moves {
-			at := shelf{a.store, m.SKU}
-			q := sums[at]
-			q[m.State] += m.Delta
-			sums[at] = q
-		}
+		sums.add(a)
 	}
-	recount := w.recounts(held)
-	for at, want := range sums {
+	for at, want := range sums.levels {
 		level, err := ledger.ReadLevel(r, at.store, at.sku)
 		if err != nil {
 			return err
@@ -147,41 +141,11 @@ func (w *world) auditLevels(r ledger.Reader, held map[*act]bool) error {
 				return fmt.Errorf("%s in %s: %s is %d, the acts give %d (I3)", at.sku, at.store, s, got, want[s])
 			}
 		}
-		if level.RecountSuggested() != recount[at] {
-			return fmt.Errorf("%s in %s: recount suggested is %v, the acts say %v (I8)", at.sku, at.store, !recount[at], recount[at])
+		if doubtful := sums.doubtful(at); level.RecountSuggested() != doubtful {
+			return fmt.Errorf("%s in %s: recount suggested is %v, the acts say %v (I8)", at.sku, at.store, !doubtful, doubtful)
 		}
 	}
 	return nil
-}
-
-// recounts are the items of which some machine saw, after a count, that the
-// counter had missed something, and that nobody counted since with that in
-// view.
-func (w *world) recounts(held map[*act]bool) map[shelf]bool {
-	type streamOf struct {
-		shelf
-		inc protocol.Inc
-	}
-	marks, cleared := map[streamOf]protocol.Seq{}, map[streamOf]protocol.Seq{}
-	for a := range held {
-		for _, sku := range a.seenSKUs {
-			at := streamOf{shelf{a.store, sku}, a.id.Inc}
-			marks[at] = max(marks[at], a.id.Seq)
-		}
-		for _, sku := range a.counted {
-			for _, p := range a.seen {
-				at := streamOf{shelf{a.store, sku}, p.Inc}
-				cleared[at] = max(cleared[at], p.Seq)
-			}
-		}
-	}
-	recount := map[shelf]bool{}
-	for at, seq := range marks {
-		if cleared[at] < seq {
-			recount[at.shelf] = true
-		}
-	}
-	return recount
 }
 
 // auditReceipts holds receipt numbers to I13, and the exceptions and dead

@@ -391,10 +391,16 @@ func (s *shop) finish(p *promise) {
 type book struct {
 	counted map[*act]bool
 	levels  map[shelf][protocol.StateCount]protocol.Quantity
+	// wrong is where each stream found the book of an item wrong last, seen how far
+	// whoever counted it had seen each stream.
+	wrong, seen map[shelf]map[protocol.Inc]protocol.Seq
 }
 
 func newBook() book {
-	return book{counted: map[*act]bool{}, levels: map[shelf][protocol.StateCount]protocol.Quantity{}}
+	return book{
+		counted: map[*act]bool{}, levels: map[shelf][protocol.StateCount]protocol.Quantity{},
+		wrong: map[shelf]map[protocol.Inc]protocol.Seq{}, seen: map[shelf]map[protocol.Inc]protocol.Seq{},
+	}
 }
 
 // add counts an act, whichever stream brings it and however often.
@@ -409,12 +415,56 @@ func (b *book) add(a *act) {
 		level[m.State] += m.Delta
 		b.levels[at] = level
 	}
+	if a.given {
+		return // Only its moves are known.
+	}
+	note := func(list map[shelf]map[protocol.Inc]protocol.Seq, sku protocol.SKU, id protocol.EventID) {
+		at := shelf{a.store, sku}
+		if list[at] == nil {
+			list[at] = map[protocol.Inc]protocol.Seq{}
+		}
+		list[at][id.Inc] = max(list[at][id.Inc], id.Seq)
+	}
+	for _, sku := range a.foundWrong() {
+		note(b.wrong, sku, a.id)
+	}
+	for _, sku := range a.counted {
+		for _, p := range a.seen {
+			note(b.seen, sku, protocol.EventID(p))
+		}
+	}
+}
+
+// foundWrong are the items of which staff saw that the book was wrong: the counter
+// had missed something, or it was not on the shelf.
+func (a *act) foundWrong() []protocol.SKU {
+	skus := slices.Clone(a.seenSKUs)
+	for _, m := range a.moves {
+		if a.did == string(protocol.Pick) && m.State == protocol.OnHand && m.Delta < 0 {
+			skus = append(skus, m.SKU)
+		}
+	}
+	return skus
+}
+
+// doubtful tells whether the book of an item was found wrong, and nobody counted it
+// since with that in view.
+func (b *book) doubtful(at shelf) bool {
+	for inc, seq := range b.wrong[at] {
+		if b.seen[at][inc] < seq {
+			return true
+		}
+	}
+	return false
 }
 
 // promisable is the most that may be promised of an item now (I12).
 func (b *book) promisable(at shelf) protocol.Quantity {
 	q := b.levels[at]
 	allotment := q[protocol.OnHand] - q[protocol.Staged] - q[protocol.Damaged] - q[protocol.QualityControl] - stock.SafetyStockDefault
+	if b.doubtful(at) {
+		allotment -= 1000
+	}
 	return max(0, max(0, allotment)-max(0, q[protocol.Committed]))
 }
 

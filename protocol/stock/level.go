@@ -70,8 +70,8 @@ func (l *Level) Short() protocol.Quantity {
 	return max(0, l.quantities[protocol.Committed]-l.Allotment(0))
 }
 
-// MarkUnseen records that the event at of a stream found movements which a
-// count had missed.
+// MarkUnseen records that the event at of a stream found the book wrong: movements
+// which a count had missed, or goods that a clerk looked for and did not find.
 func (l *Level) MarkUnseen(at protocol.StreamPos) { l.marks = raise(l.marks, at) }
 
 // ClearSeen records that a count of the item had seen the streams as far as
@@ -82,8 +82,8 @@ func (l *Level) ClearSeen(seen []protocol.StreamPos) {
 	}
 }
 
-// RecountSuggested tells whether some movement is beyond what every count of
-// the item had seen, so that the book may be off.
+// RecountSuggested tells whether the book was found wrong by an event that is
+// beyond what every count of the item had seen.
 func (l *Level) RecountSuggested() bool {
 	for _, m := range l.marks {
 		i := find(l.cleared, m.Inc)

@@ -27,8 +27,16 @@ func (p Policy) Allotment(l *Level, buffer protocol.Quantity) protocol.Quantity 
 	if !p.Online {
 		return 0
 	}
-	return l.Allotment(p.SafetyStock + max(0, buffer))
+	kept := p.SafetyStock + max(0, buffer)
+	if l.RecountSuggested() {
+		kept += doubtStock
+	}
+	return l.Allotment(kept)
 }
+
+// doubtStock is how much more is kept back of an item whose book was found wrong,
+// until somebody counts it: one piece, as much as a shelf that is one short.
+const doubtStock protocol.Quantity = 1000
 
 // Promisable is what is left of the allotment after the open promises. They are
 // below zero for a moment where two machines picked one order, and make no room.
