@@ -189,6 +189,26 @@ func TestI10_CursorBeyondTheHeadIsOfANewerDatabase(t *testing.T) {
 	}
 }
 
+// TestI10_BeatTellsOfFeedsThatAreBegunAnew: what an agent asks for when it has begun
+// a feed anew may be lost. The Beat tells the head all the same, so that it asks
+// again, though nobody follows the feed yet.
+func TestI10_BeatTellsOfFeedsThatAreBegunAnew(t *testing.T) {
+	c := newCore(t)
+	a, feed := c.player("s1", "a1", 1), protocol.PeerFeed("s1")
+	a.greet(protocol.FeedPos{Feed: feed, Epoch: c.Epoch()})
+	c.receive(a.sell("PEN"))
+	if w := a.greet(protocol.FeedPos{Feed: feed, Epoch: c.Epoch() - 1, Offset: 1}); w.Feeds[0].Verdict != protocol.VerdictResync {
+		t.Fatalf("answered %+v", w.Feeds)
+	}
+	mustTakeIn(t, c.Hub, StoresTable, "id,name,timezone\ns1,One,Europe/London\n")
+	c.take("")
+	c.receive(payload(t, a.up(), &protocol.Beat{Session: a.session, LastSeq: a.hello.LastSeq}))
+	want := protocol.FeedPos{Feed: feed, Epoch: c.Epoch(), Offset: 1}
+	if beats := only[*protocol.Beat](c.take(a.down())); len(beats) != 1 || !slices.Equal(beats[0].Feeds, []protocol.FeedPos{want}) {
+		t.Errorf("told %+v, want %+v", beats, want)
+	}
+}
+
 // TestI11_SnapshotAndTailAreTheState: a snapshot that is a little behind is as
 // good as the newest, and a fetch that is resumed finds the body that it began
 // with.

@@ -338,6 +338,21 @@ func (h *Hub) rebuff(t protocol.Topic, id protocol.Session) {
 	})
 }
 
+// told are the feeds whose heads a Beat tells: those that the agent follows and
+// those that it said hello with. It may have begun one anew and asked for what
+// follows, and the asking may be lost; from the head it sees that it is behind.
+func (s *session) told() (list []protocol.FeedID) {
+	for f := range s.feeds {
+		list = append(list, f)
+	}
+	for _, v := range s.welcome.Feeds {
+		if s.feeds[v.Feed] == nil {
+			list = append(list, v.Feed)
+		}
+	}
+	return list
+}
+
 func (h *Hub) beat(ctx context.Context, t protocol.Topic, m *protocol.Beat) error {
 	h.mu.Lock()
 	s, err := h.alive(t, m.Session)
@@ -349,10 +364,7 @@ func (h *Hub) beat(ctx context.Context, t protocol.Topic, m *protocol.Beat) erro
 	s.lastSeq = max(s.lastSeq, m.LastSeq)
 	s.clockOffsetMs, s.disk = m.ClockMs-s.seenAt.UnixMilli(), m.Disk
 	h.noteCaughtUp(s, s.seenAt)
-	feeds := make([]protocol.FeedID, 0, len(s.feeds))
-	for f := range s.feeds {
-		feeds = append(feeds, f)
-	}
+	feeds := s.told()
 	tell := s.beats%othersSafeEvery == 0
 	s.beats++
 	h.notify()

@@ -91,6 +91,7 @@ var table = []mutant{
 	{"restored hub goes on in its streams", "I4", []edit{
 		{fileOwn, "	copy(inc[ownEpochBytes:], number[8-ownBootBytes:])\n", ""}, {fileOwn, "	h.random(inc[ownEpochBytes+ownBootBytes : ownMarkFrom])\n", ""},
 	}},
+	{"beat tells of what is followed only", "I10, I20", []edit{{fileSession, "		if s.feeds[v.Feed] == nil {\n			list", "		if s.feeds[v.Feed] != nil && s.beats < 0 {\n			list"}}},
 	{"older database goes unnoticed", "I10, I11", []edit{{fileSession, "	if err != nil || !older {\n", "	if older = false; err != nil || !older {\n"}}},
 	{"cursor beyond the head is nothing", "I10, I11", []edit{{fileSession, "older = older || p.Epoch > h.Epoch() || p.Offset > head", "older = older || p.Epoch > h.Epoch() || head > 1<<40"}}},
 	{"gap closed at once", "I2", []edit{{fileGapHub, "	return now-w.since >= gapPatience\n", "	return true\n"}}},
