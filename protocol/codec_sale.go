@@ -43,6 +43,7 @@ const (
 	saleOrder            protowire.Number = 33
 	salePart             protowire.Number = 34
 	saleReturnedOrder    protowire.Number = 35
+	saleOrderAfter       protowire.Number = 36
 )
 
 func checkSale(c *check, s *Sale) {

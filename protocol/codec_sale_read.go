@@ -9,6 +9,7 @@ type saleFields struct {
 	typeText SaleType
 	date     uint32
 	external part
+	after    part
 
 	quantities, items, taxes, prices, differences varints
 	states, originals, unstocked                  varints
@@ -40,6 +41,9 @@ func decodeSale(c *check, p part, items []ItemRef) *Sale {
 	s.BusinessDate = date
 	s.Type = saleWords.word(c, "sale type", w.typ, string(w.typeText))
 	s.External = decodeExternal(c, w.external)
+	if w.after.there {
+		s.PartAfter = readEventID(c, w.after)
+	}
 	s.Lines = w.lines(c, s.Taxes, items)
 	return s
 }
@@ -97,6 +101,8 @@ func (w *saleFields) read(c *check, r *fieldReader, s *Sale) {
 		r.uint32(&s.Part.Part)
 	case saleReturnedOrder:
 		text(r, c, &s.ReturnedOrder)
+	case saleOrderAfter:
+		r.message(c, &w.after)
 	}
 }
 
@@ -283,6 +289,22 @@ func readWarning(c *check, r *fieldReader, list []Warning) []Warning {
 	}
 	c.count("warnings", len(list)+1, RowsMax)
 	return append(list, v)
+}
+
+func readEventID(c *check, p part) (id EventID) {
+	var inc []byte
+	for r := p.fields(); r.next(c); {
+		switch r.num {
+		case 1:
+			if r.typ == protowire.BytesType {
+				inc = r.part().b
+			}
+		case 2:
+			r.uint64((*uint64)(&id.Seq))
+		}
+	}
+	id.Inc = decodeInc(c, inc)
+	return id
 }
 
 func decodeExternal(c *check, p part) *External {

@@ -71,7 +71,14 @@ func appendSale(b []byte, c *check, s *Sale, p *salePlan) []byte {
 	}
 	b = appendText(b, c, saleOrder, s.Part.Order)
 	b = appendUint(b, salePart, uint64(s.Part.Part))
-	return appendText(b, c, saleReturnedOrder, s.ReturnedOrder)
+	b = appendText(b, c, saleReturnedOrder, s.ReturnedOrder)
+	if s.PartAfter.IsZero() {
+		return b
+	}
+	b, at := openField(b, saleOrderAfter)
+	b = protowire.AppendBytes(protowire.AppendTag(b, 1, protowire.BytesType), s.PartAfter.Inc[:])
+	b = appendUint(b, 2, uint64(s.PartAfter.Seq))
+	return closeField(b, at)
 }
 
 // appendWord writes the number of a word that the enum lists, and any other as

@@ -82,7 +82,7 @@ func exampleEvents() map[string]*protocol.Event {
 			Lines: []protocol.SaleLine{{Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: 2000, UnitPrice: 250, Amount: 500}},
 		}},
 		"order": exampleOrder(), "order_change": exampleOrderChange(), "fulfilment": exampleFulfilment(),
-		"order-second": exampleSecondPart(), "order_change-refund": exampleRefund(), "order_change-rerouted": exampleRerouted(), "fulfilment-substitute": exampleSubstitute(), "order_change-substitute": exampleSubstituteTakenTwice(),
+		"order-second": exampleSecondPart(), "order_change-refund": exampleRefund(), "order_change-rerouted": exampleRerouted(), "sale-part-after": exampleSoldPart(), "fulfilment-substitute": exampleSubstitute(), "order_change-substitute": exampleSubstituteTakenTwice(),
 		"exception_change": exampleExceptionChange(), "transfer": exampleTransfer(), "return-order": exampleOrderReturn(),
 		"digest": {Kind: protocol.KindDigest, Boot: 3, Digest: exampleDigest()},
 		"count_seen": {Kind: protocol.KindCountSeen, Boot: 9, CountSeen: &protocol.CountSeen{
@@ -98,6 +98,13 @@ func exampleEvents() map[string]*protocol.Event {
 		}},
 		"later": {Kind: "order.received", Boot: 3, Moves: []protocol.Move{{SKU: "PEN-01", State: protocol.Committed, Delta: 1000}}},
 	}
+}
+
+func exampleSoldPart() *protocol.Event {
+	return &protocol.Event{Kind: protocol.KindSale, Boot: 3, Sale: &protocol.Sale{
+		Type: protocol.SaleSale, Till: "1", Series: "1", Number: 321, Currency: "GBP", Part: samplePart, PartAfter: protocol.EventID{Inc: sampleInc, Seq: 1041},
+		Lines: []protocol.SaleLine{{Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: 2000, UnitPrice: 250, Amount: 500}},
+	}}
 }
 
 var samplePart = protocol.PartID{Order: protocol.NewOrderID(protocol.EventID{Inc: sampleInc, Seq: 12}), Part: 1}

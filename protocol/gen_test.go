@@ -152,7 +152,7 @@ var genSale = rapid.Custom(func(t *rapid.T) protocol.Sale {
 		Warnings: few(t, "warnings", rapid.Custom(func(t *rapid.T) protocol.Warning {
 			return protocol.Warning{Code: text(t, "code"), Line: rapid.Uint32().Draw(t, "line"), Message: text(t, "message")}
 		}), 2),
-		Part: orNone(t, "part", genPart), ReturnedOrder: protocol.OrderID(orNone(t, "returned order", genID)),
+		Part: orNone(t, "part", genPart), PartAfter: orNone(t, "part after", genEventID), ReturnedOrder: protocol.OrderID(orNone(t, "returned order", genID)),
 	}
 })
 

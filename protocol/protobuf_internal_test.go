@@ -250,6 +250,9 @@ func protobufEncodeSale(c *check, s *Sale, items *itemTable) *wire.Sale {
 		Warnings: list[*wire.Warning](len(s.Warnings)),
 		Order:    string(s.Part.Order), Part: s.Part.Part, ReturnedOrder: string(s.ReturnedOrder),
 	}
+	if !s.PartAfter.IsZero() {
+		w.OrderAfter = encodeEventID(s.PartAfter)
+	}
 	for i, t := range s.Taxes {
 		w.Taxes[i] = &wire.TaxAmount{Code: t.Code, RatePpm: int64(t.Rate), NetMinor: int64(t.Net), TaxMinor: int64(t.Tax)}
 	}
@@ -334,6 +337,9 @@ func protobufDecodeSale(c *check, w *wire.Sale, items []ItemRef) *Sale {
 		Tenders:  list[Tender](len(w.Tenders)),
 		Warnings: list[Warning](len(w.Warnings)),
 		Part:     PartID{OrderID(w.Order), w.Part}, ReturnedOrder: OrderID(w.ReturnedOrder),
+	}
+	if w.OrderAfter != nil {
+		s.PartAfter = decodeEventID(c, w.OrderAfter)
 	}
 	for i, t := range w.Taxes {
 		s.Taxes[i] = TaxAmount{Code: t.Code, Rate: RatePPM(t.RatePpm), Net: Money(t.NetMinor), Tax: Money(t.TaxMinor)}

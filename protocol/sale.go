@@ -38,6 +38,8 @@ type Sale struct {
 	// Part is the part of an order that was due and is paid and handed over by
 	// this sale; empty for none.
 	Part PartID
+	// PartAfter is what the store did last about Part, as the till knew.
+	PartAfter EventID
 	// ReturnedOrder is the order whose goods a return takes back; empty for none.
 	// Without a receipt the lines' original lines are those of the order.
 	ReturnedOrder OrderID

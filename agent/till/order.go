@@ -145,7 +145,7 @@ func (a *act) sellOrder(state *pickup.State, f *protocol.Fulfilment, moves []pro
 	if err := a.begin(moves); err != nil {
 		return err
 	}
-	s.Part = state.Order.PartID
+	s.Part, s.PartAfter = state.Order.PartID, f.After
 	for i := range s.Lines {
 		s.Lines[i].OriginalLine = f.Lines[i].Line
 	}

@@ -244,6 +244,9 @@ func (p *Part) Broken() map[string][]protocol.EventID {
 			}
 		case sold:
 			handed = append(handed, e.id)
+			if !e.after.IsZero() {
+				after[e.after] = append(after[e.after], e.id)
+			}
 		}
 	}
 	order, _ := p.Order()

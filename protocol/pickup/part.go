@@ -5,6 +5,7 @@ package pickup
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -28,6 +29,7 @@ type entry struct {
 	body    []byte // of the event; of a sale, its receipt number
 	event   *protocol.Event
 	handed  []protocol.PartLine // of a sale
+	after   protocol.EventID    // of a sale: the act that it follows
 	receipt protocol.ReceiptNo
 }
 
@@ -58,8 +60,8 @@ func (p *Part) Add(id protocol.EventID, ev *protocol.Event, body []byte, receipt
 	case ev.Fulfilment != nil:
 		e.class = act
 	case ev.Sale != nil:
-		e.class, e.handed = sold, handedBy(ev.Sale)
-		e.body = encodeSold(receipt, e.handed)
+		e.class, e.handed, e.after = sold, handedBy(ev.Sale), ev.Sale.PartAfter
+		e.body = encodeSold(receipt, e.after, e.handed)
 	default:
 		return
 	}
@@ -155,7 +157,7 @@ func decodeEntry(c class, v []byte) (e entry, err error) {
 	}
 	e.id.Seq, e.body = protocol.Seq(seq), bytes.Clone(rest[n:])
 	if c == sold {
-		e.receipt, e.handed, err = decodeSold(e.body)
+		err = e.decodeSold(e.body)
 		return e, err
 	}
 	if e.event, err = protocol.DecodeEvent(e.body); err != nil {
@@ -167,9 +169,11 @@ func decodeEntry(c class, v []byte) (e entry, err error) {
 	return e, nil
 }
 
-// encodeSold keeps of a sale the receipt number and what it handed over.
-func encodeSold(receipt protocol.ReceiptNo, lines []protocol.PartLine) []byte {
+// encodeSold keeps of a sale the receipt number, what it follows and what it handed
+// over.
+func encodeSold(receipt protocol.ReceiptNo, after protocol.EventID, lines []protocol.PartLine) []byte {
 	b := protowire.AppendString(nil, string(receipt))
+	b = protowire.AppendVarint(protowire.AppendBytes(b, after.Inc[:]), uint64(after.Seq))
 	for _, l := range lines {
 		b = protowire.AppendVarint(protowire.AppendVarint(b, uint64(l.Line)), protowire.EncodeZigZag(int64(l.Quantity)))
 		b = protowire.AppendString(b, string(l.Item))
@@ -177,26 +181,39 @@ func encodeSold(receipt protocol.ReceiptNo, lines []protocol.PartLine) []byte {
 	return b
 }
 
-func decodeSold(b []byte) (receipt protocol.ReceiptNo, lines []protocol.PartLine, err error) {
+// decode reads what encodeSold wrote.
+func (e *entry) decodeSold(b []byte) error {
 	text, n := protowire.ConsumeString(b)
 	if n < 0 {
-		return "", nil, protowire.ParseError(n)
+		return protowire.ParseError(n)
 	}
-	for b = b[n:]; len(b) > 0; {
+	b = b[n:]
+	inc, n := protowire.ConsumeBytes(b)
+	if n < 0 || len(inc) != len(e.after.Inc) {
+		return errSold
+	}
+	seq, m := protowire.ConsumeVarint(b[n:])
+	if m < 0 {
+		return protowire.ParseError(m)
+	}
+	e.receipt, e.after = protocol.ReceiptNo(text), protocol.EventID{Inc: protocol.Inc(inc), Seq: protocol.Seq(seq)}
+	for b = b[n+m:]; len(b) > 0; {
 		line, n := protowire.ConsumeVarint(b)
 		if n < 0 {
-			return "", nil, protowire.ParseError(n)
+			return protowire.ParseError(n)
 		}
 		quantity, m := protowire.ConsumeVarint(b[n:])
 		if m < 0 {
-			return "", nil, protowire.ParseError(m)
+			return protowire.ParseError(m)
 		}
 		item, k := protowire.ConsumeString(b[n+m:])
 		if k < 0 {
-			return "", nil, protowire.ParseError(k)
+			return protowire.ParseError(k)
 		}
-		lines = append(lines, protocol.PartLine{Line: uint32(line), Quantity: protocol.Quantity(protowire.DecodeZigZag(quantity)), Item: protocol.SKU(item)})
+		e.handed = append(e.handed, protocol.PartLine{Line: uint32(line), Quantity: protocol.Quantity(protowire.DecodeZigZag(quantity)), Item: protocol.SKU(item)})
 		b = b[n+m+k:]
 	}
-	return protocol.ReceiptNo(text), lines, nil
+	return nil
 }
+
+var errSold = errors.New("a sale of a part that cannot be read")

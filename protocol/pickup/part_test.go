@@ -418,3 +418,55 @@ func TestPaidTwiceIsSeen(t *testing.T) {
 		}
 	}
 }
+
+// TestActsAtOnce: an act and the sale by which another machine hands the order over
+// show that their machines did not know of each other, if they follow the same act;
+// one that follows the other is in order.
+func TestActsAtOnce(t *testing.T) {
+	lines := []protocol.PartLine{{Line: 1, Quantity: 1000}}
+	id := func(inc byte, seq protocol.Seq) protocol.EventID {
+		return protocol.EventID{Inc: protocol.Inc{inc}, Seq: seq}
+	}
+	act := func(what protocol.Act, attempt uint32, after protocol.EventID) *protocol.Event {
+		return &protocol.Event{Kind: protocol.KindFulfilment, Fulfilment: &protocol.Fulfilment{PartID: partID, Act: what, Attempt: attempt, After: after, Lines: lines}}
+	}
+	sale := func(after protocol.EventID) *protocol.Event {
+		return &protocol.Event{Kind: protocol.KindSale, Sale: &protocol.Sale{
+			Type: protocol.SaleSale, Till: "1", Series: "1", Number: 1, Currency: "GBP", Part: partID, PartAfter: after,
+			Lines: []protocol.SaleLine{{Item: protocol.ItemRef{SKU: "PEN"}, Quantity: 1000, OriginalLine: 1}},
+		}}
+	}
+	order := &protocol.Event{Kind: protocol.KindOrder, Order: &protocol.Order{
+		PartID: partID, Method: protocol.InStore, Lines: []protocol.OrderLine{{Number: 1, Item: protocol.ItemRef{SKU: "PEN"}, Quantity: 1000}},
+	}}
+	picked, undone, sold := id(1, 1), id(2, 1), id(1, 2)
+	for name, c := range map[string]struct {
+		last   map[protocol.EventID]*protocol.Event
+		atOnce int
+	}{
+		"sold":                         {map[protocol.EventID]*protocol.Event{sold: sale(picked)}, 0},
+		"sold after another's ready":   {map[protocol.EventID]*protocol.Event{undone: act(protocol.Ready, 0, picked), sold: sale(undone)}, 0},
+		"undone and sold":              {map[protocol.EventID]*protocol.Event{undone: act(protocol.Undo, 1, picked), sold: sale(picked)}, 2},
+		"undone and sold by a version": {map[protocol.EventID]*protocol.Event{undone: act(protocol.Undo, 1, picked), sold: sale(protocol.EventID{})}, 0},
+	} {
+		var part pickup.Part
+		c.last[id(9, 1)], c.last[picked] = order, act(protocol.Pick, 0, protocol.EventID{})
+		for at, ev := range c.last {
+			body, err := protocol.EncodeEvent(ev)
+			if err != nil {
+				t.Fatal(err)
+			}
+			part.Add(at, ev, body, "R-1")
+		}
+		again, err := pickup.DecodePart(part.Encode())
+		if err != nil || !bytes.Equal(again.Encode(), part.Encode()) {
+			t.Fatalf("%s: read again as %x, %v", name, again.Encode(), err)
+		}
+		if ids := again.Broken()[pickup.AtOnce]; len(ids) != c.atOnce {
+			t.Errorf("%s: done at once are %v", name, ids)
+		}
+		if s := again.State(); s.Store != pickup.PickedUp || s.Last != sold && c.atOnce == 0 && name != "undone and sold by a version" {
+			t.Errorf("%s: it is %s, the last act %s", name, s.Store, s.Last)
+		}
+	}
+}

@@ -251,12 +251,18 @@ func (s *State) act(id protocol.EventID, f *protocol.Fulfilment) {
 func (p *Part) last(s *State) {
 	followed := map[protocol.EventID]bool{}
 	for i := range p.entries {
-		if p.entries[i].class == act {
-			followed[p.entries[i].event.Fulfilment.After] = true
+		switch e := &p.entries[i]; e.class {
+		case act:
+			followed[e.event.Fulfilment.After] = true
+		case sold:
+			followed[e.after] = true
 		}
 	}
 	for i := range p.entries {
 		e := &p.entries[i]
+		if e.class == sold && !followed[e.id] {
+			s.Last = e.id
+		}
 		if e.class != act {
 			continue
 		}

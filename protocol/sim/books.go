@@ -64,7 +64,7 @@ type act struct {
 	part     protocol.PartID
 	did      string // about the part
 	by       protocol.StaffID
-	from     string              // the state of the part as its machine knew it
+	from     string              // the state of the part as its machine knew it, empty where that is in doubt
 	took     []protocol.PartLine // of an act or a change, by line of the part
 	reason   string              // of a change by the hub
 	amount   protocol.Money      // of a refund that is asked for

@@ -62,7 +62,10 @@ func (s *staff) fulfil(p *promise, choose func(*pickup.State, bool) pickup.Ask) 
 		if ask.Act == "" || ask.Act == protocol.HandOver && (p.left || w.shop.code(p) == "") {
 			return ledger.Result{}, errNothing
 		}
-		a.seenPart, a.did, a.by, a.from, a.took = seen.acts, string(ask.Act), ask.Staff, seen.state, nil
+		a.seenPart, a.did, a.by, a.from, a.took = seen.acts, string(ask.Act), ask.Staff, "", nil
+		if seen.clear {
+			a.from = seen.state
+		}
 		ev, err := s.planned(tx, p, a, &state, ask)
 		refused := err != nil
 		if refused && protocol.CodeOf(err) == protocol.Internal {
@@ -161,7 +164,7 @@ func (s *staff) sellOrder(tx ledger.Tx, p *promise, a *act, f *protocol.Fulfilme
 	}
 	a.did, a.items, a.lines = didSell, nil, nil
 	sale := s.receipt(a, protocol.SaleSale, n)
-	sale.Part = p.PartID
+	sale.Part, sale.PartAfter = p.PartID, f.After
 	for _, l := range f.Lines {
 		i := int(l.Line) - 1
 		item, _ := p.takes(l)

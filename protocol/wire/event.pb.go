@@ -1730,7 +1730,8 @@ type Sale struct {
 	Part  uint32 `protobuf:"varint,34,opt,name=part,proto3" json:"part,omitempty"` // from 1
 	// The order whose goods a return takes back. Where the return names no receipt,
 	// line_originals are lines of the order's part of the store, if that keeps one.
-	ReturnedOrder string `protobuf:"bytes,35,opt,name=returned_order,json=returnedOrder,proto3" json:"returned_order,omitempty"`
+	ReturnedOrder string   `protobuf:"bytes,35,opt,name=returned_order,json=returnedOrder,proto3" json:"returned_order,omitempty"`
+	OrderAfter    *EventID `protobuf:"bytes,36,opt,name=order_after,json=orderAfter,proto3" json:"order_after,omitempty"` // of order and part: what the store did last about them, as the till knew
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2008,6 +2009,13 @@ func (x *Sale) GetReturnedOrder() string {
 		return x.ReturnedOrder
 	}
 	return ""
+}
+
+func (x *Sale) GetOrderAfter() *EventID {
+	if x != nil {
+		return x.OrderAfter
+	}
+	return nil
 }
 
 // Discount is one reduction of a line's amount.
@@ -2963,7 +2971,7 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\vIdempotency\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x12\n" +
-	"\x04body\x18\x03 \x01(\x06R\x04body\"\x88\n" +
+	"\x04body\x18\x03 \x01(\x06R\x04body\"\xc2\n" +
 	"\n" +
 	"\x04Sale\x12,\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x18.counterpart.v1.SaleTypeR\x04type\x12\x1b\n" +
@@ -3007,7 +3015,9 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\bwarnings\x18  \x03(\v2\x17.counterpart.v1.WarningR\bwarnings\x12\x14\n" +
 	"\x05order\x18! \x01(\tR\x05order\x12\x12\n" +
 	"\x04part\x18\" \x01(\rR\x04part\x12%\n" +
-	"\x0ereturned_order\x18# \x01(\tR\rreturnedOrder\"}\n" +
+	"\x0ereturned_order\x18# \x01(\tR\rreturnedOrder\x128\n" +
+	"\vorder_after\x18$ \x01(\v2\x17.counterpart.v1.EventIDR\n" +
+	"orderAfter\"}\n" +
 	"\bDiscount\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\rR\x04line\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x0e\n" +
@@ -3198,22 +3208,23 @@ var file_protocol_wire_event_proto_depIdxs = []int32{
 	20, // 27: counterpart.v1.Sale.tenders:type_name -> counterpart.v1.Tender
 	21, // 28: counterpart.v1.Sale.external:type_name -> counterpart.v1.External
 	23, // 29: counterpart.v1.Sale.warnings:type_name -> counterpart.v1.Warning
-	3,  // 30: counterpart.v1.Tender.type:type_name -> counterpart.v1.TenderType
-	22, // 31: counterpart.v1.External.fiscal:type_name -> counterpart.v1.Fiscal
-	4,  // 32: counterpart.v1.Movement.type:type_name -> counterpart.v1.MovementType
-	1,  // 33: counterpart.v1.Movement.line_states:type_name -> counterpart.v1.State
-	7,  // 34: counterpart.v1.Movement.seen:type_name -> counterpart.v1.StreamPos
-	6,  // 35: counterpart.v1.CountSeen.count:type_name -> counterpart.v1.EventID
-	29, // 36: counterpart.v1.Catalog.items:type_name -> counterpart.v1.Item
-	30, // 37: counterpart.v1.Catalog.prices:type_name -> counterpart.v1.PriceList
-	31, // 38: counterpart.v1.Catalog.taxes:type_name -> counterpart.v1.TaxList
-	32, // 39: counterpart.v1.Catalog.stores:type_name -> counterpart.v1.StoreRecord
-	33, // 40: counterpart.v1.Catalog.policies:type_name -> counterpart.v1.PolicyRow
-	41, // [41:41] is the sub-list for method output_type
-	41, // [41:41] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	6,  // 30: counterpart.v1.Sale.order_after:type_name -> counterpart.v1.EventID
+	3,  // 31: counterpart.v1.Tender.type:type_name -> counterpart.v1.TenderType
+	22, // 32: counterpart.v1.External.fiscal:type_name -> counterpart.v1.Fiscal
+	4,  // 33: counterpart.v1.Movement.type:type_name -> counterpart.v1.MovementType
+	1,  // 34: counterpart.v1.Movement.line_states:type_name -> counterpart.v1.State
+	7,  // 35: counterpart.v1.Movement.seen:type_name -> counterpart.v1.StreamPos
+	6,  // 36: counterpart.v1.CountSeen.count:type_name -> counterpart.v1.EventID
+	29, // 37: counterpart.v1.Catalog.items:type_name -> counterpart.v1.Item
+	30, // 38: counterpart.v1.Catalog.prices:type_name -> counterpart.v1.PriceList
+	31, // 39: counterpart.v1.Catalog.taxes:type_name -> counterpart.v1.TaxList
+	32, // 40: counterpart.v1.Catalog.stores:type_name -> counterpart.v1.StoreRecord
+	33, // 41: counterpart.v1.Catalog.policies:type_name -> counterpart.v1.PolicyRow
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_protocol_wire_event_proto_init() }

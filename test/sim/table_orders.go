@@ -22,6 +22,7 @@ const (
 var orderMutants = []mutant{
 	{"shortage leaves the book trusted", "I8", []edit{{fileFold, "	if ev.Fulfilment == nil || ev.Fulfilment.Act != protocol.Pick {\n", "	if ev.Fulfilment == nil || ev.Fulfilment.Act != \"\" {\n"}}},
 	{"doubt holds nothing back", "I12", []edit{{filePolicy, "	if l.RecountSuggested() {\n", "	if l.RecountSuggested() && kept < 0 {\n"}}},
+	{"sale at once goes unnoticed", "I15", []edit{{fileOwed, "			if !e.after.IsZero() {\n				after[e.after] =", "			if e.after.Seq == 1<<60 {\n				after[e.after] ="}}},
 	{"picks at once make room", "I12", []edit{{filePolicy, "-max(0, l.quantities[protocol.Committed]))\n", "-l.quantities[protocol.Committed])\n"}}},
 	{"promises count against nothing", "I12", []edit{{filePolicy, "	return max(0, p.Allotment(l, buffer)-max(0, l.quantities[protocol.Committed]))\n", "	return p.Allotment(l, buffer)\n"}}},
 	{"damaged goods are promised", "I12", []edit{{fileLevel, "	return max(0, q[protocol.OnHand]-q[protocol.Staged]-q[protocol.Damaged]-", "	return max(0, q[protocol.OnHand]-q[protocol.Staged]-"}}},
