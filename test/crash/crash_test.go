@@ -180,16 +180,35 @@ func forgetFolder(r *recording) error {
 	return fmt.Errorf("no folder is made")
 }
 
-// loseWrite leaves out a write in the middle that is not the last of its
-// commit.
+// loseWrite leaves out a write behind the middle that is not the last of its
+// commit: the longest of those that nothing was written over later, since a page
+// that was free soon is missed by nobody.
 func loseWrite(r *recording) error {
-	for i := len(r.Ops) / 2; i+1 < len(r.Ops); i++ {
-		if a, b := r.Ops[i], r.Ops[i+1]; a.Kind == opWrite && b.Kind == opWrite && a.Durable == b.Durable {
-			r.Ops = slices.Delete(r.Ops, i, i+1)
-			return nil
+	type place struct {
+		node int
+		at   int64
+	}
+	last := map[place]int{}
+	for i, o := range r.Ops {
+		if o.Kind == opWrite {
+			last[place{o.Node, o.At}] = i
 		}
 	}
-	return fmt.Errorf("no commit writes twice")
+	lost := -1
+	for i := len(r.Ops) / 2; i+1 < len(r.Ops); i++ {
+		a, b := &r.Ops[i], &r.Ops[i+1]
+		if a.Kind != opWrite || b.Kind != opWrite || a.Durable != b.Durable || last[place{a.Node, a.At}] != i {
+			continue
+		}
+		if lost < 0 || len(a.Data) > len(r.Ops[lost].Data) {
+			lost = i
+		}
+	}
+	if lost < 0 {
+		return fmt.Errorf("no commit writes twice")
+	}
+	r.Ops = slices.Delete(r.Ops, lost, lost+1)
+	return nil
 }
 
 // changeHash expects another event in the middle of the agent's own log.
