@@ -22,15 +22,7 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		for _, complaint := range host.Complaints() {
-			err = errors.Join(err, errors.New(complaint))
-		}
-		if o.keep {
-			fmt.Fprintf(out, "data and logs are in %s\n", host.Dir())
-		}
-		err = errors.Join(err, host.Close())
-	}()
+	defer func() { err = errors.Join(err, host.Finish(out)) }()
 	var done tally
 	start, shown := time.Now(), time.Now()
 	show := func() {

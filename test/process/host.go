@@ -198,6 +198,19 @@ func (h *Host) Complaints() []string {
 	return found
 }
 
+// Finish ends a command's run: it tells where data and logs are kept, and closes.
+// Its error names what a process has complained of.
+func (h *Host) Finish(out io.Writer) error {
+	var all []error
+	for _, complaint := range h.Complaints() {
+		all = append(all, errors.New(complaint))
+	}
+	if h.options.Keep {
+		fmt.Fprintf(out, "data and logs are in %s\n", h.dir)
+	}
+	return errors.Join(append(all, h.Close())...)
+}
+
 // Close kills what still runs, closes what it owns and removes the folder.
 func (h *Host) Close() error {
 	var all []error

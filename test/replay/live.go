@@ -70,15 +70,7 @@ func runLive(ctx context.Context, o options, path string, out io.Writer) (err er
 	if err != nil {
 		return err
 	}
-	defer func() {
-		for _, complaint := range host.Complaints() {
-			err = errors.Join(err, errors.New(complaint))
-		}
-		if o.keep {
-			fmt.Fprintf(out, "data and logs are in %s\n", host.Dir())
-		}
-		err = errors.Join(err, host.Close())
-	}()
+	defer func() { err = errors.Join(err, host.Finish(out)) }()
 	if err := l.open(ctx, host); err != nil {
 		return err
 	}

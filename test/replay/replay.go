@@ -63,15 +63,7 @@ func (p *pass) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		for _, complaint := range host.Complaints() {
-			err = errors.Join(err, errors.New(complaint))
-		}
-		if p.keep {
-			p.say("data and logs are in %s", host.Dir())
-		}
-		err = errors.Join(err, host.Close())
-	}()
+	defer func() { err = errors.Join(err, host.Finish(p.out)) }()
 	chain, err := p.open(ctx, host, in)
 	if err != nil {
 		return err
