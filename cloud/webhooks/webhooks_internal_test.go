@@ -223,20 +223,25 @@ func (h *hubStub) until(s *Sender, what string, is func(Document) bool) {
 	}
 }
 
-// attempts is how often a message has failed, as it is written down.
-func (h *hubStub) attempts(endpoint string, position uint64) (n int) {
+// rows are the messages that are written down as not done.
+func (h *hubStub) rows(endpoint string) (list map[uint64]*open) {
 	h.t.Helper()
-	err := h.driver.View(h.t.Context(), func(r ledger.Reader) error {
-		_, list, err := readProgress(r, endpoint)
-		if o := list[position]; o != nil {
-			n = o.Attempts
-		}
+	err := h.driver.View(h.t.Context(), func(r ledger.Reader) (err error) {
+		_, list, err = readProgress(r, endpoint)
 		return err
 	})
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return n
+	return list
+}
+
+// attempts is how often a message has failed, as it is written down.
+func (h *hubStub) attempts(endpoint string, position uint64) int {
+	if o := h.rows(endpoint)[position]; o != nil {
+		return o.Attempts
+	}
+	return 0
 }
 
 // TestSignature computes the vector of the Standard Webhooks libraries.
@@ -431,62 +436,6 @@ func TestGone(t *testing.T) {
 	}
 	if got := []string{to.next(t), to.next(t)}; got[0] != "msg_1 200" || got[1] != "msg_2 410" {
 		t.Errorf("after it woke: %v", got)
-	}
-}
-
-// TestRestart ends the sender while a message waits and others are new.
-func TestRestart(t *testing.T) {
-	h := newHub(t)
-	to := newShop(t, func(id string, n int) int {
-		if id == "msg_1" && n == 1 {
-			return http.StatusServiceUnavailable
-		}
-		return http.StatusOK
-	})
-	s, stop := h.run()
-	h.add(s, to.URL, "*")
-	h.post("order.placed", "o-1")
-	to.want(t, "msg_1 503")
-	h.post("order.paid", "o-1")
-	h.until(s, "two wait", func(d Document) bool { return d.Waiting == 2 && h.attempts(d.ID, 1) == 1 })
-	stop()
-	h.post("order.placed", "o-3")
-	h.run()
-	to.want(t, "msg_3 200")
-	h.skip(7 * time.Second)
-	for _, want := range []string{"msg_1 200", "msg_2 200"} {
-		if got := to.next(t); got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-	}
-}
-
-// TestOnItsWay ends the sender while one message is on its way and a later one
-// is done. The first comes again.
-func TestOnItsWay(t *testing.T) {
-	h := newHub(t)
-	release := make(chan struct{})
-	asked := make(chan struct{}, 1)
-	to := newShop(t, func(id string, n int) int {
-		if id == "msg_1" && n == 1 {
-			asked <- struct{}{}
-			<-release
-			return http.StatusTeapot // nobody listens any more
-		}
-		return http.StatusOK
-	})
-	s, stop := h.run()
-	h.add(s, to.URL, "*")
-	h.post("order.placed", "o-1")
-	<-asked
-	for n := range 10 { // more than are sent at a time, so that some were written down
-		h.post("order.placed", fmt.Sprint("o-2", n))
-		to.want(t, fmt.Sprintf("msg_%d 200", n+2))
-	}
-	stop()
-	close(release)
-	h.run()
-	for to.next(t) != "msg_1 200" {
 	}
 }
 

@@ -41,6 +41,7 @@ type worker struct {
 	saved   uint64 // the cursor that is written down
 	ahead   []Message
 	open    map[uint64]*open
+	known   map[uint64]*open   // rows behind the cursor that was loaded, until their messages are read again
 	first   map[uint64]Message // being sent for the first time
 	busy    map[string]int     // messages by key that are open or being sent
 	sending int
@@ -90,8 +91,14 @@ func (w *worker) load(ctx context.Context) error {
 		w.saved, w.open, err = readProgress(r, w.e.ID)
 		return err
 	})
-	w.next = w.saved
-	for _, o := range w.open {
+	w.next, w.known = w.saved, map[uint64]*open{}
+	for position, o := range w.open {
+		if position > w.saved {
+			// What was on its way goes before it, and has no row.
+			w.known[position] = o
+			delete(w.open, position)
+			continue
+		}
 		w.busy[o.Key]++
 	}
 	return err
@@ -182,11 +189,16 @@ func (w *worker) fill(ctx context.Context) (idle bool, err error) {
 			return true, err
 		}
 		w.ahead, w.next = w.ahead[1:], m.Position
+		o := w.known[m.Position]
+		delete(w.known, m.Position)
 		switch {
+		case o != nil:
+			w.busy[m.Key]++
+			w.open[m.Position] = o
 		case !w.e.wants(m.Type):
 		case w.busy[m.Key] > 0:
 			w.busy[m.Key]++
-			o := &open{Position: m.Position, Key: m.Key}
+			o = &open{Position: m.Position, Key: m.Key}
 			w.open[m.Position], w.changed[m.Position] = o, o
 		default:
 			w.busy[m.Key]++

@@ -15,9 +15,10 @@ import (
 
 const day = 12 * time.Hour // of opening time
 
-// genLines draws sales of pieces, or of weighed goods.
+// genLines draws sales of pieces, or of weighed goods, none of which happens to
+// be whole.
 func genLines(t *rapid.T, label string, pieces bool) []protocol.Quantity {
-	q := rapid.Int64Range(1, 40_000)
+	q := rapid.Int64Range(1, 40_000).Filter(func(n int64) bool { return n%1000 != 0 })
 	if pieces {
 		q = rapid.Map(rapid.Int64Range(1, 300), func(n int64) int64 { return 1000 * n })
 	}
