@@ -58,7 +58,9 @@ const (
 	eventNone            protowire.Number = 27 // no body of this version
 	eventExceptionChange protowire.Number = 28
 	eventTransfer        protowire.Number = 29
-	eventBodyLast                         = eventTransfer
+	eventLease           protowire.Number = 30
+	eventPointsChange    protowire.Number = 31
+	eventBodyLast                         = eventPointsChange
 )
 
 // EncodeEvent writes the body of a record: the same bytes for the same event. It
@@ -183,6 +185,10 @@ func bodyField(kind Kind) protowire.Number {
 		return eventExceptionChange
 	case KindTransfer:
 		return eventTransfer
+	case KindLease:
+		return eventLease
+	case KindPointsChange:
+		return eventPointsChange
 	}
 	return 0
 }
@@ -408,35 +414,10 @@ func checkEvent(c *check, e *Event) {
 		checkExceptionChange(c, e.ExceptionChange)
 	case e.Transfer != nil:
 		checkTransfer(c, e.Transfer)
-	}
-}
-
-// checkBodies checks that a known kind has its body and no event has another.
-func checkBodies(c *check, e *Event) {
-	for _, body := range [...]struct {
-		kind Kind
-		set  bool
-	}{
-		{KindSale, e.Sale != nil},
-		{KindMovement, e.Movement != nil},
-		{KindCountSeen, e.CountSeen != nil},
-		{KindStockLoad, e.StockLoad != nil},
-		{KindCatalog, e.Catalog != nil},
-		{KindReissue, e.Reissue != nil},
-		{KindGap, e.Gap != nil},
-		{KindDigest, e.Digest != nil},
-		{KindOrder, e.Order != nil},
-		{KindOrderChange, e.OrderChange != nil},
-		{KindFulfilment, e.Fulfilment != nil},
-		{KindExceptionChange, e.ExceptionChange != nil},
-		{KindTransfer, e.Transfer != nil},
-	} {
-		switch {
-		case body.set && e.Kind != body.kind:
-			c.failf("an event of kind %s has the body of a %s", e.Kind, body.kind)
-		case !body.set && e.Kind == body.kind:
-			c.failf("the body is missing")
-		}
+	case e.Lease != nil:
+		checkLease(c, e.Lease)
+	case e.PointsChange != nil:
+		checkPointsChange(c, e.PointsChange)
 	}
 }
 
@@ -449,91 +430,6 @@ func checkIdempotency(c *check, i *Idempotency) {
 		if i.Key[k] <= ' ' || i.Key[k] > '~' {
 			c.failf("idempotency key %q is not visible ASCII", clip(i.Key))
 			return
-		}
-	}
-}
-
-// encodeBody makes the message of every body but a sale.
-func encodeBody(c *check, e *Event, items *itemTable) proto.Message {
-	switch {
-	case e.Movement != nil:
-		return encodeMovement(c, e.Movement, items)
-	case e.CountSeen != nil:
-		return encodeCountSeen(e.CountSeen)
-	case e.StockLoad != nil:
-		return encodeStockLoad(e.StockLoad)
-	case e.Catalog != nil:
-		return encodeCatalog(e.Catalog)
-	case e.Reissue != nil:
-		return encodeReissue(e.Reissue)
-	case e.Gap != nil:
-		return encodeGap(e.Gap)
-	case e.Digest != nil:
-		return encodeOwnDigest(e.Digest)
-	case e.Order != nil:
-		return encodeOrder(c, e.Order, items)
-	case e.OrderChange != nil:
-		return encodeOrderChange(c, e.OrderChange, items)
-	case e.Fulfilment != nil:
-		return encodeFulfilment(c, e.Fulfilment, items)
-	case e.ExceptionChange != nil:
-		return encodeExceptionChange(e.ExceptionChange)
-	case e.Transfer != nil:
-		return encodeTransfer(c, e.Transfer, items)
-	}
-	return nil
-}
-
-// decodeBody reads every body but a sale.
-func decodeBody(c *check, field protowire.Number, b []byte, e *Event, items []ItemRef) {
-	switch field {
-	case eventMovement:
-		if w := (&wire.Movement{}); c.read(b, w) {
-			e.Movement = decodeMovement(c, w, items)
-		}
-	case eventCountSeen:
-		if w := (&wire.CountSeen{}); c.read(b, w) {
-			e.CountSeen = decodeCountSeen(c, w)
-		}
-	case eventStockLoad:
-		if w := (&wire.StockLoad{}); c.read(b, w) {
-			e.StockLoad = decodeStockLoad(c, w)
-		}
-	case eventCatalog:
-		if w := (&wire.Catalog{}); c.read(b, w) {
-			e.Catalog = decodeCatalog(c, w)
-		}
-	case eventReissue:
-		if w := (&wire.Reissue{}); c.read(b, w) {
-			e.Reissue = decodeReissue(c, w)
-		}
-	case eventGap:
-		if w := (&wire.Gap{}); c.read(b, w) {
-			e.Gap = decodeGap(c, w)
-		}
-	case eventDigest:
-		if w := (&wire.OwnDigest{}); c.read(b, w) {
-			e.Digest = decodeOwnDigest(c, w)
-		}
-	case eventOrder:
-		if w := (&wire.Order{}); c.read(b, w) {
-			e.Order = decodeOrder(c, w, items)
-		}
-	case eventOrderChange:
-		if w := (&wire.OrderChange{}); c.read(b, w) {
-			e.OrderChange = decodeOrderChange(c, w, items)
-		}
-	case eventFulfilment:
-		if w := (&wire.Fulfilment{}); c.read(b, w) {
-			e.Fulfilment = decodeFulfilment(c, w, items)
-		}
-	case eventExceptionChange:
-		if w := (&wire.ExceptionChange{}); c.read(b, w) {
-			e.ExceptionChange = decodeExceptionChange(c, w)
-		}
-	case eventTransfer:
-		if w := (&wire.Transfer{}); c.read(b, w) {
-			e.Transfer = decodeTransfer(c, w, items)
 		}
 	}
 }

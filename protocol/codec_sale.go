@@ -44,6 +44,9 @@ const (
 	salePart             protowire.Number = 34
 	saleReturnedOrder    protowire.Number = 35
 	saleOrderAfter       protowire.Number = 36
+	salePointsRedeemed   protowire.Number = 37
+	saleLinePoints       protowire.Number = 38
+	saleProgramme        protowire.Number = 39
 )
 
 func checkSale(c *check, s *Sale) {
@@ -75,7 +78,7 @@ func checkSale(c *check, s *Sale) {
 	c.amount("total", int64(s.Total))
 	c.amount("rounding", int64(s.Rounding))
 	c.amount("change", int64(s.Change))
-	c.amount("points", s.PointsEarned)
+	checkSalePoints(c, s)
 	c.text("reason", s.Reason)
 	if s.Part != (PartID{}) {
 		checkPart(c, s.Part)
@@ -88,6 +91,24 @@ func checkSale(c *check, s *Sale) {
 	for _, w := range s.Warnings {
 		c.text("warning", w.Code)
 		c.text("warning", w.Message)
+	}
+}
+
+// checkSalePoints holds the points of lines to those of the receipt. A sale
+// without points of lines may still have earned some, in another POS.
+func checkSalePoints(c *check, s *Sale) {
+	c.amount("points", int64(s.PointsEarned))
+	c.amount("points redeemed", int64(s.PointsRedeemed))
+	c.text("programme", s.Programme)
+	var sum Points
+	some := false
+	for i := range s.Lines {
+		c.amount("points of a line", int64(s.Lines[i].Points))
+		sum += s.Lines[i].Points
+		some = some || s.Lines[i].Points != 0
+	}
+	if some && sum != s.PointsEarned && c.err == nil {
+		c.failf("the lines earned %d points and the receipt %d", sum, s.PointsEarned)
 	}
 }
 

@@ -12,7 +12,7 @@ type saleFields struct {
 	after    part
 
 	quantities, items, taxes, prices, differences varints
-	states, originals, unstocked                  varints
+	states, originals, unstocked, points          varints
 
 	codes     []string
 	moreTaxes []string
@@ -28,7 +28,7 @@ type lineDiscount struct {
 func decodeSale(c *check, p part, items []ItemRef) *Sale {
 	s, w := &Sale{}, saleFields{}
 	for r := p.fields(); r.next(c); {
-		if r.num >= saleQuantities && r.num <= saleDiscounts {
+		if r.num >= saleQuantities && r.num <= saleDiscounts || r.num == saleLinePoints {
 			w.readLines(c, &r)
 		} else {
 			w.read(c, &r, s)
@@ -103,6 +103,10 @@ func (w *saleFields) read(c *check, r *fieldReader, s *Sale) {
 		text(r, c, &s.ReturnedOrder)
 	case saleOrderAfter:
 		r.message(c, &w.after)
+	case salePointsRedeemed:
+		sint64(r, &s.PointsRedeemed)
+	case saleProgramme:
+		text(r, c, &s.Programme)
 	}
 }
 
@@ -127,6 +131,8 @@ func (w *saleFields) readLines(c *check, r *fieldReader) {
 		w.originals.add(c, r, "line_originals", SaleLinesMax)
 	case saleUnstocked:
 		w.unstocked.add(c, r, "line_unstocked", SaleLinesMax)
+	case saleLinePoints:
+		w.points.add(c, r, "line_points", SaleLinesMax)
 	case saleDiscounts:
 		w.discounts = readDiscount(c, r, w.discounts)
 	}
@@ -147,6 +153,7 @@ func (w *saleFields) lines(c *check, taxes []TaxAmount, items []ItemRef) []SaleL
 		{"line_states", w.states.n},
 		{"line_originals", w.originals.n},
 		{"line_unstocked", w.unstocked.n},
+		{"line_points", w.points.n},
 	} {
 		c.column(col.what, col.n, n)
 	}
@@ -164,6 +171,7 @@ func (w *saleFields) lines(c *check, taxes []TaxAmount, items []ItemRef) []SaleL
 		l.To = w.states.state(c, "line_states")
 		l.OriginalLine = uint32(w.originals.next())
 		l.Unstocked = w.unstocked.next() != 0
+		l.Points = Points(protowire.DecodeZigZag(w.points.next()))
 	}
 	handOut(c, w.discounts, lines)
 	for i := range lines {

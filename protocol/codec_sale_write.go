@@ -72,13 +72,16 @@ func appendSale(b []byte, c *check, s *Sale, p *salePlan) []byte {
 	b = appendText(b, c, saleOrder, s.Part.Order)
 	b = appendUint(b, salePart, uint64(s.Part.Part))
 	b = appendText(b, c, saleReturnedOrder, s.ReturnedOrder)
-	if s.PartAfter.IsZero() {
-		return b
+	if !s.PartAfter.IsZero() {
+		var at int
+		b, at = openField(b, saleOrderAfter)
+		b = protowire.AppendBytes(protowire.AppendTag(b, 1, protowire.BytesType), s.PartAfter.Inc[:])
+		b = appendUint(b, 2, uint64(s.PartAfter.Seq))
+		b = closeField(b, at)
 	}
-	b, at := openField(b, saleOrderAfter)
-	b = protowire.AppendBytes(protowire.AppendTag(b, 1, protowire.BytesType), s.PartAfter.Inc[:])
-	b = appendUint(b, 2, uint64(s.PartAfter.Seq))
-	return closeField(b, at)
+	b = appendSint(b, salePointsRedeemed, s.PointsRedeemed)
+	b = appendColumn(b, saleLinePoints, len(s.Lines), func(i int) uint64 { return protowire.EncodeZigZag(int64(s.Lines[i].Points)) })
+	return appendText(b, c, saleProgramme, s.Programme)
 }
 
 // appendWord writes the number of a word that the enum lists, and any other as

@@ -27,6 +27,9 @@ const (
 
 	KindExceptionChange Kind = "exception_change" // body: ExceptionChange
 	KindTransfer        Kind = "transfer"         // body: Transfer, written by the hub
+
+	KindLease        Kind = "lease"         // body: Lease
+	KindPointsChange Kind = "points_change" // body: PointsChange, written by the hub
 )
 
 // Clock is what the writer's clocks showed. It is for people and for
@@ -181,6 +184,9 @@ type Event struct {
 
 	ExceptionChange *ExceptionChange
 	Transfer        *Transfer
+
+	Lease        *Lease
+	PointsChange *PointsChange
 }
 
 // Gap stands for events of a stream that exist nowhere any more: the hub was

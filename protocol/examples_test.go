@@ -31,8 +31,7 @@ func examples() map[string]any {
 
 func exampleEvents() map[string]*protocol.Event {
 	return map[string]*protocol.Event{
-		"sale":   exampleSale(),
-		"policy": {Kind: protocol.KindCatalog, Boot: 3, Catalog: &protocol.Catalog{Policies: examplePolicies()}},
+		"sale": exampleSale(), "policy": {Kind: protocol.KindCatalog, Boot: 3, Catalog: &protocol.Catalog{Policies: examplePolicies()}},
 		"sale-external": {Kind: protocol.KindSale, Boot: 3, Sale: &protocol.Sale{
 			Type: "layaway", Till: "till_2", Series: "x", Number: 7, Lines: []protocol.SaleLine{{
 				Item: protocol.ItemRef{SKU: "?4711", Unit: "roll", GTIN: "04006381333931", Name: "Unbekannt"}, Code: "4711",
@@ -84,6 +83,7 @@ func exampleEvents() map[string]*protocol.Event {
 		"order": exampleOrder(), "order_change": exampleOrderChange(), "fulfilment": exampleFulfilment(),
 		"order-second": exampleSecondPart(), "order_change-refund": exampleRefund(), "order_change-rerouted": exampleRerouted(), "sale-part-after": exampleSoldPart(), "fulfilment-substitute": exampleSubstitute(), "order_change-substitute": exampleSubstituteTakenTwice(),
 		"exception_change": exampleExceptionChange(), "transfer": exampleTransfer(), "return-order": exampleOrderReturn(),
+		"sale-points": examplePointsSale(), "lease": exampleLease(), "points_change": examplePointsChange(),
 		"digest": {Kind: protocol.KindDigest, Boot: 3, Digest: exampleDigest()},
 		"count_seen": {Kind: protocol.KindCountSeen, Boot: 9, CountSeen: &protocol.CountSeen{
 			Count: protocol.EventID{Inc: sampleInc, Seq: 1043}, SKUs: []protocol.SKU{"PEN-01", "OLIVES"},
@@ -228,6 +228,33 @@ func exampleSale() *protocol.Event {
 			Tenders:  []protocol.Tender{{Type: protocol.Card, Amount: 1000, Ref: "T-0451"}, {Type: protocol.Cash, Amount: 500}},
 			Rounding: 1, Total: 1250, Change: 250, PointsEarned: 12, Training: true,
 			Warnings: []protocol.Warning{{Code: "below_zero", Line: 1, Message: "The book shows −1 on hand."}},
+		},
+	}
+}
+
+func exampleLease() *protocol.Event {
+	return &protocol.Event{Kind: protocol.KindLease, Boot: 3, Lease: &protocol.Lease{
+		Member: "m-20", Holder: sampleInc, Change: protocol.LeaseCredited, Points: 450, Staff: "s7", Reason: "machine stolen",
+	}}
+}
+
+func examplePointsChange() *protocol.Event {
+	return &protocol.Event{Kind: protocol.KindPointsChange, Boot: 3, PointsChange: &protocol.PointsChange{
+		Member: "m-20", Change: protocol.PointsAdjusted, Points: -30, Reason: "booked twice", Staff: "s7",
+	}}
+}
+
+func examplePointsSale() *protocol.Event {
+	return &protocol.Event{
+		Kind: protocol.KindSale, Boot: 3, Moves: []protocol.Move{{SKU: "PEN-01", Delta: -2000}, {SKU: "OLIVES", Delta: -450}},
+		Sale: &protocol.Sale{
+			Type: protocol.SaleSale, Till: "1", Series: "1", Number: 321, BusinessDate: "2026-11-22", Member: "m-20", Currency: "GBP",
+			Lines: []protocol.SaleLine{
+				{Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: 2000, UnitPrice: 250, Amount: 500, Points: 3},
+				{Item: protocol.ItemRef{SKU: "OLIVES", Unit: protocol.Kg}, Quantity: 450, UnitPrice: 1199, Amount: 540, Points: 4},
+			},
+			Tenders: []protocol.Tender{{Type: protocol.PointsPay, Amount: 300}, {Type: protocol.Card, Amount: 740}},
+			Total:   1040, PointsEarned: 7, PointsRedeemed: 300, Programme: "2026-01-01",
 		},
 	}
 }

@@ -125,7 +125,7 @@ var genSaleLine = rapid.Custom(func(t *rapid.T) protocol.SaleLine {
 })
 
 var genSale = rapid.Custom(func(t *rapid.T) protocol.Sale {
-	return protocol.Sale{
+	s := protocol.Sale{
 		Type: word(t, "type", protocol.SaleSale, protocol.SaleReturn, protocol.SaleVoid),
 		Till: protocol.TillID(genTill.Draw(t, "till")), Series: genTill.Draw(t, "series"), Number: rapid.Uint64Min(1).Draw(t, "number"),
 		Original: protocol.ReceiptNo(name(t, "original")), BusinessDate: genDate.Draw(t, "date"),
@@ -139,7 +139,7 @@ var genSale = rapid.Custom(func(t *rapid.T) protocol.Sale {
 			return protocol.Tender{Type: word(t, "type", protocol.Cash, protocol.OtherPay), Amount: money(t, "amount"), Ref: text(t, "ref")}
 		}), 3),
 		Rounding: money(t, "rounding"), Total: money(t, "total"), Change: money(t, "change"),
-		PointsEarned: orNone(t, "points", genAmount), Training: rapid.Bool().Draw(t, "training"), Reason: text(t, "reason"),
+		PointsEarned: protocol.Points(orNone(t, "points", genAmount)), PointsRedeemed: protocol.Points(orNone(t, "redeemed", genAmount)), Programme: text(t, "programme"), Training: rapid.Bool().Draw(t, "training"), Reason: text(t, "reason"),
 		External: pointer(t, "external", rapid.Custom(func(t *rapid.T) protocol.External {
 			return protocol.External{
 				Source: name(t, "source"), ID: name(t, "id"), ReceiptNo: text(t, "receipt"), OccurredAt: text(t, "at"),
@@ -154,6 +154,14 @@ var genSale = rapid.Custom(func(t *rapid.T) protocol.Sale {
 		}), 2),
 		Part: orNone(t, "part", genPart), PartAfter: orNone(t, "part after", genEventID), ReturnedOrder: protocol.OrderID(orNone(t, "returned order", genID)),
 	}
+	if rapid.Bool().Draw(t, "points of lines") {
+		s.PointsEarned = 0
+		for i := range s.Lines {
+			s.Lines[i].Points = protocol.Points(rapid.Int64Range(-1e10, 1e10).Draw(t, "line points"))
+			s.PointsEarned += s.Lines[i].Points
+		}
+	}
+	return s
 })
 
 var genStreamPos = rapid.Custom(func(t *rapid.T) protocol.StreamPos {
@@ -303,6 +311,19 @@ var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
 			Lines: few(t, "lines", rapid.Custom(func(t *rapid.T) protocol.TransferLine {
 				return protocol.TransferLine{Item: genItemRef.Draw(t, "item"), Quantity: quantity(t, "qty")}
 			}), 24),
+		}
+	}
+	if e.Kind == "" && rapid.Bool().Draw(t, "lease") {
+		e.Kind, e.Lease = protocol.KindLease, &protocol.Lease{
+			Member: protocol.MemberID(genID.Draw(t, "member")), Holder: genInc.Filter(func(i protocol.Inc) bool { return !i.IsZero() }).Draw(t, "holder"),
+			Change: word(t, "change", protocol.LeaseGranted, protocol.LeaseClosed), Points: protocol.Points(rapid.Int64Range(0, 1e13).Draw(t, "points")),
+			Staff: protocol.StaffID(orNone(t, "staff", genID)), Reason: text(t, "reason"),
+		}
+	}
+	if e.Kind == "" && rapid.Bool().Draw(t, "points") {
+		e.Kind, e.PointsChange = protocol.KindPointsChange, &protocol.PointsChange{
+			Member: protocol.MemberID(genID.Draw(t, "member")), Change: word(t, "change", protocol.PointsAdjusted, protocol.PointsExpired),
+			Points: protocol.Points(orNone(t, "points", genAmount)), Staff: protocol.StaffID(orNone(t, "staff", genID)), Reason: text(t, "reason"),
 		}
 	}
 	if e.Kind == "" && rapid.Bool().Draw(t, "digest") {

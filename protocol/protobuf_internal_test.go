@@ -105,6 +105,10 @@ func protobufEncodeBody(c *check, e *Event, w *wire.Event, items *itemTable) {
 		w.ExceptionChange = encodeExceptionChange(e.ExceptionChange)
 	case e.Transfer != nil:
 		w.Transfer = encodeTransfer(c, e.Transfer, items)
+	case e.Lease != nil:
+		w.Lease = encodeLease(e.Lease)
+	case e.PointsChange != nil:
+		w.PointsChange = encodePointsChange(e.PointsChange)
 	}
 }
 
@@ -152,6 +156,12 @@ func protobufDecodeBody(c *check, w *wire.Event, e *Event, items []ItemRef) {
 	}
 	if w.Transfer != nil {
 		e.Transfer = decodeTransfer(c, w.Transfer, items)
+	}
+	if w.Lease != nil {
+		e.Lease = decodeLease(c, w.Lease)
+	}
+	if w.PointsChange != nil {
+		e.PointsChange = decodePointsChange(c, w.PointsChange)
 	}
 }
 
@@ -242,7 +252,7 @@ func protobufEncodeSale(c *check, s *Sale, items *itemTable) *wire.Sale {
 		Staff: string(s.Staff), BusinessDate: date,
 		Till: string(s.Till), Series: s.Series, Number: s.Number,
 		TotalMinor: int64(s.Total), RoundingMinor: int64(s.Rounding), ChangeMinor: int64(s.Change),
-		Member: string(s.Member), PointsEarned: s.PointsEarned,
+		Member: string(s.Member), PointsEarned: int64(s.PointsEarned), PointsRedeemed: int64(s.PointsRedeemed), Programme: s.Programme,
 		OriginalReceiptNo: string(s.Original), Reason: s.Reason, Training: s.Training,
 		External: protobufEncodeExternal(s.External),
 		Taxes:    list[*wire.TaxAmount](len(s.Taxes)),
@@ -286,6 +296,7 @@ func protobufEncodeSaleLines(c *check, s *Sale, w *wire.Sale, items *itemTable) 
 	w.LineStates = column(n, func(i int) wire.State { return wire.State(lines[i].To) })
 	w.LineOriginals = column(n, func(i int) uint32 { return lines[i].OriginalLine })
 	w.LineUnstocked = column(n, func(i int) bool { return lines[i].Unstocked })
+	w.LinePoints = column(n, func(i int) int64 { return int64(lines[i].Points) })
 }
 
 // protobufTaxIndex finds a line's tax code among the receipt's taxes and the codes
@@ -330,7 +341,7 @@ func protobufDecodeSale(c *check, w *wire.Sale, items []ItemRef) *Sale {
 		Staff: StaffID(w.Staff), BusinessDate: date,
 		Till: TillID(w.Till), Series: w.Series, Number: w.Number,
 		Total: Money(w.TotalMinor), Rounding: Money(w.RoundingMinor), Change: Money(w.ChangeMinor),
-		Member: MemberID(w.Member), PointsEarned: w.PointsEarned,
+		Member: MemberID(w.Member), PointsEarned: Points(w.PointsEarned), PointsRedeemed: Points(w.PointsRedeemed), Programme: w.Programme,
 		Original: ReceiptNo(w.OriginalReceiptNo), Reason: w.Reason, Training: w.Training,
 		External: protobufDecodeExternal(w.External),
 		Taxes:    list[TaxAmount](len(w.Taxes)),
@@ -365,6 +376,7 @@ func protobufDecodeSaleLines(c *check, w *wire.Sale, items []ItemRef) []SaleLine
 	c.states("line_states", w.LineStates, n)
 	c.column("line_originals", len(w.LineOriginals), n)
 	c.column("line_unstocked", len(w.LineUnstocked), n)
+	c.column("line_points", len(w.LinePoints), n)
 	if c.err != nil {
 		return nil
 	}
@@ -379,6 +391,7 @@ func protobufDecodeSaleLines(c *check, w *wire.Sale, items []ItemRef) []SaleLine
 			To:           State(entry(w.LineStates, i)),
 			OriginalLine: entry(w.LineOriginals, i),
 			Unstocked:    entry(w.LineUnstocked, i),
+			Points:       Points(entry(w.LinePoints, i)),
 		}
 	}
 	protobufDecodeDiscounts(c, w.Discounts, lines)

@@ -30,11 +30,16 @@ type Sale struct {
 	Rounding         Money
 	Total            Money // tax and rounding included; equals tenders less change
 	Change           Money
-	PointsEarned     int64
-	Training         bool
-	Reason           string
-	External         *External
-	Warnings         []Warning
+	// PointsEarned are what the lines earned together, PointsRedeemed what the
+	// tender of type points took from the member's account. Programme names the
+	// rules by which they were reckoned; empty means none.
+	PointsEarned   Points
+	PointsRedeemed Points
+	Programme      string
+	Training       bool
+	Reason         string
+	External       *External
+	Warnings       []Warning
 	// Part is the part of an order that was due and is paid and handed over by
 	// this sale; empty for none.
 	Part PartID
@@ -62,6 +67,7 @@ type SaleLine struct {
 	To           State  // where returned goods went
 	OriginalLine uint32 // line of the original receipt, from 1; 0 without one
 	Unstocked    bool   // a service: nothing moved
+	Points       Points // what the line earned
 }
 
 // Discount is one reduction of a line's amount.

@@ -33,6 +33,8 @@ type Result struct {
 	Digests []Compared
 	// Transfers are those that the events concern.
 	Transfers []TransferAt
+	// Members are those whose points the events changed.
+	Members []MemberAt
 }
 
 // Growth is what a transaction added to a feed: the offsets above Before, up to

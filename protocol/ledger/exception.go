@@ -26,6 +26,7 @@ const (
 	ExceptionExternalTwice  = "external_twice"  // one sale of another POS recorded twice
 	ExceptionEventTwice     = "event_twice"     // one event id with two bodies
 	ExceptionGap            = "gap"             // events that exist nowhere any more
+	ExceptionLeaseOverspent = "lease_overspent" // more of a member's points was spent than a machine might
 	exceptionReferenceLimit = 100
 )
 
@@ -53,6 +54,7 @@ var exceptionDetails = map[string]string{
 	"external_tenders_differ":  "What was paid on another till's sale does not add up to its total. Both are recorded as given. Check the sale there.",
 	"external_over_return":     "Another till took back more than was sold. It is recorded. Check the return against the goods.",
 	"external_receipt_unknown": "Another till took back goods of a receipt that is not known here. It is recorded. Check the return there.",
+	ExceptionLeaseOverspent:    "A machine spent more of a member's points than it might: it was copied, and both spent. Every sale stands, and the member's balance has all of them. Ask which machine is the copy; what is missing is repaid by later points.",
 	ExceptionGap:               "Receipts of this machine are lost: the hub was restored from an older copy, and the machine had deleted what it was told is safe. The stock that they moved is put right. Restore a newer copy if there is one; count the items that were sold.",
 	pickup.UnknownOrder:        "Something was done for an order that is not known here. It is recorded. Look for the order, and for the goods.",
 	pickup.AtOnce:              "Two machines worked on one order and did not know of each other. What each did is recorded. Check what lies on the shelf for it.",

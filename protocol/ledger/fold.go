@@ -123,6 +123,9 @@ func (f *fold) decode(at protocol.EventID, r protocol.Record, ev *protocol.Event
 		a.dead = fmt.Sprintf("kind %s is the hub's to write", ev.Kind)
 		return a
 	}
+	if a.dead = wrongHand(f.origin, a.id, ev); a.dead != "" {
+		return a
+	}
 	if ev.Catalog != nil {
 		if a.feedRows, err = catalogRows(ev.Catalog); err != nil {
 			a.dead = err.Error()
@@ -179,7 +182,7 @@ func (f *fold) keys(keys []Key, a *act) ([]Key, error) {
 	if l := ev.StockLoad; l != nil {
 		keys = append(keys, loadKey(f.origin.Store, l.ID))
 	}
-	keys = returnedKeys(keys, ev)
+	keys = f.pointsKeys(returnedKeys(keys, ev), a)
 	if x := ev.ExceptionChange; x != nil {
 		keys = append(keys, handledKey(x.Kind, x.Subject))
 	} else if at, ok := f.transferOf(a); ok {
@@ -308,6 +311,9 @@ func (f *fold) apply(a *act) error {
 		return err
 	}
 	if err := f.returned(a); err != nil {
+		return err
+	}
+	if err := f.points(a); err != nil {
 		return err
 	}
 	switch ev := a.event; {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"counterpart/protocol"
+	"counterpart/protocol/loyalty"
 	"counterpart/protocol/pickup"
 	"counterpart/protocol/stock"
 )
@@ -44,7 +45,7 @@ func ScanStanding(r Reader, store protocol.StoreID, fn func(StandingRow) error) 
 			p.agents = append(p.agents, s.Origin.Agent)
 		}
 	}
-	for _, kind := range []string{"stream", "level", "load", sumKind, "gap", kindTransfer} {
+	for _, kind := range []string{"stream", "level", "load", sumKind, "gap", kindTransfer, kindAccount, kindLease} {
 		if err := p.copyRows(kind+sep+string(store)+sep, ""); err != nil {
 			return err
 		}
@@ -56,7 +57,7 @@ func ScanStanding(r Reader, store protocol.StoreID, fn func(StandingRow) error) 
 			}
 		}
 	}
-	for _, step := range []func() error{p.receipts, func() error { return p.foreign(streams) }, p.parts, p.returns, p.handled, p.exceptions, p.events} {
+	for _, step := range []func() error{p.receipts, func() error { return p.foreign(streams) }, p.parts, p.members, p.returns, p.handled, p.exceptions, p.events} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -368,7 +369,7 @@ func checkStanding(store protocol.StoreID, name string, value []byte) (err error
 		return errStandingRow
 	}
 	switch kind {
-	case "stream", "level", "load", "gap", "part", sumKind, kindTransfer:
+	case "stream", "level", "load", "gap", "part", sumKind, kindTransfer, kindAccount, kindLease:
 		if !strings.HasPrefix(rest, string(store)+sep) {
 			return errStandingRow
 		}
@@ -396,6 +397,12 @@ func checkStanding(store protocol.StoreID, name string, value []byte) (err error
 		_, err = decodePlaces(value)
 	case kindTransfer:
 		_, err = stock.DecodeTransfer(value)
+	case kindMemberStores:
+		_, err = decodeStoreSet(value)
+	case kindAccount:
+		_, err = loyalty.DecodeAccount(value)
+	case kindLease:
+		_, err = loyalty.DecodeLease(value)
 	case kindReturned:
 		_, err = pickup.DecodeReturns(value)
 	case kindHandled:

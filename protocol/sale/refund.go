@@ -231,7 +231,7 @@ func (b *refund) originalLine(n int, in ReturnLine) (protocol.SaleLine, error) {
 
 // negated is a line of the opposite direction. The unit price stays above zero.
 func negated(line protocol.SaleLine) protocol.SaleLine {
-	line.Quantity, line.Amount = -line.Quantity, -line.Amount
+	line.Quantity, line.Amount, line.Points = -line.Quantity, -line.Amount, -line.Points
 	var discounts []protocol.Discount
 	for _, d := range line.Discounts {
 		d.Amount = -d.Amount

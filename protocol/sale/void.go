@@ -40,7 +40,8 @@ func BuildVoid(t Terms, original *Original, r VoidRequest, moves []protocol.Move
 		tender.Amount = -tender.Amount
 		s.Tenders = append(s.Tenders, tender)
 	}
-	s.Rounding, s.Total, s.Change, s.PointsEarned = -o.Rounding, -o.Total, -o.Change, -o.PointsEarned
+	s.Rounding, s.Total, s.Change = -o.Rounding, -o.Total, -o.Change
+	s.PointsEarned, s.PointsRedeemed, s.Programme = -o.PointsEarned, -o.PointsRedeemed, o.Programme
 	var back []protocol.Move
 	for _, move := range moves {
 		move.Delta = -move.Delta

@@ -380,6 +380,8 @@ type Event struct {
 	Fulfilment      *Fulfilment      `protobuf:"bytes,26,opt,name=fulfilment,proto3" json:"fulfilment,omitempty"`
 	ExceptionChange *ExceptionChange `protobuf:"bytes,28,opt,name=exception_change,json=exceptionChange,proto3" json:"exception_change,omitempty"`
 	Transfer        *Transfer        `protobuf:"bytes,29,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	Lease           *Lease           `protobuf:"bytes,30,opt,name=lease,proto3" json:"lease,omitempty"`
+	PointsChange    *PointsChange    `protobuf:"bytes,31,opt,name=points_change,json=pointsChange,proto3" json:"points_change,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -592,6 +594,20 @@ func (x *Event) GetExceptionChange() *ExceptionChange {
 func (x *Event) GetTransfer() *Transfer {
 	if x != nil {
 		return x.Transfer
+	}
+	return nil
+}
+
+func (x *Event) GetLease() *Lease {
+	if x != nil {
+		return x.Lease
+	}
+	return nil
+}
+
+func (x *Event) GetPointsChange() *PointsChange {
+	if x != nil {
+		return x.PointsChange
 	}
 	return nil
 }
@@ -1622,6 +1638,174 @@ func (x *Transfer) GetLineItems() []int32 {
 	return nil
 }
 
+// Lease (kind_text "lease") is about the points of a member that one stream of
+// the event's store may spend without asking. The hub grants, recalls and
+// credits; the holder closes. What it spends stands in its sales.
+type Lease struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Member string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Holder []byte                 `protobuf:"bytes,2,opt,name=holder,proto3" json:"holder,omitempty"` // 16 bytes: the stream that may spend
+	// granted: the holder may spend so many more. recalled: the hub asks for all
+	// that is left. closed: the holder gives so many back. credited: the holder's
+	// stream is over, and the hub takes so many back at the chain's risk.
+	Change        string `protobuf:"bytes,3,opt,name=change,proto3" json:"change,omitempty"`
+	Points        int64  `protobuf:"zigzag64,4,opt,name=points,proto3" json:"points,omitempty"` // above zero; 0 of recalled
+	Staff         string `protobuf:"bytes,5,opt,name=staff,proto3" json:"staff,omitempty"`      // who credited
+	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Lease) Reset() {
+	*x = Lease{}
+	mi := &file_protocol_wire_event_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Lease) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Lease) ProtoMessage() {}
+
+func (x *Lease) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_event_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Lease.ProtoReflect.Descriptor instead.
+func (*Lease) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Lease) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *Lease) GetHolder() []byte {
+	if x != nil {
+		return x.Holder
+	}
+	return nil
+}
+
+func (x *Lease) GetChange() string {
+	if x != nil {
+		return x.Change
+	}
+	return ""
+}
+
+func (x *Lease) GetPoints() int64 {
+	if x != nil {
+		return x.Points
+	}
+	return 0
+}
+
+func (x *Lease) GetStaff() string {
+	if x != nil {
+		return x.Staff
+	}
+	return ""
+}
+
+func (x *Lease) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// PointsChange (kind_text "points_change") is written by the hub: points that no
+// sale earned or redeemed.
+type PointsChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Change        string                 `protobuf:"bytes,2,opt,name=change,proto3" json:"change,omitempty"`    // adjusted or expired
+	Points        int64                  `protobuf:"zigzag64,3,opt,name=points,proto3" json:"points,omitempty"` // what the account gains; of expired below zero
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Staff         string                 `protobuf:"bytes,5,opt,name=staff,proto3" json:"staff,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PointsChange) Reset() {
+	*x = PointsChange{}
+	mi := &file_protocol_wire_event_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PointsChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PointsChange) ProtoMessage() {}
+
+func (x *PointsChange) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_event_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PointsChange.ProtoReflect.Descriptor instead.
+func (*PointsChange) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *PointsChange) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *PointsChange) GetChange() string {
+	if x != nil {
+		return x.Change
+	}
+	return ""
+}
+
+func (x *PointsChange) GetPoints() int64 {
+	if x != nil {
+		return x.Points
+	}
+	return 0
+}
+
+func (x *PointsChange) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *PointsChange) GetStaff() string {
+	if x != nil {
+		return x.Staff
+	}
+	return ""
+}
+
 // Idempotency is the caller's key that led to the event, so that a retry still
 // finds its first answer after a restore.
 type Idempotency struct {
@@ -1635,7 +1819,7 @@ type Idempotency struct {
 
 func (x *Idempotency) Reset() {
 	*x = Idempotency{}
-	mi := &file_protocol_wire_event_proto_msgTypes[11]
+	mi := &file_protocol_wire_event_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1647,7 +1831,7 @@ func (x *Idempotency) String() string {
 func (*Idempotency) ProtoMessage() {}
 
 func (x *Idempotency) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[11]
+	mi := &file_protocol_wire_event_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1660,7 +1844,7 @@ func (x *Idempotency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Idempotency.ProtoReflect.Descriptor instead.
 func (*Idempotency) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{11}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Idempotency) GetRoute() string {
@@ -1730,15 +1914,19 @@ type Sale struct {
 	Part  uint32 `protobuf:"varint,34,opt,name=part,proto3" json:"part,omitempty"` // from 1
 	// The order whose goods a return takes back. Where the return names no receipt,
 	// line_originals are lines of the order's part of the store, if that keeps one.
-	ReturnedOrder string   `protobuf:"bytes,35,opt,name=returned_order,json=returnedOrder,proto3" json:"returned_order,omitempty"`
-	OrderAfter    *EventID `protobuf:"bytes,36,opt,name=order_after,json=orderAfter,proto3" json:"order_after,omitempty"` // of order and part: what the store did last about them, as the till knew
+	ReturnedOrder  string   `protobuf:"bytes,35,opt,name=returned_order,json=returnedOrder,proto3" json:"returned_order,omitempty"`
+	OrderAfter     *EventID `protobuf:"bytes,36,opt,name=order_after,json=orderAfter,proto3" json:"order_after,omitempty"`                // of order and part: what the store did last about them, as the till knew
+	PointsRedeemed int64    `protobuf:"zigzag64,37,opt,name=points_redeemed,json=pointsRedeemed,proto3" json:"points_redeemed,omitempty"` // of member's account, for the tender of type points; negative where they come back
+	// What each line earned, as a column of the lines; together points_earned.
+	LinePoints    []int64 `protobuf:"zigzag64,38,rep,packed,name=line_points,json=linePoints,proto3" json:"line_points,omitempty"`
+	Programme     string  `protobuf:"bytes,39,opt,name=programme,proto3" json:"programme,omitempty"` // valid_from of the rules by which the points were reckoned
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Sale) Reset() {
 	*x = Sale{}
-	mi := &file_protocol_wire_event_proto_msgTypes[12]
+	mi := &file_protocol_wire_event_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1750,7 +1938,7 @@ func (x *Sale) String() string {
 func (*Sale) ProtoMessage() {}
 
 func (x *Sale) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[12]
+	mi := &file_protocol_wire_event_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1763,7 +1951,7 @@ func (x *Sale) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sale.ProtoReflect.Descriptor instead.
 func (*Sale) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{12}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Sale) GetType() SaleType {
@@ -2018,6 +2206,27 @@ func (x *Sale) GetOrderAfter() *EventID {
 	return nil
 }
 
+func (x *Sale) GetPointsRedeemed() int64 {
+	if x != nil {
+		return x.PointsRedeemed
+	}
+	return 0
+}
+
+func (x *Sale) GetLinePoints() []int64 {
+	if x != nil {
+		return x.LinePoints
+	}
+	return nil
+}
+
+func (x *Sale) GetProgramme() string {
+	if x != nil {
+		return x.Programme
+	}
+	return ""
+}
+
 // Discount is one reduction of a line's amount.
 type Discount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2032,7 +2241,7 @@ type Discount struct {
 
 func (x *Discount) Reset() {
 	*x = Discount{}
-	mi := &file_protocol_wire_event_proto_msgTypes[13]
+	mi := &file_protocol_wire_event_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2044,7 +2253,7 @@ func (x *Discount) String() string {
 func (*Discount) ProtoMessage() {}
 
 func (x *Discount) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[13]
+	mi := &file_protocol_wire_event_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2057,7 +2266,7 @@ func (x *Discount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Discount.ProtoReflect.Descriptor instead.
 func (*Discount) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{13}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Discount) GetLine() uint32 {
@@ -2108,7 +2317,7 @@ type TaxAmount struct {
 
 func (x *TaxAmount) Reset() {
 	*x = TaxAmount{}
-	mi := &file_protocol_wire_event_proto_msgTypes[14]
+	mi := &file_protocol_wire_event_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2120,7 +2329,7 @@ func (x *TaxAmount) String() string {
 func (*TaxAmount) ProtoMessage() {}
 
 func (x *TaxAmount) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[14]
+	mi := &file_protocol_wire_event_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2133,7 +2342,7 @@ func (x *TaxAmount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaxAmount.ProtoReflect.Descriptor instead.
 func (*TaxAmount) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{14}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TaxAmount) GetCode() string {
@@ -2177,7 +2386,7 @@ type Tender struct {
 
 func (x *Tender) Reset() {
 	*x = Tender{}
-	mi := &file_protocol_wire_event_proto_msgTypes[15]
+	mi := &file_protocol_wire_event_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2189,7 +2398,7 @@ func (x *Tender) String() string {
 func (*Tender) ProtoMessage() {}
 
 func (x *Tender) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[15]
+	mi := &file_protocol_wire_event_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2202,7 +2411,7 @@ func (x *Tender) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tender.ProtoReflect.Descriptor instead.
 func (*Tender) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{15}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Tender) GetType() TenderType {
@@ -2249,7 +2458,7 @@ type External struct {
 
 func (x *External) Reset() {
 	*x = External{}
-	mi := &file_protocol_wire_event_proto_msgTypes[16]
+	mi := &file_protocol_wire_event_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2261,7 +2470,7 @@ func (x *External) String() string {
 func (*External) ProtoMessage() {}
 
 func (x *External) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[16]
+	mi := &file_protocol_wire_event_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2274,7 +2483,7 @@ func (x *External) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use External.ProtoReflect.Descriptor instead.
 func (*External) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{16}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *External) GetSource() string {
@@ -2338,7 +2547,7 @@ type Fiscal struct {
 
 func (x *Fiscal) Reset() {
 	*x = Fiscal{}
-	mi := &file_protocol_wire_event_proto_msgTypes[17]
+	mi := &file_protocol_wire_event_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2350,7 +2559,7 @@ func (x *Fiscal) String() string {
 func (*Fiscal) ProtoMessage() {}
 
 func (x *Fiscal) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[17]
+	mi := &file_protocol_wire_event_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2363,7 +2572,7 @@ func (x *Fiscal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fiscal.ProtoReflect.Descriptor instead.
 func (*Fiscal) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{17}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Fiscal) GetDevice() string {
@@ -2399,7 +2608,7 @@ type Warning struct {
 
 func (x *Warning) Reset() {
 	*x = Warning{}
-	mi := &file_protocol_wire_event_proto_msgTypes[18]
+	mi := &file_protocol_wire_event_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2411,7 +2620,7 @@ func (x *Warning) String() string {
 func (*Warning) ProtoMessage() {}
 
 func (x *Warning) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[18]
+	mi := &file_protocol_wire_event_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2424,7 +2633,7 @@ func (x *Warning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Warning.ProtoReflect.Descriptor instead.
 func (*Warning) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{18}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Warning) GetCode() string {
@@ -2477,7 +2686,7 @@ type Movement struct {
 
 func (x *Movement) Reset() {
 	*x = Movement{}
-	mi := &file_protocol_wire_event_proto_msgTypes[19]
+	mi := &file_protocol_wire_event_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2489,7 +2698,7 @@ func (x *Movement) String() string {
 func (*Movement) ProtoMessage() {}
 
 func (x *Movement) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[19]
+	mi := &file_protocol_wire_event_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2502,7 +2711,7 @@ func (x *Movement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Movement.ProtoReflect.Descriptor instead.
 func (*Movement) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{19}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Movement) GetType() MovementType {
@@ -2616,7 +2825,7 @@ type CountSeen struct {
 
 func (x *CountSeen) Reset() {
 	*x = CountSeen{}
-	mi := &file_protocol_wire_event_proto_msgTypes[20]
+	mi := &file_protocol_wire_event_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2628,7 +2837,7 @@ func (x *CountSeen) String() string {
 func (*CountSeen) ProtoMessage() {}
 
 func (x *CountSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[20]
+	mi := &file_protocol_wire_event_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2641,7 +2850,7 @@ func (x *CountSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountSeen.ProtoReflect.Descriptor instead.
 func (*CountSeen) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{20}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CountSeen) GetCount() *EventID {
@@ -2674,7 +2883,7 @@ type StockLoad struct {
 
 func (x *StockLoad) Reset() {
 	*x = StockLoad{}
-	mi := &file_protocol_wire_event_proto_msgTypes[21]
+	mi := &file_protocol_wire_event_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2686,7 +2895,7 @@ func (x *StockLoad) String() string {
 func (*StockLoad) ProtoMessage() {}
 
 func (x *StockLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[21]
+	mi := &file_protocol_wire_event_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2699,7 +2908,7 @@ func (x *StockLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StockLoad.ProtoReflect.Descriptor instead.
 func (*StockLoad) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{21}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *StockLoad) GetId() string {
@@ -2758,7 +2967,7 @@ type Catalog struct {
 
 func (x *Catalog) Reset() {
 	*x = Catalog{}
-	mi := &file_protocol_wire_event_proto_msgTypes[22]
+	mi := &file_protocol_wire_event_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2770,7 +2979,7 @@ func (x *Catalog) String() string {
 func (*Catalog) ProtoMessage() {}
 
 func (x *Catalog) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[22]
+	mi := &file_protocol_wire_event_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2783,7 +2992,7 @@ func (x *Catalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Catalog.ProtoReflect.Descriptor instead.
 func (*Catalog) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{22}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Catalog) GetItems() []*Item {
@@ -2825,7 +3034,8 @@ var File_protocol_wire_event_proto protoreflect.FileDescriptor
 
 const file_protocol_wire_event_proto_rawDesc = "" +
 	"\n" +
-	"\x19protocol/wire/event.proto\x12\x0ecounterpart.v1\x1a\x1bprotocol/wire/catalog.proto\"\xbb\t\n" +
+	"\x19protocol/wire/event.proto\x12\x0ecounterpart.v1\x1a\x1bprotocol/wire/catalog.proto\"\xab\n" +
+	"\n" +
 	"\x05Event\x12-\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x19.counterpart.v1.EventKindR\x04kind\x12\x1b\n" +
 	"\tkind_text\x18\x02 \x01(\tR\bkindText\x12\x12\n" +
@@ -2863,7 +3073,9 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"fulfilment\x18\x1a \x01(\v2\x1a.counterpart.v1.FulfilmentR\n" +
 	"fulfilment\x12J\n" +
 	"\x10exception_change\x18\x1c \x01(\v2\x1f.counterpart.v1.ExceptionChangeR\x0fexceptionChange\x124\n" +
-	"\btransfer\x18\x1d \x01(\v2\x18.counterpart.v1.TransferR\btransfer\"-\n" +
+	"\btransfer\x18\x1d \x01(\v2\x18.counterpart.v1.TransferR\btransfer\x12+\n" +
+	"\x05lease\x18\x1e \x01(\v2\x15.counterpart.v1.LeaseR\x05lease\x12A\n" +
+	"\rpoints_change\x18\x1f \x01(\v2\x1c.counterpart.v1.PointsChangeR\fpointsChange\"-\n" +
 	"\aEventID\x12\x10\n" +
 	"\x03inc\x18\x01 \x01(\fR\x03inc\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\"/\n" +
@@ -2967,12 +3179,24 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\treference\x18\x04 \x01(\tR\treference\x12'\n" +
 	"\x0fline_quantities\x18\x05 \x03(\x12R\x0elineQuantities\x12\x1d\n" +
 	"\n" +
-	"line_items\x18\x06 \x03(\x11R\tlineItems\"I\n" +
+	"line_items\x18\x06 \x03(\x11R\tlineItems\"\x95\x01\n" +
+	"\x05Lease\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x12\x16\n" +
+	"\x06holder\x18\x02 \x01(\fR\x06holder\x12\x16\n" +
+	"\x06change\x18\x03 \x01(\tR\x06change\x12\x16\n" +
+	"\x06points\x18\x04 \x01(\x12R\x06points\x12\x14\n" +
+	"\x05staff\x18\x05 \x01(\tR\x05staff\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\"\x84\x01\n" +
+	"\fPointsChange\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x12\x16\n" +
+	"\x06change\x18\x02 \x01(\tR\x06change\x12\x16\n" +
+	"\x06points\x18\x03 \x01(\x12R\x06points\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05staff\x18\x05 \x01(\tR\x05staff\"I\n" +
 	"\vIdempotency\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x12\n" +
-	"\x04body\x18\x03 \x01(\x06R\x04body\"\xc2\n" +
-	"\n" +
+	"\x04body\x18\x03 \x01(\x06R\x04body\"\xaa\v\n" +
 	"\x04Sale\x12,\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x18.counterpart.v1.SaleTypeR\x04type\x12\x1b\n" +
 	"\ttype_text\x18\x02 \x01(\tR\btypeText\x12\x1a\n" +
@@ -3017,7 +3241,11 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\x04part\x18\" \x01(\rR\x04part\x12%\n" +
 	"\x0ereturned_order\x18# \x01(\tR\rreturnedOrder\x128\n" +
 	"\vorder_after\x18$ \x01(\v2\x17.counterpart.v1.EventIDR\n" +
-	"orderAfter\"}\n" +
+	"orderAfter\x12'\n" +
+	"\x0fpoints_redeemed\x18% \x01(\x12R\x0epointsRedeemed\x12\x1f\n" +
+	"\vline_points\x18& \x03(\x12R\n" +
+	"linePoints\x12\x1c\n" +
+	"\tprogramme\x18' \x01(\tR\tprogramme\"}\n" +
 	"\bDiscount\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\rR\x04line\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x0e\n" +
@@ -3140,7 +3368,7 @@ func file_protocol_wire_event_proto_rawDescGZIP() []byte {
 }
 
 var file_protocol_wire_event_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_protocol_wire_event_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_protocol_wire_event_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_protocol_wire_event_proto_goTypes = []any{
 	(EventKind)(0),          // 0: counterpart.v1.EventKind
 	(State)(0),              // 1: counterpart.v1.State
@@ -3158,35 +3386,37 @@ var file_protocol_wire_event_proto_goTypes = []any{
 	(*Fulfilment)(nil),      // 13: counterpart.v1.Fulfilment
 	(*ExceptionChange)(nil), // 14: counterpart.v1.ExceptionChange
 	(*Transfer)(nil),        // 15: counterpart.v1.Transfer
-	(*Idempotency)(nil),     // 16: counterpart.v1.Idempotency
-	(*Sale)(nil),            // 17: counterpart.v1.Sale
-	(*Discount)(nil),        // 18: counterpart.v1.Discount
-	(*TaxAmount)(nil),       // 19: counterpart.v1.TaxAmount
-	(*Tender)(nil),          // 20: counterpart.v1.Tender
-	(*External)(nil),        // 21: counterpart.v1.External
-	(*Fiscal)(nil),          // 22: counterpart.v1.Fiscal
-	(*Warning)(nil),         // 23: counterpart.v1.Warning
-	(*Movement)(nil),        // 24: counterpart.v1.Movement
-	(*CountSeen)(nil),       // 25: counterpart.v1.CountSeen
-	(*StockLoad)(nil),       // 26: counterpart.v1.StockLoad
-	(*Catalog)(nil),         // 27: counterpart.v1.Catalog
-	(Unit)(0),               // 28: counterpart.v1.Unit
-	(*Item)(nil),            // 29: counterpart.v1.Item
-	(*PriceList)(nil),       // 30: counterpart.v1.PriceList
-	(*TaxList)(nil),         // 31: counterpart.v1.TaxList
-	(*StoreRecord)(nil),     // 32: counterpart.v1.StoreRecord
-	(*PolicyRow)(nil),       // 33: counterpart.v1.PolicyRow
+	(*Lease)(nil),           // 16: counterpart.v1.Lease
+	(*PointsChange)(nil),    // 17: counterpart.v1.PointsChange
+	(*Idempotency)(nil),     // 18: counterpart.v1.Idempotency
+	(*Sale)(nil),            // 19: counterpart.v1.Sale
+	(*Discount)(nil),        // 20: counterpart.v1.Discount
+	(*TaxAmount)(nil),       // 21: counterpart.v1.TaxAmount
+	(*Tender)(nil),          // 22: counterpart.v1.Tender
+	(*External)(nil),        // 23: counterpart.v1.External
+	(*Fiscal)(nil),          // 24: counterpart.v1.Fiscal
+	(*Warning)(nil),         // 25: counterpart.v1.Warning
+	(*Movement)(nil),        // 26: counterpart.v1.Movement
+	(*CountSeen)(nil),       // 27: counterpart.v1.CountSeen
+	(*StockLoad)(nil),       // 28: counterpart.v1.StockLoad
+	(*Catalog)(nil),         // 29: counterpart.v1.Catalog
+	(Unit)(0),               // 30: counterpart.v1.Unit
+	(*Item)(nil),            // 31: counterpart.v1.Item
+	(*PriceList)(nil),       // 32: counterpart.v1.PriceList
+	(*TaxList)(nil),         // 33: counterpart.v1.TaxList
+	(*StoreRecord)(nil),     // 34: counterpart.v1.StoreRecord
+	(*PolicyRow)(nil),       // 35: counterpart.v1.PolicyRow
 }
 var file_protocol_wire_event_proto_depIdxs = []int32{
 	0,  // 0: counterpart.v1.Event.kind:type_name -> counterpart.v1.EventKind
 	1,  // 1: counterpart.v1.Event.move_states:type_name -> counterpart.v1.State
-	28, // 2: counterpart.v1.Event.item_units:type_name -> counterpart.v1.Unit
-	16, // 3: counterpart.v1.Event.idempotency:type_name -> counterpart.v1.Idempotency
-	17, // 4: counterpart.v1.Event.sale:type_name -> counterpart.v1.Sale
-	24, // 5: counterpart.v1.Event.movement:type_name -> counterpart.v1.Movement
-	25, // 6: counterpart.v1.Event.count_seen:type_name -> counterpart.v1.CountSeen
-	26, // 7: counterpart.v1.Event.stock_load:type_name -> counterpart.v1.StockLoad
-	27, // 8: counterpart.v1.Event.catalog:type_name -> counterpart.v1.Catalog
+	30, // 2: counterpart.v1.Event.item_units:type_name -> counterpart.v1.Unit
+	18, // 3: counterpart.v1.Event.idempotency:type_name -> counterpart.v1.Idempotency
+	19, // 4: counterpart.v1.Event.sale:type_name -> counterpart.v1.Sale
+	26, // 5: counterpart.v1.Event.movement:type_name -> counterpart.v1.Movement
+	27, // 6: counterpart.v1.Event.count_seen:type_name -> counterpart.v1.CountSeen
+	28, // 7: counterpart.v1.Event.stock_load:type_name -> counterpart.v1.StockLoad
+	29, // 8: counterpart.v1.Event.catalog:type_name -> counterpart.v1.Catalog
 	9,  // 9: counterpart.v1.Event.reissue:type_name -> counterpart.v1.Reissue
 	8,  // 10: counterpart.v1.Event.gap:type_name -> counterpart.v1.Gap
 	10, // 11: counterpart.v1.Event.digest:type_name -> counterpart.v1.OwnDigest
@@ -3195,36 +3425,38 @@ var file_protocol_wire_event_proto_depIdxs = []int32{
 	13, // 14: counterpart.v1.Event.fulfilment:type_name -> counterpart.v1.Fulfilment
 	14, // 15: counterpart.v1.Event.exception_change:type_name -> counterpart.v1.ExceptionChange
 	15, // 16: counterpart.v1.Event.transfer:type_name -> counterpart.v1.Transfer
-	1,  // 17: counterpart.v1.Gap.move_states:type_name -> counterpart.v1.State
-	6,  // 18: counterpart.v1.Reissue.id:type_name -> counterpart.v1.EventID
-	7,  // 19: counterpart.v1.OwnDigest.streams:type_name -> counterpart.v1.StreamPos
-	6,  // 20: counterpart.v1.Fulfilment.after:type_name -> counterpart.v1.EventID
-	6,  // 21: counterpart.v1.ExceptionChange.events:type_name -> counterpart.v1.EventID
-	6,  // 22: counterpart.v1.ExceptionChange.after:type_name -> counterpart.v1.EventID
-	2,  // 23: counterpart.v1.Sale.type:type_name -> counterpart.v1.SaleType
-	1,  // 24: counterpart.v1.Sale.line_states:type_name -> counterpart.v1.State
-	18, // 25: counterpart.v1.Sale.discounts:type_name -> counterpart.v1.Discount
-	19, // 26: counterpart.v1.Sale.taxes:type_name -> counterpart.v1.TaxAmount
-	20, // 27: counterpart.v1.Sale.tenders:type_name -> counterpart.v1.Tender
-	21, // 28: counterpart.v1.Sale.external:type_name -> counterpart.v1.External
-	23, // 29: counterpart.v1.Sale.warnings:type_name -> counterpart.v1.Warning
-	6,  // 30: counterpart.v1.Sale.order_after:type_name -> counterpart.v1.EventID
-	3,  // 31: counterpart.v1.Tender.type:type_name -> counterpart.v1.TenderType
-	22, // 32: counterpart.v1.External.fiscal:type_name -> counterpart.v1.Fiscal
-	4,  // 33: counterpart.v1.Movement.type:type_name -> counterpart.v1.MovementType
-	1,  // 34: counterpart.v1.Movement.line_states:type_name -> counterpart.v1.State
-	7,  // 35: counterpart.v1.Movement.seen:type_name -> counterpart.v1.StreamPos
-	6,  // 36: counterpart.v1.CountSeen.count:type_name -> counterpart.v1.EventID
-	29, // 37: counterpart.v1.Catalog.items:type_name -> counterpart.v1.Item
-	30, // 38: counterpart.v1.Catalog.prices:type_name -> counterpart.v1.PriceList
-	31, // 39: counterpart.v1.Catalog.taxes:type_name -> counterpart.v1.TaxList
-	32, // 40: counterpart.v1.Catalog.stores:type_name -> counterpart.v1.StoreRecord
-	33, // 41: counterpart.v1.Catalog.policies:type_name -> counterpart.v1.PolicyRow
-	42, // [42:42] is the sub-list for method output_type
-	42, // [42:42] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	16, // 17: counterpart.v1.Event.lease:type_name -> counterpart.v1.Lease
+	17, // 18: counterpart.v1.Event.points_change:type_name -> counterpart.v1.PointsChange
+	1,  // 19: counterpart.v1.Gap.move_states:type_name -> counterpart.v1.State
+	6,  // 20: counterpart.v1.Reissue.id:type_name -> counterpart.v1.EventID
+	7,  // 21: counterpart.v1.OwnDigest.streams:type_name -> counterpart.v1.StreamPos
+	6,  // 22: counterpart.v1.Fulfilment.after:type_name -> counterpart.v1.EventID
+	6,  // 23: counterpart.v1.ExceptionChange.events:type_name -> counterpart.v1.EventID
+	6,  // 24: counterpart.v1.ExceptionChange.after:type_name -> counterpart.v1.EventID
+	2,  // 25: counterpart.v1.Sale.type:type_name -> counterpart.v1.SaleType
+	1,  // 26: counterpart.v1.Sale.line_states:type_name -> counterpart.v1.State
+	20, // 27: counterpart.v1.Sale.discounts:type_name -> counterpart.v1.Discount
+	21, // 28: counterpart.v1.Sale.taxes:type_name -> counterpart.v1.TaxAmount
+	22, // 29: counterpart.v1.Sale.tenders:type_name -> counterpart.v1.Tender
+	23, // 30: counterpart.v1.Sale.external:type_name -> counterpart.v1.External
+	25, // 31: counterpart.v1.Sale.warnings:type_name -> counterpart.v1.Warning
+	6,  // 32: counterpart.v1.Sale.order_after:type_name -> counterpart.v1.EventID
+	3,  // 33: counterpart.v1.Tender.type:type_name -> counterpart.v1.TenderType
+	24, // 34: counterpart.v1.External.fiscal:type_name -> counterpart.v1.Fiscal
+	4,  // 35: counterpart.v1.Movement.type:type_name -> counterpart.v1.MovementType
+	1,  // 36: counterpart.v1.Movement.line_states:type_name -> counterpart.v1.State
+	7,  // 37: counterpart.v1.Movement.seen:type_name -> counterpart.v1.StreamPos
+	6,  // 38: counterpart.v1.CountSeen.count:type_name -> counterpart.v1.EventID
+	31, // 39: counterpart.v1.Catalog.items:type_name -> counterpart.v1.Item
+	32, // 40: counterpart.v1.Catalog.prices:type_name -> counterpart.v1.PriceList
+	33, // 41: counterpart.v1.Catalog.taxes:type_name -> counterpart.v1.TaxList
+	34, // 42: counterpart.v1.Catalog.stores:type_name -> counterpart.v1.StoreRecord
+	35, // 43: counterpart.v1.Catalog.policies:type_name -> counterpart.v1.PolicyRow
+	44, // [44:44] is the sub-list for method output_type
+	44, // [44:44] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_protocol_wire_event_proto_init() }
@@ -3239,7 +3471,7 @@ func file_protocol_wire_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protocol_wire_event_proto_rawDesc), len(file_protocol_wire_event_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   23,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -64,7 +64,7 @@ func newHistoryOf(seed uint64, store protocol.StoreID, first, second protocol.Ag
 }
 
 func (h *history) step() {
-	switch h.rnd.IntN(20) {
+	switch h.rnd.IntN(22) {
 	case 0, 1, 2, 3:
 		h.sale(h.till())
 	case 4, 5:
@@ -93,6 +93,8 @@ func (h *history) step() {
 		h.transfer()
 	case 18, 19:
 		h.takeBack(h.till())
+	case 20, 21:
+		h.points()
 	}
 }
 
@@ -308,6 +310,33 @@ func (h *history) transfer() {
 			Kind: protocol.KindMovement, Movement: &protocol.Movement{Type: protocol.TransferIn, TransferID: id, Lines: line},
 			Moves: []protocol.Move{{SKU: sku, State: protocol.OnHand, Delta: q}, {SKU: sku, State: protocol.Incoming, Delta: -q}},
 		})
+	}
+}
+
+// points earns or redeems points at a till, or says something of a lease or an
+// account, whoever may say so. More may be spent than was granted.
+func (h *history) points() {
+	member, some := protocol.MemberID(fmt.Sprint("m-", h.rnd.IntN(2))), protocol.Points(1+h.rnd.IntN(9))
+	anybody := h.streams[h.rnd.IntN(len(h.streams))]
+	switch h.rnd.IntN(5) {
+	case 0:
+		changes := []protocol.LeaseChange{protocol.LeaseGranted, protocol.LeaseGranted, protocol.LeaseRecalled, protocol.LeaseCredited, "frozen"}
+		h.log(anybody, &protocol.Event{Kind: protocol.KindLease, Lease: &protocol.Lease{
+			Member: member, Holder: h.till().origin.Inc, Change: changes[h.rnd.IntN(len(changes))], Points: some,
+		}})
+	case 1:
+		h.log(anybody, &protocol.Event{Kind: protocol.KindLease, Lease: &protocol.Lease{Member: member, Holder: anybody.origin.Inc, Change: protocol.LeaseClosed, Points: some}})
+	case 2:
+		change := []protocol.PointsReason{protocol.PointsAdjusted, protocol.PointsExpired, "found"}[h.rnd.IntN(3)]
+		h.log(anybody, &protocol.Event{Kind: protocol.KindPointsChange, PointsChange: &protocol.PointsChange{Member: member, Change: change, Points: 5 - some}})
+	default:
+		s := h.till()
+		s.receipt++
+		h.log(s, &protocol.Event{Kind: protocol.KindSale, Sale: &protocol.Sale{
+			Type: protocol.SaleSale, Till: "1", Series: fmt.Sprint(s.origin.Inc[0]), Number: s.receipt, Member: member, Training: h.rnd.IntN(6) == 0,
+			Lines:        []protocol.SaleLine{{Item: protocol.ItemRef{SKU: h.sku()}, Quantity: h.quantity(), Points: some}},
+			PointsEarned: some, PointsRedeemed: protocol.Points(h.rnd.IntN(7) - 2), Programme: "2026-01-01",
+		}})
 	}
 }
 

@@ -1,0 +1,237 @@
+package ledger
+
+import (
+	"slices"
+	"strings"
+
+	"counterpart/protocol"
+	"counterpart/protocol/loyalty"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// MemberAt names a member's account in one store.
+type MemberAt struct {
+	Store  protocol.StoreID
+	Member protocol.MemberID
+}
+
+// Rows of members' points. Accounts and leases belong to a store; in which stores
+// a member has an account is the chain's to know.
+const (
+	kindAccount      = "account"
+	kindLease        = "lease"
+	kindMemberStores = "member_stores"
+)
+
+func accountKey(at MemberAt) Key { return stateKey(kindAccount, string(at.Store), string(at.Member)) }
+
+func memberStoresKey(id protocol.MemberID) Key { return stateKey(kindMemberStores, string(id)) }
+
+func leaseKey(at MemberAt, holder protocol.Inc) Key {
+	return stateKey(kindLease, string(at.Store), string(at.Member), holder.String())
+}
+
+// leaseSubject is what an exception about a lease is about.
+func leaseSubject(member protocol.MemberID, holder protocol.Inc) string {
+	return string(member) + " " + holder.String()
+}
+
+// pointsOf is the member whose account an event changes, and the points that it
+// spends of the lease of the stream in which it was logged.
+func pointsOf(ev *protocol.Event) (member protocol.MemberID, spent protocol.Points) {
+	switch s := ev.Sale; {
+	case s != nil && s.Member != "" && !s.Training && (s.PointsEarned != 0 || s.PointsRedeemed != 0):
+		return s.Member, max(0, s.PointsRedeemed)
+	case ev.PointsChange != nil:
+		return ev.PointsChange.Member, 0
+	}
+	return "", 0
+}
+
+// holderOf is the stream whose lease an event concerns; ok is false for none.
+func holderOf(a *act) (member protocol.MemberID, holder protocol.Inc, ok bool) {
+	if l := a.event.Lease; l != nil {
+		return l.Member, l.Holder, true
+	}
+	member, spent := pointsOf(a.event)
+	return member, a.id.Inc, spent > 0
+}
+
+// pointsKeys adds the rows of members' points that an event touches.
+func (f *fold) pointsKeys(keys []Key, a *act) []Key {
+	if member, _ := pointsOf(a.event); member != "" {
+		keys = append(keys, accountKey(MemberAt{f.origin.Store, member}), memberStoresKey(member))
+	}
+	if member, holder, ok := holderOf(a); ok {
+		keys = append(keys, leaseKey(MemberAt{f.origin.Store, member}, holder))
+	}
+	return keys
+}
+
+// points folds what an event does to a member's points.
+func (f *fold) points(a *act) error {
+	member, spent := pointsOf(a.event)
+	if member != "" {
+		account, err := change(f.set, accountKey(MemberAt{f.origin.Store, member}), loyalty.DecodeAccount)
+		if err != nil {
+			return err
+		}
+		if a.event.Sale != nil {
+			account.Sale(a.event.Sale)
+		} else {
+			account.Change(a.event.PointsChange)
+		}
+		stores, err := change(f.set, memberStoresKey(member), decodeStoreSet)
+		if err != nil {
+			return err
+		}
+		stores.add(f.origin.Store)
+		f.touch(MemberAt{f.origin.Store, member})
+	}
+	member, holder, ok := holderOf(a)
+	if !ok {
+		return nil
+	}
+	lease, err := change(f.set, leaseKey(MemberAt{f.origin.Store, member}, holder), loyalty.DecodeLease)
+	if err != nil {
+		return err
+	}
+	if spent > 0 {
+		lease.Spend(a.id, spent)
+	} else {
+		lease.Change(a.event.Lease)
+	}
+	var broken []protocol.EventID
+	if lease.Overspent() && !lease.Last.IsZero() {
+		broken = append(broken, lease.Last)
+	}
+	f.set.raise(f.origin.Store, ExceptionLeaseOverspent, leaseSubject(member, holder), broken)
+	f.touch(MemberAt{f.origin.Store, member})
+	return nil
+}
+
+// touch notes whose points the batch changed.
+func (f *fold) touch(at MemberAt) {
+	for _, m := range f.res.Members {
+		if m == at {
+			return
+		}
+	}
+	f.res.Members = append(f.res.Members, at)
+}
+
+// wrongHand tells why an event about points is not its writer's to write.
+func wrongHand(o protocol.Origin, id protocol.EventID, ev *protocol.Event) string {
+	hub := o.Agent == protocol.HubAgent
+	switch l := ev.Lease; {
+	case l != nil && l.Change == protocol.LeaseClosed && l.Holder != id.Inc:
+		return "a lease is its holder's to close"
+	case l != nil && l.Change != protocol.LeaseClosed && !hub:
+		return "a lease is the hub's to grant"
+	case ev.PointsChange != nil && !hub:
+		return "points are the hub's to change"
+	}
+	return ""
+}
+
+// storeSet is a sorted set of stores.
+type storeSet []protocol.StoreID
+
+func (s *storeSet) add(id protocol.StoreID) {
+	if i, found := slices.BinarySearch(*s, id); !found {
+		*s = slices.Insert(*s, i, id)
+	}
+}
+
+// Encode writes the row.
+func (s *storeSet) Encode() []byte {
+	var f fields
+	for _, id := range *s {
+		f.element(1, []byte(id))
+	}
+	return f
+}
+
+func decodeStoreSet(b []byte) (*storeSet, error) {
+	s := &storeSet{}
+	err := decodeFields("stores", b, func(num protowire.Number, v value) error {
+		if num == 1 {
+			s.add(protocol.StoreID(v.text()))
+		}
+		return nil
+	})
+	return s, err
+}
+
+// ReadAccounts reads a member's account in each store that is known here, none
+// for a member who is not.
+func ReadAccounts(r Reader, member protocol.MemberID) (map[protocol.StoreID]*loyalty.Account, error) {
+	values, err := r.Load([]Key{memberStoresKey(member)})
+	if err != nil {
+		return nil, err
+	}
+	stores, err := decodeStoreSet(values[0])
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]Key, len(*stores))
+	for i, store := range *stores {
+		keys[i] = accountKey(MemberAt{store, member})
+	}
+	if values, err = r.Load(keys); err != nil {
+		return nil, err
+	}
+	accounts := make(map[protocol.StoreID]*loyalty.Account, len(keys))
+	for i, store := range *stores {
+		if accounts[store], err = loyalty.DecodeAccount(values[i]); err != nil {
+			return nil, err
+		}
+	}
+	return accounts, nil
+}
+
+// ReadAccount reads what happened to a member's points in one store, as far as it
+// is known here.
+func ReadAccount(r Reader, at MemberAt) (*loyalty.Account, error) {
+	values, err := r.Load([]Key{accountKey(at)})
+	if err != nil {
+		return nil, err
+	}
+	return loyalty.DecodeAccount(values[0])
+}
+
+// ReadLease reads what a stream of a store may spend of a member's points.
+func ReadLease(r Reader, at MemberAt, holder protocol.Inc) (*loyalty.Lease, error) {
+	values, err := r.Load([]Key{leaseKey(at, holder)})
+	if err != nil {
+		return nil, err
+	}
+	return loyalty.DecodeLease(values[0])
+}
+
+// Leases calls fn for each lease of a member in one store, in the order of their
+// holders, until it returns false.
+func Leases(r Reader, at MemberAt, fn func(protocol.Inc, *loyalty.Lease) (bool, error)) error {
+	prefix := kindLease + sep + string(at.Store) + sep + string(at.Member) + sep
+	return r.Scan(States, prefix, after(prefix), func(id string, v []byte) (bool, error) {
+		holder, err := protocol.ParseInc(strings.TrimPrefix(id, prefix))
+		if err != nil {
+			return false, err
+		}
+		l, err := loyalty.DecodeLease(v)
+		if err != nil {
+			return false, err
+		}
+		return fn(holder, l)
+	})
+}
+
+// members takes where those who have an account in the store have one, as far as
+// that is in this store.
+func (p *projection) members() error {
+	prefix := kindAccount + sep + string(p.store) + sep
+	return p.r.Scan(States, prefix, after(prefix), func(id string, _ []byte) (bool, error) {
+		return true, p.emit(memberStoresKey(protocol.MemberID(id[len(prefix):])), &storeSet{p.store})
+	})
+}

@@ -1,0 +1,180 @@
+// Package loyalty holds the rules of members' points: accounts, leases and programmes.
+package loyalty
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+
+	"counterpart/protocol"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Account is what happened to a member's points in one store. It is made of sums
+// alone, so that folding streams in any order gives the same; they wrap on
+// overflow, which the limits on points make unreachable. The zero Account is that
+// of a member who was never there.
+type Account struct {
+	Earned   protocol.Points // less what returns and voids took back
+	Redeemed protocol.Points // less what returns and voids gave back
+	Adjusted protocol.Points // by people, with a reason
+	Expired  protocol.Points // below zero
+	Events   protocol.Points // how many events made it
+}
+
+// Balance is what the store adds to the member's points.
+func (a *Account) Balance() protocol.Points {
+	return a.Earned - a.Redeemed + a.Adjusted + a.Expired
+}
+
+// Sale adds a receipt, which is not one for training.
+func (a *Account) Sale(s *protocol.Sale) {
+	a.Earned += s.PointsEarned
+	a.Redeemed += s.PointsRedeemed
+	a.Events++
+}
+
+// Change adds what no sale earned or redeemed.
+func (a *Account) Change(p *protocol.PointsChange) {
+	a.Events++
+	switch p.Change {
+	case protocol.PointsAdjusted:
+		a.Adjusted += p.Points
+	case protocol.PointsExpired:
+		a.Expired += p.Points
+	}
+}
+
+// Encode writes the account; the same account always gives the same bytes.
+func (a *Account) Encode() []byte {
+	return appendSums(nil, a.Earned, a.Redeemed, a.Adjusted, a.Expired, a.Events)
+}
+
+// DecodeAccount reads what Encode wrote. No bytes are the zero Account; fields
+// of later versions are skipped.
+func DecodeAccount(b []byte) (*Account, error) {
+	a := &Account{}
+	_, err := readSums("account", b, &a.Earned, &a.Redeemed, &a.Adjusted, &a.Expired, &a.Events)
+	return a, err
+}
+
+// Lease is what one stream may spend of a member's points without asking. Only
+// the hub grants, recalls and credits; only the holder spends and closes. It is
+// made of sums and a maximum, so that folding streams in any order gives the same.
+type Lease struct {
+	Granted protocol.Points
+	Spent   protocol.Points // by sales; what returns give back goes to the account
+	Closed  protocol.Points // given back by the holder, or credited after its end
+	Recalls protocol.Points // how often the hub asked for it
+	Closes  protocol.Points // how often the holder gave something back, be it nothing
+	// Last is the greatest id of the events that spent of it, for whoever has to
+	// look at one that is overspent.
+	Last protocol.EventID
+}
+
+// Left is what the holder may still spend, never below 0.
+func (l *Lease) Left() protocol.Points { return max(0, l.Granted-l.Spent-l.Closed) }
+
+// Held is what the lease keeps from being granted to others.
+func (l *Lease) Held() protocol.Points { return l.Left() }
+
+// Recalled tells whether the hub waits for the holder to give back what is left.
+func (l *Lease) Recalled() bool { return l.Recalls > l.Closes }
+
+// Overspent tells of more spent and given back than was ever granted: a machine
+// was copied, and both spent.
+func (l *Lease) Overspent() bool { return l.Spent+l.Closed > l.Granted }
+
+// Spend notes that an event of the holder's took points.
+func (l *Lease) Spend(id protocol.EventID, points protocol.Points) {
+	l.Spent += points
+	if cmp.Or(bytes.Compare(id.Inc[:], l.Last.Inc[:]), cmp.Compare(id.Seq, l.Last.Seq)) > 0 {
+		l.Last = id
+	}
+}
+
+// Change notes what the hub or the holder said of the lease.
+func (l *Lease) Change(c *protocol.Lease) {
+	switch c.Change {
+	case protocol.LeaseGranted:
+		l.Granted += c.Points
+	case protocol.LeaseRecalled:
+		l.Recalls++
+	case protocol.LeaseClosed:
+		l.Closed += c.Points
+		l.Closes++
+	case protocol.LeaseCredited:
+		l.Closed += c.Points
+	}
+}
+
+const fieldLast protowire.Number = 6
+
+// Encode writes the lease; the same lease always gives the same bytes.
+func (l *Lease) Encode() []byte {
+	b := appendSums(nil, l.Granted, l.Spent, l.Closed, l.Recalls, l.Closes)
+	if l.Last.IsZero() {
+		return b
+	}
+	b = protowire.AppendTag(b, fieldLast, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(len(l.Last.Inc)+protowire.SizeVarint(uint64(l.Last.Seq))))
+	b = append(b, l.Last.Inc[:]...)
+	return protowire.AppendVarint(b, uint64(l.Last.Seq))
+}
+
+// DecodeLease reads what Encode wrote. No bytes are the zero Lease; fields of
+// later versions are skipped.
+func DecodeLease(b []byte) (*Lease, error) {
+	l := &Lease{}
+	last, err := readSums("lease", b, &l.Granted, &l.Spent, &l.Closed, &l.Recalls, &l.Closes)
+	if err != nil || len(last) == 0 {
+		return l, err
+	}
+	if len(last) <= len(l.Last.Inc) {
+		return l, fmt.Errorf("lease: an event of %d bytes", len(last))
+	}
+	seq, n := protowire.ConsumeVarint(last[copy(l.Last.Inc[:], last):])
+	if n < 0 {
+		return l, fmt.Errorf("lease: %w", protowire.ParseError(n))
+	}
+	l.Last.Seq = protocol.Seq(seq)
+	return l, nil
+}
+
+// appendSums writes sums as fields from 1 on, zeros left out.
+func appendSums(b []byte, sums ...protocol.Points) []byte {
+	for i, sum := range sums {
+		if sum != 0 {
+			b = protowire.AppendTag(b, protowire.Number(i+1), protowire.VarintType)
+			b = protowire.AppendVarint(b, protowire.EncodeZigZag(int64(sum)))
+		}
+	}
+	return b
+}
+
+// readSums reads what appendSums wrote, and finds the field of an event.
+func readSums(what string, b []byte, sums ...*protocol.Points) (last []byte, err error) {
+	for len(b) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return nil, fmt.Errorf("%s: %w", what, protowire.ParseError(n))
+		}
+		b = b[n:]
+		switch {
+		case typ == protowire.VarintType && num >= 1 && int(num) <= len(sums):
+			var v uint64
+			v, n = protowire.ConsumeVarint(b)
+			*sums[num-1] = protocol.Points(protowire.DecodeZigZag(v))
+		case typ == protowire.BytesType && num == fieldLast:
+			last, n = protowire.ConsumeBytes(b)
+		default:
+			n = protowire.ConsumeFieldValue(num, typ, b)
+		}
+		if n < 0 {
+			return nil, fmt.Errorf("%s: %w", what, protowire.ParseError(n))
+		}
+		b = b[n:]
+	}
+	return last, nil
+}

@@ -1,0 +1,44 @@
+package protocol
+
+// Points are what members earn and redeem. They are whole, and within ±10^13 as
+// every amount on the wire.
+type Points int64
+
+// Lease is about points of a member that one stream may spend without asking.
+type Lease struct {
+	Member MemberID
+	Holder Inc
+	Change LeaseChange
+	Points Points // above zero; 0 of LeaseRecalled
+	Staff  StaffID
+	Reason string
+}
+
+// LeaseChange says what happened to a lease.
+type LeaseChange string
+
+// The changes. All but LeaseClosed, which is the holder's, are the hub's.
+const (
+	LeaseGranted  LeaseChange = "granted"  // so many more may be spent
+	LeaseRecalled LeaseChange = "recalled" // the hub asks for what is left
+	LeaseClosed   LeaseChange = "closed"   // the holder gives so many back
+	LeaseCredited LeaseChange = "credited" // taken back from a stream that is over, at the chain's risk
+)
+
+// PointsChange is what no sale earned or redeemed.
+type PointsChange struct {
+	Member MemberID
+	Change PointsReason
+	Points Points // what the account gains; of PointsExpired below zero
+	Reason string
+	Staff  StaffID
+}
+
+// PointsReason says why points came or went.
+type PointsReason string
+
+// The reasons.
+const (
+	PointsAdjusted PointsReason = "adjusted"
+	PointsExpired  PointsReason = "expired"
+)
