@@ -19,6 +19,7 @@ func examples() map[string]any {
 		"store-record": &exampleCatalog().Stores[0],
 		"policy-item":  &examplePolicies()[0],
 		"policy-chain": &examplePolicies()[2],
+		"personal-all": samplePersonal,
 	}
 	for name, e := range exampleEvents() {
 		all["event-"+name] = e

@@ -42,10 +42,16 @@ func decodeGolden(name string, b []byte) (any, error) {
 		return protocol.DecodeStoreRecord(b)
 	case "policy":
 		return protocol.DecodePolicyRow(b)
+	case "personal":
+		p, err := protocol.DecodePersonal(b)
+		return plainPersonal{p.Name, p.Phone, p.Email, p.Birthday}, err
 	default:
 		return nil, fmt.Errorf("no decoder reads %s", kind)
 	}
 }
+
+// plainPersonal is a Personal that may be printed.
+type plainPersonal struct{ Name, Phone, Email, Birthday string }
 
 func encodeGolden(v any) ([]byte, error) {
 	switch v := v.(type) {
@@ -63,6 +69,8 @@ func encodeGolden(v any) ([]byte, error) {
 		return protocol.EncodeStoreRecord(v)
 	case *protocol.PolicyRow:
 		return protocol.EncodePolicyRow(v)
+	case protocol.Personal:
+		return protocol.EncodePersonal(v)
 	default:
 		return nil, fmt.Errorf("no encoder writes %T", v)
 	}

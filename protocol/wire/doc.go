@@ -5,4 +5,4 @@
 // of package protocol, whose codec also checks what protocol buffers cannot.
 package wire
 
-//go:generate protoc --proto_path=../.. --go_out=../.. --go_opt=paths=source_relative protocol/wire/catalog.proto protocol/wire/event.proto protocol/wire/message.proto
+//go:generate protoc --proto_path=../.. --go_out=../.. --go_opt=paths=source_relative protocol/wire/catalog.proto protocol/wire/event.proto protocol/wire/member.proto protocol/wire/message.proto
