@@ -75,7 +75,7 @@ func checkSale(c *check, s *Sale) {
 	c.amount("total", int64(s.Total))
 	c.amount("rounding", int64(s.Rounding))
 	c.amount("change", int64(s.Change))
-	c.amount("points", s.PointsEarned)
+	c.amount("points", int64(s.PointsEarned))
 	c.text("reason", s.Reason)
 	if s.Part != (PartID{}) {
 		checkPart(c, s.Part)

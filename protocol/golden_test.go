@@ -42,6 +42,8 @@ func decodeGolden(name string, b []byte) (any, error) {
 		return protocol.DecodeStoreRecord(b)
 	case "policy":
 		return protocol.DecodePolicyRow(b)
+	case "programme":
+		return protocol.DecodeProgramme(b)
 	default:
 		return nil, fmt.Errorf("no decoder reads %s", kind)
 	}
@@ -63,6 +65,8 @@ func encodeGolden(v any) ([]byte, error) {
 		return protocol.EncodeStoreRecord(v)
 	case *protocol.PolicyRow:
 		return protocol.EncodePolicyRow(v)
+	case *protocol.Programme:
+		return protocol.EncodeProgramme(v)
 	default:
 		return nil, fmt.Errorf("no encoder writes %T", v)
 	}

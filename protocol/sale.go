@@ -30,7 +30,7 @@ type Sale struct {
 	Rounding         Money
 	Total            Money // tax and rounding included; equals tenders less change
 	Change           Money
-	PointsEarned     int64
+	PointsEarned     Points
 	Training         bool
 	Reason           string
 	External         *External

@@ -28,7 +28,7 @@ type Document struct {
 	RoundingMinor     protocol.Money     `json:"rounding_minor"`
 	TotalMinor        protocol.Money     `json:"total_minor"`
 	ChangeMinor       protocol.Money     `json:"change_minor"`
-	PointsEarned      int64              `json:"points_earned"`
+	PointsEarned      protocol.Points    `json:"points_earned"`
 	OrderID           protocol.OrderID   `json:"order_id,omitempty"` // only where the receipt settles an order
 	Fiscal            *DocumentFiscal    `json:"fiscal"`
 	Training          bool               `json:"training"`
