@@ -114,15 +114,19 @@ func checkCatalog(c *check, cat *Catalog) {
 	for i := range cat.Policies {
 		checkPolicyRow(c, &cat.Policies[i])
 	}
+	for i := range cat.Programmes {
+		checkProgramme(c, &cat.Programmes[i])
+	}
 }
 
 func encodeCatalog(cat *Catalog) *wire.Catalog {
 	w := &wire.Catalog{
-		Items:    list[*wire.Item](len(cat.Items)),
-		Prices:   list[*wire.PriceList](len(cat.Prices)),
-		Taxes:    list[*wire.TaxList](len(cat.Taxes)),
-		Stores:   list[*wire.StoreRecord](len(cat.Stores)),
-		Policies: list[*wire.PolicyRow](len(cat.Policies)),
+		Items:      list[*wire.Item](len(cat.Items)),
+		Prices:     list[*wire.PriceList](len(cat.Prices)),
+		Taxes:      list[*wire.TaxList](len(cat.Taxes)),
+		Stores:     list[*wire.StoreRecord](len(cat.Stores)),
+		Policies:   list[*wire.PolicyRow](len(cat.Policies)),
+		Programmes: list[*wire.ProgrammeRow](len(cat.Programmes)),
 	}
 	for i := range cat.Items {
 		w.Items[i] = encodeItem(&cat.Items[i])
@@ -139,20 +143,24 @@ func encodeCatalog(cat *Catalog) *wire.Catalog {
 	for i := range cat.Policies {
 		w.Policies[i] = encodePolicyRow(&cat.Policies[i])
 	}
+	for i := range cat.Programmes {
+		w.Programmes[i] = encodeProgramme(&cat.Programmes[i])
+	}
 	return w
 }
 
 func decodeCatalog(c *check, w *wire.Catalog) *Catalog {
-	c.count("rows", len(w.Items)+len(w.Prices)+len(w.Taxes)+len(w.Stores)+len(w.Policies), RowsMax)
+	c.count("rows", len(w.Items)+len(w.Prices)+len(w.Taxes)+len(w.Stores)+len(w.Policies)+len(w.Programmes), RowsMax)
 	if c.err != nil {
 		return nil
 	}
 	cat := &Catalog{
-		Items:    list[Item](len(w.Items)),
-		Prices:   list[PriceList](len(w.Prices)),
-		Taxes:    list[TaxList](len(w.Taxes)),
-		Stores:   list[StoreRecord](len(w.Stores)),
-		Policies: list[PolicyRow](len(w.Policies)),
+		Items:      list[Item](len(w.Items)),
+		Prices:     list[PriceList](len(w.Prices)),
+		Taxes:      list[TaxList](len(w.Taxes)),
+		Stores:     list[StoreRecord](len(w.Stores)),
+		Policies:   list[PolicyRow](len(w.Policies)),
+		Programmes: list[Programme](len(w.Programmes)),
 	}
 	for i, row := range w.Items {
 		cat.Items[i] = decodeItem(c, row)
@@ -168,6 +176,9 @@ func decodeCatalog(c *check, w *wire.Catalog) *Catalog {
 	}
 	for i, row := range w.Policies {
 		cat.Policies[i] = decodePolicyRow(c, row)
+	}
+	for i, row := range w.Programmes {
+		cat.Programmes[i] = decodeProgramme(c, row)
 	}
 	return cat
 }

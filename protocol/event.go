@@ -300,14 +300,15 @@ type StockRow struct {
 // Catalog carries rows of the chain's reference data. Each row replaces the
 // row of the same key as a whole.
 type Catalog struct {
-	Items    []Item
-	Prices   []PriceList
-	Taxes    []TaxList
-	Stores   []StoreRecord
-	Policies []PolicyRow
+	Items      []Item
+	Prices     []PriceList
+	Taxes      []TaxList
+	Stores     []StoreRecord
+	Policies   []PolicyRow
+	Programmes []Programme
 }
 
 // Rows is how many rows of any kind there are.
 func (c *Catalog) Rows() int {
-	return len(c.Items) + len(c.Prices) + len(c.Taxes) + len(c.Stores) + len(c.Policies)
+	return len(c.Items) + len(c.Prices) + len(c.Taxes) + len(c.Stores) + len(c.Policies) + len(c.Programmes)
 }

@@ -20,6 +20,10 @@ func examples() map[string]any {
 		"policy-item":  &examplePolicies()[0],
 		"policy-chain": &examplePolicies()[2],
 		"personal-all": samplePersonal,
+
+		"event-programme": &protocol.Event{Kind: protocol.KindCatalog, Boot: 3, Catalog: &protocol.Catalog{Programmes: exampleProgrammes()}},
+		"programme-full":  &exampleProgrammes()[0],
+		"programme-least": &exampleProgrammes()[1],
 	}
 	for name, e := range exampleEvents() {
 		all["event-"+name] = e
@@ -287,6 +291,26 @@ func examplePolicies() []protocol.PolicyRow {
 		{Category: "stationery", Online: &off},
 		{SafetyStock: &one},
 		{Store: "s1", Category: "toys"},
+	}
+}
+
+// exampleProgrammes are one with every rule and one without any.
+func exampleProgrammes() []protocol.Programme {
+	visit := protocol.Points(200)
+	return []protocol.Programme{
+		{
+			ValidFrom: "2026-11-21",
+			Earn: []protocol.EarnRule{
+				{PerMinor: 100, Points: 1}, {PerMinor: 100, Points: 3, Category: "stationery", Tender: protocol.Card}, {PerMinor: 1, Category: "tobacco"},
+			},
+			Rounding: protocol.RoundHalfUp, Redeem: &protocol.RedeemRule{Points: 100, Value: 50, Minimum: 200},
+			HomeLeaseCap: 500, VisitLeaseCap: &visit, RiskMode: protocol.RiskMode{Enabled: true, MemberCap: 100, Pool: 5000}, ExpireAfterDays: 730,
+			Tiers: []protocol.Tier{{Name: "gold", Points: 1000, WithinDays: 365, Factor: 1_500_000}},
+			Campaigns: []protocol.Campaign{{
+				ID: "c1", Name: "Double points", Category: "stationery", Store: "s1", From: "2026-12-01", To: "2026-12-24T18:00:00Z", Factor: 2_000_000,
+			}},
+		},
+		{ValidFrom: "2027-01-01T00:00:00Z"},
 	}
 }
 

@@ -76,6 +76,10 @@ func FuzzDecodePolicyRow(f *testing.F) {
 	fuzzDecoder(f, "policy", protocol.DecodePolicyRow, protocol.EncodePolicyRow)
 }
 
+func FuzzDecodeProgramme(f *testing.F) {
+	fuzzDecoder(f, "programme", protocol.DecodeProgramme, protocol.EncodeProgramme)
+}
+
 // FuzzDecodeFrame tries the bytes as a frame and as what a frame holds, since
 // the compressor hides the content from the fuzzer.
 func FuzzDecodeFrame(f *testing.F) {

@@ -248,6 +248,37 @@ var genPolicyRow = rapid.Custom(func(t *rapid.T) protocol.PolicyRow {
 	return p
 })
 
+var genProgramme = rapid.Custom(func(t *rapid.T) protocol.Programme {
+	points := rapid.Custom(func(t *rapid.T) protocol.Points {
+		return protocol.Points(rapid.Int64Range(0, int64(protocol.PointsMax)).Draw(t, "points"))
+	})
+	return protocol.Programme{
+		ValidFrom: rapid.SampledFrom([]string{"2026-11-21", "2026-11-21T10:02:11Z", "?"}).Draw(t, "from"),
+		Rounding:  word(t, "rounding", "", protocol.RoundDown, protocol.RoundHalfUp),
+		Earn: few(t, "earn", rapid.Custom(func(t *rapid.T) protocol.EarnRule {
+			return protocol.EarnRule{
+				PerMinor: protocol.Money(rapid.Int64Range(1, protocol.AmountMax).Draw(t, "per")), Points: points.Draw(t, "points"),
+				Category: name(t, "category"), Tender: word(t, "tender", "", protocol.Card),
+			}
+		}), 3),
+		Redeem: pointer(t, "redeem", rapid.Custom(func(t *rapid.T) protocol.RedeemRule {
+			return protocol.RedeemRule{Points: 1 + orNone(t, "points", points)/2, Value: protocol.Money(rapid.Int64Range(1, protocol.AmountMax).Draw(t, "value")), Minimum: orNone(t, "minimum", points)}
+		})),
+		HomeLeaseCap: orNone(t, "home", points), VisitLeaseCap: pointer(t, "visit", points),
+		RiskMode:        protocol.RiskMode{Enabled: rapid.Bool().Draw(t, "risk"), MemberCap: orNone(t, "member", points), Pool: orNone(t, "pool", points)},
+		ExpireAfterDays: orNone(t, "expire", rapid.Uint32()),
+		Tiers: few(t, "tiers", rapid.Custom(func(t *rapid.T) protocol.Tier {
+			return protocol.Tier{Name: name(t, "name"), Points: orNone(t, "points", points), WithinDays: rapid.Uint32().Draw(t, "days"), Factor: protocol.RatePPM(genCount.Draw(t, "factor"))}
+		}), 2),
+		Campaigns: few(t, "campaigns", rapid.Custom(func(t *rapid.T) protocol.Campaign {
+			return protocol.Campaign{
+				ID: genID.Draw(t, "id"), Name: text(t, "name"), Category: name(t, "category"), Store: protocol.StoreID(orNone(t, "store", genID)),
+				From: text(t, "from"), To: text(t, "to"), Factor: protocol.RatePPM(genCount.Draw(t, "factor")),
+			}
+		}), 2),
+	}
+})
+
 var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
 	e := &protocol.Event{
 		Boot: rapid.Uint32().Draw(t, "boot"), UTCOffsetMin: rapid.Int32Range(-1440, 1440).Draw(t, "offset"),
@@ -278,7 +309,7 @@ var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
 		e.Kind, e.Catalog = protocol.KindCatalog, &protocol.Catalog{
 			Items: few(t, "items", genItem, 2), Prices: few(t, "prices", genPriceList, 2),
 			Taxes: few(t, "taxes", genTaxList, 2), Stores: few(t, "stores", genStoreRecord, 2),
-			Policies: few(t, "policies", genPolicyRow, 2),
+			Policies: few(t, "policies", genPolicyRow, 2), Programmes: few(t, "programmes", genProgramme, 2),
 		}
 	case 6:
 		e.Kind, e.Reissue, e.Moves = protocol.KindReissue, &protocol.Reissue{ID: genEventID.Draw(t, "id"), Record: genRecord.Draw(t, "record")}, nil

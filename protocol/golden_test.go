@@ -45,6 +45,8 @@ func decodeGolden(name string, b []byte) (any, error) {
 	case "personal":
 		p, err := protocol.DecodePersonal(b)
 		return plainPersonal{p.Name, p.Phone, p.Email, p.Birthday}, err
+	case "programme":
+		return protocol.DecodeProgramme(b)
 	default:
 		return nil, fmt.Errorf("no decoder reads %s", kind)
 	}
@@ -71,6 +73,8 @@ func encodeGolden(v any) ([]byte, error) {
 		return protocol.EncodePolicyRow(v)
 	case protocol.Personal:
 		return protocol.EncodePersonal(v)
+	case *protocol.Programme:
+		return protocol.EncodeProgramme(v)
 	default:
 		return nil, fmt.Errorf("no encoder writes %T", v)
 	}

@@ -1,9 +1,5 @@
 package protocol
 
-// Points are what members earn and redeem. They are whole, and within ±10^13 as
-// every amount on the wire.
-type Points int64
-
 // Lease is about points of a member that one stream may spend without asking.
 type Lease struct {
 	Member MemberID

@@ -202,6 +202,20 @@ func ScanPolicies(r Reader, fn func(*protocol.PolicyRow) (bool, error)) error {
 	return scanReferences(r, referencePrefix(kindPolicy, 0), "", protocol.DecodePolicyRow, fn)
 }
 
+// ReadProgrammes lists the dated programmes, in the order of their keys.
+func ReadProgrammes(r Reader) ([]*protocol.Programme, error) {
+	gen, err := liveOf(r, protocol.FeedCatalog)
+	if err != nil {
+		return nil, err
+	}
+	var list []*protocol.Programme
+	err = scanReferences(r, referencePrefix(kindProgramme, gen), "", protocol.DecodeProgramme, func(p *protocol.Programme) (bool, error) {
+		list = append(list, p)
+		return true, nil
+	})
+	return list, err
+}
+
 // scanReferences calls fn for the rows below prefix whose last part is above
 // from.
 func scanReferences[T any](r Reader, prefix, from string, decode func([]byte) (*T, error), fn func(*T) (bool, error)) error {

@@ -232,6 +232,8 @@ func checkRow(feed protocol.FeedID, r *protocol.FeedRow) (err error) {
 		_, err = protocol.DecodeStoreRecord(r.Value)
 	case feedPolicy:
 		_, err = protocol.DecodePolicyRow(r.Value)
+	case feedProgramme:
+		_, err = protocol.DecodeProgramme(r.Value)
 	}
 	if err != nil {
 		return fmt.Errorf("row %q of %s: %w", r.Key, feed, err)

@@ -99,6 +99,8 @@ func rowKey(gen uint64, feed protocol.FeedID, name string) (Key, error) {
 		return policyKey(gen, "", name), nil
 	case kind == feedPolicy && strings.HasPrefix(string(feed), "store/"):
 		return policyKey(gen, protocol.StoreID(zone), name), nil
+	case kind == feedProgramme && feed == protocol.FeedCatalog:
+		return programmeKey(gen, rest), nil
 	}
 	return Key{}, errRowUnknown
 }

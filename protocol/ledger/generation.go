@@ -122,15 +122,16 @@ func (s *steady) live() (generations, error) {
 
 // Kinds of rows of reference data.
 const (
-	kindItem   = "item"
-	kindCode   = "code"
-	kindPrice  = "price"
-	kindTax    = "tax"
-	kindStore  = "store"
-	kindPolicy = "policy"
+	kindItem      = "item"
+	kindCode      = "code"
+	kindPrice     = "price"
+	kindTax       = "tax"
+	kindStore     = "store"
+	kindPolicy    = "policy"
+	kindProgramme = "programme"
 )
 
-var referenceKinds = []string{kindItem, kindCode, kindPrice, kindTax, kindStore, kindPolicy}
+var referenceKinds = []string{kindItem, kindCode, kindPrice, kindTax, kindStore, kindPolicy, kindProgramme}
 
 // referenceKey is where a row of reference data is kept in a generation.
 func referenceKey(kind string, gen uint64, parts ...string) Key {
@@ -203,6 +204,10 @@ func policyKey(gen uint64, store protocol.StoreID, name string) Key {
 	return referenceKey(kindPolicy, gen, string(store), name)
 }
 
+func programmeKey(gen uint64, validFrom string) Key {
+	return referenceKey(kindProgramme, gen, validFrom)
+}
+
 // generationRanges are the stretches of keys that hold a feed's rows in a
 // generation.
 func generationRanges(feed protocol.FeedID, gen uint64) [][2]string {
@@ -210,7 +215,9 @@ func generationRanges(feed protocol.FeedID, gen uint64) [][2]string {
 	all := func(prefix string) [2]string { return [2]string{prefix, after(prefix)} }
 	switch {
 	case feed == protocol.FeedCatalog:
-		return [][2]string{all(referencePrefix(kindItem, gen)), all(referencePrefix(kindCode, gen)), all(referencePrefix(kindPolicy, gen, ""))}
+		return [][2]string{
+			all(referencePrefix(kindItem, gen)), all(referencePrefix(kindCode, gen)), all(referencePrefix(kindPolicy, gen, "")), all(referencePrefix(kindProgramme, gen)),
+		}
 	case kind == feedPrice:
 		return [][2]string{all(referencePrefix(kindPrice, gen, name)), all(referencePrefix(kindTax, gen, name))}
 	case kind == feedStore:

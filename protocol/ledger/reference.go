@@ -12,7 +12,7 @@ import (
 )
 
 // reference is a row of the chain's reference data (an item, a price list, a
-// tax list, a store, a policy) with the feed offset at which it last changed. The hub's
+// tax list, a store, a policy, a programme) with the feed offset at which it last changed. The hub's
 // fold gives offsets out; an agent takes them over with the row. A row without a
 // value is gone: the hub keeps its offset, so that the feed tells of it, and an
 // agent keeps nothing.
@@ -129,11 +129,12 @@ func (r *feedRow) item() bool { return strings.HasPrefix(r.name, feedItem+"/") }
 
 // Names of rows within their feeds.
 const (
-	feedItem   = "item"
-	feedPrice  = "price"
-	feedTax    = "tax"
-	feedStore  = "store"
-	feedPolicy = "policy"
+	feedItem      = "item"
+	feedPrice     = "price"
+	feedTax       = "tax"
+	feedStore     = "store"
+	feedPolicy    = "policy"
+	feedProgramme = "programme"
 )
 
 // catalogRows are the feed rows of a catalogue event. The fold writes
@@ -181,6 +182,13 @@ func catalogRows(c *protocol.Catalog) ([]feedRow, error) {
 		}
 		name := policyName(p)
 		if err := add(policyFeed(p.Store), name, policyKey(0, p.Store, name), b, err); err != nil {
+			return nil, err
+		}
+	}
+	for i := range c.Programmes {
+		p := &c.Programmes[i]
+		b, err := protocol.EncodeProgramme(p)
+		if err := add(protocol.FeedCatalog, feedProgramme+"/"+p.ValidFrom, programmeKey(0, p.ValidFrom), b, err); err != nil {
 			return nil, err
 		}
 	}

@@ -726,6 +726,480 @@ func (x *PolicyRow) GetOverpromiseTargetPpm() int64 {
 	return 0
 }
 
+// ProgrammeRow holds the rules of the points programme from valid_from until the
+// next one begins. Amounts are minor units of the receipt's currency.
+type ProgrammeRow struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	ValidFrom       string                 `protobuf:"bytes,1,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"` // an RFC 3339 time, or a date: midnight in the store's time zone
+	Earn            []*EarnRule            `protobuf:"bytes,2,rep,name=earn,proto3" json:"earn,omitempty"`
+	Rounding        string                 `protobuf:"bytes,3,opt,name=rounding,proto3" json:"rounding,omitempty"`                                           // down or half_up; a word that is not known means down
+	Redeem          *RedeemRule            `protobuf:"bytes,4,opt,name=redeem,proto3" json:"redeem,omitempty"`                                               // absent: points cannot be spent
+	HomeLeaseCap    int64                  `protobuf:"zigzag64,5,opt,name=home_lease_cap,json=homeLeaseCap,proto3" json:"home_lease_cap,omitempty"`          // points that the member's home store may hold to be spent without asking
+	VisitLeaseCap   *int64                 `protobuf:"zigzag64,6,opt,name=visit_lease_cap,json=visitLeaseCap,proto3,oneof" json:"visit_lease_cap,omitempty"` // those that another store may for a visit; absent: without a bound
+	RiskMode        *RiskMode              `protobuf:"bytes,7,opt,name=risk_mode,json=riskMode,proto3" json:"risk_mode,omitempty"`                           // absent: off
+	ExpireAfterDays uint32                 `protobuf:"varint,8,opt,name=expire_after_days,json=expireAfterDays,proto3" json:"expire_after_days,omitempty"`   // 0: points last for ever
+	Tiers           []*Tier                `protobuf:"bytes,9,rep,name=tiers,proto3" json:"tiers,omitempty"`                                                 // by rising threshold
+	Campaigns       []*Campaign            `protobuf:"bytes,10,rep,name=campaigns,proto3" json:"campaigns,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ProgrammeRow) Reset() {
+	*x = ProgrammeRow{}
+	mi := &file_protocol_wire_catalog_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProgrammeRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProgrammeRow) ProtoMessage() {}
+
+func (x *ProgrammeRow) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_catalog_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProgrammeRow.ProtoReflect.Descriptor instead.
+func (*ProgrammeRow) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_catalog_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ProgrammeRow) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *ProgrammeRow) GetEarn() []*EarnRule {
+	if x != nil {
+		return x.Earn
+	}
+	return nil
+}
+
+func (x *ProgrammeRow) GetRounding() string {
+	if x != nil {
+		return x.Rounding
+	}
+	return ""
+}
+
+func (x *ProgrammeRow) GetRedeem() *RedeemRule {
+	if x != nil {
+		return x.Redeem
+	}
+	return nil
+}
+
+func (x *ProgrammeRow) GetHomeLeaseCap() int64 {
+	if x != nil {
+		return x.HomeLeaseCap
+	}
+	return 0
+}
+
+func (x *ProgrammeRow) GetVisitLeaseCap() int64 {
+	if x != nil && x.VisitLeaseCap != nil {
+		return *x.VisitLeaseCap
+	}
+	return 0
+}
+
+func (x *ProgrammeRow) GetRiskMode() *RiskMode {
+	if x != nil {
+		return x.RiskMode
+	}
+	return nil
+}
+
+func (x *ProgrammeRow) GetExpireAfterDays() uint32 {
+	if x != nil {
+		return x.ExpireAfterDays
+	}
+	return 0
+}
+
+func (x *ProgrammeRow) GetTiers() []*Tier {
+	if x != nil {
+		return x.Tiers
+	}
+	return nil
+}
+
+func (x *ProgrammeRow) GetCampaigns() []*Campaign {
+	if x != nil {
+		return x.Campaigns
+	}
+	return nil
+}
+
+// EarnRule gives points for each per_minor minor units that are paid. Of the rules
+// about a line that is paid in some way the first of these stands: category and
+// tender, category, tender, neither.
+type EarnRule struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PerMinor      int64                  `protobuf:"zigzag64,1,opt,name=per_minor,json=perMinor,proto3" json:"per_minor,omitempty"` // 1 or more
+	Points        int64                  `protobuf:"zigzag64,2,opt,name=points,proto3" json:"points,omitempty"`                     // 0: nothing is earned
+	Category      string                 `protobuf:"bytes,3,opt,name=category,proto3" json:"category,omitempty"`                    // absent: of all goods
+	Tender        string                 `protobuf:"bytes,4,opt,name=tender,proto3" json:"tender,omitempty"`                        // the name of a tender type; absent: paid in any way
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EarnRule) Reset() {
+	*x = EarnRule{}
+	mi := &file_protocol_wire_catalog_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EarnRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EarnRule) ProtoMessage() {}
+
+func (x *EarnRule) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_catalog_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EarnRule.ProtoReflect.Descriptor instead.
+func (*EarnRule) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_catalog_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *EarnRule) GetPerMinor() int64 {
+	if x != nil {
+		return x.PerMinor
+	}
+	return 0
+}
+
+func (x *EarnRule) GetPoints() int64 {
+	if x != nil {
+		return x.Points
+	}
+	return 0
+}
+
+func (x *EarnRule) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *EarnRule) GetTender() string {
+	if x != nil {
+		return x.Tender
+	}
+	return ""
+}
+
+// RedeemRule says what points are worth.
+type RedeemRule struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Points        int64                  `protobuf:"zigzag64,1,opt,name=points,proto3" json:"points,omitempty"`                           // spent in whole steps of these
+	ValueMinor    int64                  `protobuf:"zigzag64,2,opt,name=value_minor,json=valueMinor,proto3" json:"value_minor,omitempty"` // what such a step pays
+	Minimum       int64                  `protobuf:"zigzag64,3,opt,name=minimum,proto3" json:"minimum,omitempty"`                         // points of one payment, at least
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedeemRule) Reset() {
+	*x = RedeemRule{}
+	mi := &file_protocol_wire_catalog_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedeemRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedeemRule) ProtoMessage() {}
+
+func (x *RedeemRule) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_catalog_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedeemRule.ProtoReflect.Descriptor instead.
+func (*RedeemRule) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_catalog_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RedeemRule) GetPoints() int64 {
+	if x != nil {
+		return x.Points
+	}
+	return 0
+}
+
+func (x *RedeemRule) GetValueMinor() int64 {
+	if x != nil {
+		return x.ValueMinor
+	}
+	return 0
+}
+
+func (x *RedeemRule) GetMinimum() int64 {
+	if x != nil {
+		return x.Minimum
+	}
+	return 0
+}
+
+// RiskMode lets stores without a lease spend points.
+type RiskMode struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Enabled       bool                   `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	MemberCap     int64                  `protobuf:"zigzag64,2,opt,name=member_cap,json=memberCap,proto3" json:"member_cap,omitempty"` // points of one member
+	Pool          int64                  `protobuf:"zigzag64,3,opt,name=pool,proto3" json:"pool,omitempty"`                            // points of all members in one store
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RiskMode) Reset() {
+	*x = RiskMode{}
+	mi := &file_protocol_wire_catalog_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RiskMode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RiskMode) ProtoMessage() {}
+
+func (x *RiskMode) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_catalog_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RiskMode.ProtoReflect.Descriptor instead.
+func (*RiskMode) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_catalog_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RiskMode) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+func (x *RiskMode) GetMemberCap() int64 {
+	if x != nil {
+		return x.MemberCap
+	}
+	return 0
+}
+
+func (x *RiskMode) GetPool() int64 {
+	if x != nil {
+		return x.Pool
+	}
+	return 0
+}
+
+// Tier is a rank of members who earned points within within_days.
+type Tier struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Points        int64                  `protobuf:"zigzag64,2,opt,name=points,proto3" json:"points,omitempty"`
+	WithinDays    uint32                 `protobuf:"varint,3,opt,name=within_days,json=withinDays,proto3" json:"within_days,omitempty"`
+	FactorPpm     int64                  `protobuf:"zigzag64,4,opt,name=factor_ppm,json=factorPpm,proto3" json:"factor_ppm,omitempty"` // one and a half times is 1500000
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Tier) Reset() {
+	*x = Tier{}
+	mi := &file_protocol_wire_catalog_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Tier) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Tier) ProtoMessage() {}
+
+func (x *Tier) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_catalog_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Tier.ProtoReflect.Descriptor instead.
+func (*Tier) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_catalog_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Tier) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Tier) GetPoints() int64 {
+	if x != nil {
+		return x.Points
+	}
+	return 0
+}
+
+func (x *Tier) GetWithinDays() uint32 {
+	if x != nil {
+		return x.WithinDays
+	}
+	return 0
+}
+
+func (x *Tier) GetFactorPpm() int64 {
+	if x != nil {
+		return x.FactorPpm
+	}
+	return 0
+}
+
+// Campaign multiplies what goods earn from valid_from up to but excluding
+// valid_to, which are as in a Price.
+type Campaign struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Category      string                 `protobuf:"bytes,3,opt,name=category,proto3" json:"category,omitempty"`                    // absent: of all goods
+	Store         string                 `protobuf:"bytes,4,opt,name=store,proto3" json:"store,omitempty"`                          // absent: in all stores
+	ValidFrom     string                 `protobuf:"bytes,5,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"` // absent: as long as the programme
+	ValidTo       string                 `protobuf:"bytes,6,opt,name=valid_to,json=validTo,proto3" json:"valid_to,omitempty"`
+	FactorPpm     int64                  `protobuf:"zigzag64,7,opt,name=factor_ppm,json=factorPpm,proto3" json:"factor_ppm,omitempty"` // twice is 2000000
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Campaign) Reset() {
+	*x = Campaign{}
+	mi := &file_protocol_wire_catalog_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Campaign) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Campaign) ProtoMessage() {}
+
+func (x *Campaign) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_catalog_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Campaign.ProtoReflect.Descriptor instead.
+func (*Campaign) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_catalog_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Campaign) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Campaign) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Campaign) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *Campaign) GetStore() string {
+	if x != nil {
+		return x.Store
+	}
+	return ""
+}
+
+func (x *Campaign) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *Campaign) GetValidTo() string {
+	if x != nil {
+		return x.ValidTo
+	}
+	return ""
+}
+
+func (x *Campaign) GetFactorPpm() int64 {
+	if x != nil {
+		return x.FactorPpm
+	}
+	return 0
+}
+
 // StoreRecord is what a chain knows of a shop.
 type StoreRecord struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
@@ -752,7 +1226,7 @@ type StoreRecord struct {
 
 func (x *StoreRecord) Reset() {
 	*x = StoreRecord{}
-	mi := &file_protocol_wire_catalog_proto_msgTypes[8]
+	mi := &file_protocol_wire_catalog_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -764,7 +1238,7 @@ func (x *StoreRecord) String() string {
 func (*StoreRecord) ProtoMessage() {}
 
 func (x *StoreRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_catalog_proto_msgTypes[8]
+	mi := &file_protocol_wire_catalog_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -777,7 +1251,7 @@ func (x *StoreRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreRecord.ProtoReflect.Descriptor instead.
 func (*StoreRecord) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_catalog_proto_rawDescGZIP(), []int{8}
+	return file_protocol_wire_catalog_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StoreRecord) GetId() string {
@@ -965,7 +1439,54 @@ const file_protocol_wire_catalog_proto_rawDesc = "" +
 	"\x16overpromise_target_ppm\x18\x06 \x01(\x12H\x02R\x14overpromiseTargetPpm\x88\x01\x01B\x0f\n" +
 	"\r_safety_stockB\t\n" +
 	"\a_onlineB\x19\n" +
-	"\x17_overpromise_target_ppm\"\xee\x03\n" +
+	"\x17_overpromise_target_ppm\"\xd9\x03\n" +
+	"\fProgrammeRow\x12\x1d\n" +
+	"\n" +
+	"valid_from\x18\x01 \x01(\tR\tvalidFrom\x12,\n" +
+	"\x04earn\x18\x02 \x03(\v2\x18.counterpart.v1.EarnRuleR\x04earn\x12\x1a\n" +
+	"\brounding\x18\x03 \x01(\tR\brounding\x122\n" +
+	"\x06redeem\x18\x04 \x01(\v2\x1a.counterpart.v1.RedeemRuleR\x06redeem\x12$\n" +
+	"\x0ehome_lease_cap\x18\x05 \x01(\x12R\fhomeLeaseCap\x12+\n" +
+	"\x0fvisit_lease_cap\x18\x06 \x01(\x12H\x00R\rvisitLeaseCap\x88\x01\x01\x125\n" +
+	"\trisk_mode\x18\a \x01(\v2\x18.counterpart.v1.RiskModeR\briskMode\x12*\n" +
+	"\x11expire_after_days\x18\b \x01(\rR\x0fexpireAfterDays\x12*\n" +
+	"\x05tiers\x18\t \x03(\v2\x14.counterpart.v1.TierR\x05tiers\x126\n" +
+	"\tcampaigns\x18\n" +
+	" \x03(\v2\x18.counterpart.v1.CampaignR\tcampaignsB\x12\n" +
+	"\x10_visit_lease_cap\"s\n" +
+	"\bEarnRule\x12\x1b\n" +
+	"\tper_minor\x18\x01 \x01(\x12R\bperMinor\x12\x16\n" +
+	"\x06points\x18\x02 \x01(\x12R\x06points\x12\x1a\n" +
+	"\bcategory\x18\x03 \x01(\tR\bcategory\x12\x16\n" +
+	"\x06tender\x18\x04 \x01(\tR\x06tender\"_\n" +
+	"\n" +
+	"RedeemRule\x12\x16\n" +
+	"\x06points\x18\x01 \x01(\x12R\x06points\x12\x1f\n" +
+	"\vvalue_minor\x18\x02 \x01(\x12R\n" +
+	"valueMinor\x12\x18\n" +
+	"\aminimum\x18\x03 \x01(\x12R\aminimum\"W\n" +
+	"\bRiskMode\x12\x18\n" +
+	"\aenabled\x18\x01 \x01(\bR\aenabled\x12\x1d\n" +
+	"\n" +
+	"member_cap\x18\x02 \x01(\x12R\tmemberCap\x12\x12\n" +
+	"\x04pool\x18\x03 \x01(\x12R\x04pool\"r\n" +
+	"\x04Tier\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06points\x18\x02 \x01(\x12R\x06points\x12\x1f\n" +
+	"\vwithin_days\x18\x03 \x01(\rR\n" +
+	"withinDays\x12\x1d\n" +
+	"\n" +
+	"factor_ppm\x18\x04 \x01(\x12R\tfactorPpm\"\xb9\x01\n" +
+	"\bCampaign\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
+	"\bcategory\x18\x03 \x01(\tR\bcategory\x12\x14\n" +
+	"\x05store\x18\x04 \x01(\tR\x05store\x12\x1d\n" +
+	"\n" +
+	"valid_from\x18\x05 \x01(\tR\tvalidFrom\x12\x19\n" +
+	"\bvalid_to\x18\x06 \x01(\tR\avalidTo\x12\x1d\n" +
+	"\n" +
+	"factor_ppm\x18\a \x01(\x12R\tfactorPpm\"\xee\x03\n" +
 	"\vStoreRecord\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x15\n" +
@@ -1011,30 +1532,41 @@ func file_protocol_wire_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_protocol_wire_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_protocol_wire_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_protocol_wire_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_protocol_wire_catalog_proto_goTypes = []any{
-	(Unit)(0),           // 0: counterpart.v1.Unit
-	(*Item)(nil),        // 1: counterpart.v1.Item
-	(*ItemCode)(nil),    // 2: counterpart.v1.ItemCode
-	(*Attribute)(nil),   // 3: counterpart.v1.Attribute
-	(*PriceList)(nil),   // 4: counterpart.v1.PriceList
-	(*Price)(nil),       // 5: counterpart.v1.Price
-	(*TaxList)(nil),     // 6: counterpart.v1.TaxList
-	(*TaxRate)(nil),     // 7: counterpart.v1.TaxRate
-	(*PolicyRow)(nil),   // 8: counterpart.v1.PolicyRow
-	(*StoreRecord)(nil), // 9: counterpart.v1.StoreRecord
+	(Unit)(0),            // 0: counterpart.v1.Unit
+	(*Item)(nil),         // 1: counterpart.v1.Item
+	(*ItemCode)(nil),     // 2: counterpart.v1.ItemCode
+	(*Attribute)(nil),    // 3: counterpart.v1.Attribute
+	(*PriceList)(nil),    // 4: counterpart.v1.PriceList
+	(*Price)(nil),        // 5: counterpart.v1.Price
+	(*TaxList)(nil),      // 6: counterpart.v1.TaxList
+	(*TaxRate)(nil),      // 7: counterpart.v1.TaxRate
+	(*PolicyRow)(nil),    // 8: counterpart.v1.PolicyRow
+	(*ProgrammeRow)(nil), // 9: counterpart.v1.ProgrammeRow
+	(*EarnRule)(nil),     // 10: counterpart.v1.EarnRule
+	(*RedeemRule)(nil),   // 11: counterpart.v1.RedeemRule
+	(*RiskMode)(nil),     // 12: counterpart.v1.RiskMode
+	(*Tier)(nil),         // 13: counterpart.v1.Tier
+	(*Campaign)(nil),     // 14: counterpart.v1.Campaign
+	(*StoreRecord)(nil),  // 15: counterpart.v1.StoreRecord
 }
 var file_protocol_wire_catalog_proto_depIdxs = []int32{
-	2, // 0: counterpart.v1.Item.codes:type_name -> counterpart.v1.ItemCode
-	0, // 1: counterpart.v1.Item.unit:type_name -> counterpart.v1.Unit
-	3, // 2: counterpart.v1.Item.attributes:type_name -> counterpart.v1.Attribute
-	5, // 3: counterpart.v1.PriceList.prices:type_name -> counterpart.v1.Price
-	7, // 4: counterpart.v1.TaxList.rates:type_name -> counterpart.v1.TaxRate
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	2,  // 0: counterpart.v1.Item.codes:type_name -> counterpart.v1.ItemCode
+	0,  // 1: counterpart.v1.Item.unit:type_name -> counterpart.v1.Unit
+	3,  // 2: counterpart.v1.Item.attributes:type_name -> counterpart.v1.Attribute
+	5,  // 3: counterpart.v1.PriceList.prices:type_name -> counterpart.v1.Price
+	7,  // 4: counterpart.v1.TaxList.rates:type_name -> counterpart.v1.TaxRate
+	10, // 5: counterpart.v1.ProgrammeRow.earn:type_name -> counterpart.v1.EarnRule
+	11, // 6: counterpart.v1.ProgrammeRow.redeem:type_name -> counterpart.v1.RedeemRule
+	12, // 7: counterpart.v1.ProgrammeRow.risk_mode:type_name -> counterpart.v1.RiskMode
+	13, // 8: counterpart.v1.ProgrammeRow.tiers:type_name -> counterpart.v1.Tier
+	14, // 9: counterpart.v1.ProgrammeRow.campaigns:type_name -> counterpart.v1.Campaign
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_protocol_wire_catalog_proto_init() }
@@ -1045,13 +1577,14 @@ func file_protocol_wire_catalog_proto_init() {
 	file_protocol_wire_catalog_proto_msgTypes[0].OneofWrappers = []any{}
 	file_protocol_wire_catalog_proto_msgTypes[7].OneofWrappers = []any{}
 	file_protocol_wire_catalog_proto_msgTypes[8].OneofWrappers = []any{}
+	file_protocol_wire_catalog_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protocol_wire_catalog_proto_rawDesc), len(file_protocol_wire_catalog_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   9,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -2961,6 +2961,7 @@ type Catalog struct {
 	Taxes         []*TaxList             `protobuf:"bytes,3,rep,name=taxes,proto3" json:"taxes,omitempty"`
 	Stores        []*StoreRecord         `protobuf:"bytes,4,rep,name=stores,proto3" json:"stores,omitempty"`
 	Policies      []*PolicyRow           `protobuf:"bytes,5,rep,name=policies,proto3" json:"policies,omitempty"`
+	Programmes    []*ProgrammeRow        `protobuf:"bytes,6,rep,name=programmes,proto3" json:"programmes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3026,6 +3027,13 @@ func (x *Catalog) GetStores() []*StoreRecord {
 func (x *Catalog) GetPolicies() []*PolicyRow {
 	if x != nil {
 		return x.Policies
+	}
+	return nil
+}
+
+func (x *Catalog) GetProgrammes() []*ProgrammeRow {
+	if x != nil {
+		return x.Programmes
 	}
 	return nil
 }
@@ -3310,13 +3318,16 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\x05total\x18\x03 \x01(\x04R\x05total\x12\x19\n" +
 	"\brow_skus\x18\x04 \x03(\tR\arowSkus\x12\x1e\n" +
 	"\vrow_on_hand\x18\x05 \x03(\x12R\trowOnHand\x12\x14\n" +
-	"\x05agent\x18\x06 \x01(\tR\x05agent\"\x83\x02\n" +
+	"\x05agent\x18\x06 \x01(\tR\x05agent\"\xc1\x02\n" +
 	"\aCatalog\x12*\n" +
 	"\x05items\x18\x01 \x03(\v2\x14.counterpart.v1.ItemR\x05items\x121\n" +
 	"\x06prices\x18\x02 \x03(\v2\x19.counterpart.v1.PriceListR\x06prices\x12-\n" +
 	"\x05taxes\x18\x03 \x03(\v2\x17.counterpart.v1.TaxListR\x05taxes\x123\n" +
 	"\x06stores\x18\x04 \x03(\v2\x1b.counterpart.v1.StoreRecordR\x06stores\x125\n" +
-	"\bpolicies\x18\x05 \x03(\v2\x19.counterpart.v1.PolicyRowR\bpolicies*\xbb\x01\n" +
+	"\bpolicies\x18\x05 \x03(\v2\x19.counterpart.v1.PolicyRowR\bpolicies\x12<\n" +
+	"\n" +
+	"programmes\x18\x06 \x03(\v2\x1c.counterpart.v1.ProgrammeRowR\n" +
+	"programmes*\xbb\x01\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fEVENT_KIND_SALE\x10\x01\x12\x17\n" +
@@ -3406,6 +3417,7 @@ var file_protocol_wire_event_proto_goTypes = []any{
 	(*TaxList)(nil),         // 33: counterpart.v1.TaxList
 	(*StoreRecord)(nil),     // 34: counterpart.v1.StoreRecord
 	(*PolicyRow)(nil),       // 35: counterpart.v1.PolicyRow
+	(*ProgrammeRow)(nil),    // 36: counterpart.v1.ProgrammeRow
 }
 var file_protocol_wire_event_proto_depIdxs = []int32{
 	0,  // 0: counterpart.v1.Event.kind:type_name -> counterpart.v1.EventKind
@@ -3452,11 +3464,12 @@ var file_protocol_wire_event_proto_depIdxs = []int32{
 	33, // 41: counterpart.v1.Catalog.taxes:type_name -> counterpart.v1.TaxList
 	34, // 42: counterpart.v1.Catalog.stores:type_name -> counterpart.v1.StoreRecord
 	35, // 43: counterpart.v1.Catalog.policies:type_name -> counterpart.v1.PolicyRow
-	44, // [44:44] is the sub-list for method output_type
-	44, // [44:44] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	36, // 44: counterpart.v1.Catalog.programmes:type_name -> counterpart.v1.ProgrammeRow
+	45, // [45:45] is the sub-list for method output_type
+	45, // [45:45] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_protocol_wire_event_proto_init() }
