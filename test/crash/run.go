@@ -27,6 +27,9 @@ const (
 	fatalMax = 50
 	// shareWindows is how many windows a worker takes at a time.
 	shareWindows = 24
+	// spareOneIn is how many states there are to one that is asked for besides.
+	spareOneIn = 50
+	// outcomeBytes bounds what a worker tells of one share.
 	outcomeBytes = 1 << 20
 	// complaintShown bounds what is repeated of a worker's last words.
 	complaintShown = 600
@@ -75,7 +78,9 @@ func (p *plan) run(ctx context.Context) (r *result, err error) {
 		return nil, err
 	}
 	windows := p.recording.windows()
-	q := quotas(p.capacities(windows), p.states)
+	// Where states are drawn, some come twice, so that a window gives a little less
+	// than it is asked for.
+	q := quotas(p.capacities(windows), p.states+p.states/spareOneIn)
 	r = &result{windows: len(windows)}
 	start := time.Now()
 	var mu sync.Mutex
