@@ -13,6 +13,7 @@ import (
 	"counterpart/cloud/hub"
 	"counterpart/cloud/web"
 	"counterpart/protocol"
+	"counterpart/protocol/loyalty"
 	"counterpart/protocol/stock"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,9 +34,11 @@ func (c *Cloud) deps() api.Deps {
 		},
 		Sale: func(ctx context.Context, no protocol.ReceiptNo) (any, error) { return h.Sale(ctx, no) },
 		Hold: h.Hold, ReleaseHold: h.ReleaseHold,
-		SetPolicy:  func(ctx context.Context, r stock.PolicyRequest) (any, error) { return h.SetPolicy(ctx, r) },
-		Policies:   func(ctx context.Context, p api.Page) (any, error) { return h.Policies(ctx, hub.Page(p)) },
-		PlaceOrder: h.PlaceOrder, ActOnOrder: h.ActOnOrder,
+		SetPolicy:    func(ctx context.Context, r stock.PolicyRequest) (any, error) { return h.SetPolicy(ctx, r) },
+		Policies:     func(ctx context.Context, p api.Page) (any, error) { return h.Policies(ctx, hub.Page(p)) },
+		SetProgramme: func(ctx context.Context, d loyalty.Document) (any, error) { return h.SetProgramme(ctx, d) },
+		Programmes:   func(ctx context.Context, p api.Page) (any, error) { return h.Programmes(ctx, hub.Page(p)) },
+		PlaceOrder:   h.PlaceOrder, ActOnOrder: h.ActOnOrder,
 		Order: func(ctx context.Context, id protocol.OrderID) (any, error) { return h.Order(ctx, id) },
 		Orders: func(ctx context.Context, q api.OrdersQuery, p api.Page) (any, error) {
 			return h.Orders(ctx, hub.OrdersQuery(q), hub.Page(p))

@@ -17,6 +17,7 @@ import (
 	"counterpart/cloud/web"
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
+	"counterpart/protocol/loyalty"
 	"counterpart/protocol/pickup"
 	"counterpart/protocol/stock"
 
@@ -63,6 +64,10 @@ type Deps struct {
 
 	SetPolicy func(context.Context, stock.PolicyRequest) (any, error)
 	Policies  func(context.Context, Page) (any, error)
+
+	SetProgramme func(context.Context, loyalty.Document) (any, error)
+	// Programmes lists the dated programmes, the newest last.
+	Programmes func(context.Context, Page) (any, error)
 
 	Agents func(context.Context, Page) (any, error)
 	// Exceptions lists those of a state, or all where state is empty.

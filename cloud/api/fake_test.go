@@ -15,6 +15,7 @@ import (
 	"counterpart/cloud/web"
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
+	"counterpart/protocol/loyalty"
 	"counterpart/protocol/pickup"
 	"counterpart/protocol/sale"
 	"counterpart/protocol/stock"
@@ -166,7 +167,11 @@ var (
 	deadRow = doc{
 		"id": "msg_1", "type": "order.placed", "subject": "o-1", "attempts": 10, "error": "answered 500", "at": "2026-11-21T10:02:12+00:00", "dead_at": "2026-11-24T10:02:12+00:00",
 	}
-	policyRow = doc{"store": nil, "category": nil, "sku": "PEN", "gtin": nil, "safety_stock": 0, "online": nil, "overpromise_target_ppm": 10000}
+	policyRow    = doc{"store": nil, "category": nil, "sku": "PEN", "gtin": nil, "safety_stock": 0, "online": nil, "overpromise_target_ppm": 10000}
+	programmeRow = loyalty.NewDocument(&protocol.Programme{
+		ValidFrom: "2026-11-21", Earn: []protocol.EarnRule{{PerMinor: 100, Points: 1}}, Redeem: &protocol.RedeemRule{Points: 100, Value: 100},
+		Tiers: []protocol.Tier{{Name: "gold", Points: 1000, WithinDays: 365, Factor: 1_500_000}}, Campaigns: []protocol.Campaign{{ID: "c1", Factor: 2_000_000}},
+	})
 	resultRow = doc{
 		"store": "s1", "name": "High Street", "distance_km": nil, "price_minor": nil, "currency": "GBP", "promisable": 30, "availability": "in_stock",
 		"link": "online", "as_of": nil, "age_s": nil, "freshness": "never",
@@ -199,12 +204,16 @@ func (f *fakeHub) deps() Deps {
 			f.asked = append(f.asked, q)
 			return f.list(each)
 		},
-		Sale:        func(_ context.Context, no protocol.ReceiptNo) (any, error) { return receipt(), f.note(no) },
-		Hold:        f.hold,
-		ReleaseHold: func(_ context.Context, id string) error { return f.note(id) },
-		SetPolicy:   func(_ context.Context, r stock.PolicyRequest) (any, error) { return policyRow, f.note(r) },
-		Policies:    f.policies,
-		PlaceOrder:  f.placeOrder, ActOnOrder: f.actOnOrder, HandleException: f.handleException, Exceptions: f.exceptions, Transfers: f.transfers,
+		Sale:         func(_ context.Context, no protocol.ReceiptNo) (any, error) { return receipt(), f.note(no) },
+		Hold:         f.hold,
+		ReleaseHold:  func(_ context.Context, id string) error { return f.note(id) },
+		SetPolicy:    func(_ context.Context, r stock.PolicyRequest) (any, error) { return policyRow, f.note(r) },
+		Policies:     f.policies,
+		SetProgramme: func(_ context.Context, d loyalty.Document) (any, error) { return programmeRow, f.note(d) },
+		Programmes: func(_ context.Context, p Page) (any, error) {
+			return doc{"items": []any{programmeRow}, "next": nil}, f.note(p)
+		},
+		PlaceOrder: f.placeOrder, ActOnOrder: f.actOnOrder, HandleException: f.handleException, Exceptions: f.exceptions, Transfers: f.transfers,
 		Order: func(_ context.Context, id protocol.OrderID) (any, error) { return order(), f.note(id) }, Orders: f.orders,
 		Stores: func(_ context.Context, p Page) (any, error) {
 			return doc{"items": []doc{storeRow}, "next": nil}, f.note(p)

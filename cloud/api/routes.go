@@ -48,6 +48,8 @@ func (s *server) routes() []route {
 
 		{"PUT", "/v1/policy", operator, policyBytesMax, none, s.setPolicy},
 		{"GET", "/v1/policy", operator, noBody, page, s.policies},
+		{"PUT", "/v1/programme", operator, programmeBytesMax, none, s.setProgramme},
+		{"GET", "/v1/programme", operator, noBody, page, s.programmes},
 
 		{"GET", "/v1/availability", shop, noBody, []string{"code", "store", "near", "radius_km", "limit"}, s.availability},
 		{"GET", "/v1/stock", shop, noBody, []string{"store"}, s.stock},
