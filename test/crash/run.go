@@ -29,7 +29,7 @@ const (
 	shareWindows = 24
 	// spareOneIn is how many states there are to one that is asked for besides.
 	spareOneIn = 50
-	// outcomeBytes bounds what a worker tells of one share.
+	// outcomeBytes bounds a line of what a worker tells.
 	outcomeBytes = 1 << 20
 	// complaintShown bounds what is repeated of a worker's last words.
 	complaintShown = 600
