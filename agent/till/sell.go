@@ -63,6 +63,9 @@ func (d *desk) prepareSale(r sale.Request) (preparedSale, error) {
 		return preparedSale{}, err
 	}
 	s, moves, err := sale.Build(d.terms(protocol.TillID(r.Till), r.Training, moment, lines), r, lines)
+	if err == nil {
+		err = d.earn(s, lines, moment)
+	}
 	if err != nil {
 		return preparedSale{}, err
 	}

@@ -1,4 +1,3 @@
-// Package loyalty holds the rules of members' points: accounts, leases and programmes.
 package loyalty
 
 import (

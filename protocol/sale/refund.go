@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"counterpart/protocol"
+	"counterpart/protocol/loyalty"
 )
 
 // Original is a receipt that goods are returned from, or that is voided, with
@@ -54,7 +55,7 @@ func BuildReturn(t Terms, r ReturnRequest, original *Original, lines []Resolved)
 	if b.original != nil {
 		s.Member, s.Training = b.original.Sale.Member, b.original.Sale.Training
 		s.PricesIncludeTax = b.original.Sale.PricesIncludeTax
-		s.ReturnedOrder = b.original.Sale.Part.Order
+		s.ReturnedOrder, s.Programme = b.original.Sale.Part.Order, b.original.Sale.Programme
 	}
 	for i, in := range r.Lines {
 		line, err := b.line(i+1, in)
@@ -62,6 +63,7 @@ func BuildReturn(t Terms, r ReturnRequest, original *Original, lines []Resolved)
 			return nil, nil, err
 		}
 		s.Lines = append(s.Lines, line)
+		s.PointsEarned += line.Points
 		b.move(s, line, line.To)
 	}
 	if err := b.returnTaxes(s); err != nil {
@@ -213,6 +215,7 @@ func (b *refund) originalLine(n int, in ReturnLine) (protocol.SaleLine, error) {
 	}
 	out := sold
 	out.Quantity, out.OriginalLine, out.Discounts = -q, in.Line, nil
+	out.Points = -loyalty.Reversal(loyalty.Returned{Earned: sold.Points, Sold: sold.Quantity, Before: before, Now: q})
 	amount, ok := part(sold.Amount)
 	out.Amount = amount
 	if in.AmountMinor != nil {
