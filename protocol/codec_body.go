@@ -28,6 +28,7 @@ func checkBodies(c *check, e *Event) {
 		{KindTransfer, e.Transfer != nil},
 		{KindLease, e.Lease != nil},
 		{KindPointsChange, e.PointsChange != nil},
+		{KindMember, e.Member != nil},
 	} {
 		switch {
 		case body.set && e.Kind != body.kind:
@@ -69,6 +70,8 @@ func encodeBody(c *check, e *Event, items *itemTable) proto.Message {
 		return encodeLease(e.Lease)
 	case e.PointsChange != nil:
 		return encodePointsChange(e.PointsChange)
+	case e.Member != nil:
+		return encodeMember(e.Member)
 	}
 	return nil
 }
@@ -104,6 +107,8 @@ func decodeBody(c *check, field protowire.Number, b []byte, e *Event, items []It
 		e.Lease = readBody(c, b, &wire.Lease{}, decodeLease)
 	case eventPointsChange:
 		e.PointsChange = readBody(c, b, &wire.PointsChange{}, decodePointsChange)
+	case eventMember:
+		e.Member = readBody(c, b, &wire.Member{}, decodeMember)
 	}
 }
 

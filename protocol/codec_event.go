@@ -60,7 +60,8 @@ const (
 	eventTransfer        protowire.Number = 29
 	eventLease           protowire.Number = 30
 	eventPointsChange    protowire.Number = 31
-	eventBodyLast                         = eventPointsChange
+	eventMember          protowire.Number = 32
+	eventBodyLast                         = eventMember
 )
 
 // EncodeEvent writes the body of a record: the same bytes for the same event. It
@@ -189,6 +190,8 @@ func bodyField(kind Kind) protowire.Number {
 		return eventLease
 	case KindPointsChange:
 		return eventPointsChange
+	case KindMember:
+		return eventMember
 	}
 	return 0
 }
@@ -418,6 +421,8 @@ func checkEvent(c *check, e *Event) {
 		checkLease(c, e.Lease)
 	case e.PointsChange != nil:
 		checkPointsChange(c, e.PointsChange)
+	case e.Member != nil:
+		checkMember(c, e.Member)
 	}
 }
 

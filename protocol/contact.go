@@ -41,7 +41,7 @@ func (LookupKey) MarshalJSON() ([]byte, error) { return nil, errNotJSON }
 
 // LookupSum is by what a person is found who gave this phone number or e-mail
 // address. normal is what NormalPhone or NormalEmail gave.
-func LookupSum(key LookupKey, kind ContactKind, normal string) (sum [16]byte) {
+func LookupSum(key LookupKey, kind ContactKind, normal string) (sum LookupBytes) {
 	mac := hmac.New(sha256.New, key[:])
 	_, _ = io.WriteString(mac, "counterpart/1 "+string(kind)+" "+normal)
 	copy(sum[:], mac.Sum(nil))

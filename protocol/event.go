@@ -30,6 +30,7 @@ const (
 
 	KindLease        Kind = "lease"         // body: Lease
 	KindPointsChange Kind = "points_change" // body: PointsChange, written by the hub
+	KindMember       Kind = "member"        // body: Member
 )
 
 // Clock is what the writer's clocks showed. It is for people and for
@@ -187,6 +188,7 @@ type Event struct {
 
 	Lease        *Lease
 	PointsChange *PointsChange
+	Member       *Member
 }
 
 // Gap stands for events of a stream that exist nowhere any more: the hub was

@@ -88,7 +88,7 @@ func exampleEvents() map[string]*protocol.Event {
 		"order": exampleOrder(), "order_change": exampleOrderChange(), "fulfilment": exampleFulfilment(),
 		"order-second": exampleSecondPart(), "order_change-refund": exampleRefund(), "order_change-rerouted": exampleRerouted(), "sale-part-after": exampleSoldPart(), "fulfilment-substitute": exampleSubstitute(), "order_change-substitute": exampleSubstituteTakenTwice(),
 		"exception_change": exampleExceptionChange(), "transfer": exampleTransfer(), "return-order": exampleOrderReturn(),
-		"sale-points": examplePointsSale(), "lease": exampleLease(), "points_change": examplePointsChange(),
+		"sale-points": examplePointsSale(), "lease": exampleLease(), "points_change": examplePointsChange(), "member": exampleMember(),
 		"digest": {Kind: protocol.KindDigest, Boot: 3, Digest: exampleDigest()},
 		"count_seen": {Kind: protocol.KindCountSeen, Boot: 9, CountSeen: &protocol.CountSeen{
 			Count: protocol.EventID{Inc: sampleInc, Seq: 1043}, SKUs: []protocol.SKU{"PEN-01", "OLIVES"},
@@ -246,6 +246,14 @@ func exampleLease() *protocol.Event {
 func examplePointsChange() *protocol.Event {
 	return &protocol.Event{Kind: protocol.KindPointsChange, Boot: 3, PointsChange: &protocol.PointsChange{
 		Member: "m-20", Change: protocol.PointsAdjusted, Points: -30, Reason: "booked twice", Staff: "s7",
+	}}
+}
+
+func exampleMember() *protocol.Event {
+	return &protocol.Event{Kind: protocol.KindMember, Boot: 3, Member: &protocol.Member{
+		ID: "m-20", Version: 2, Status: protocol.MemberActive, Card: "9900123", Sealed: []byte{1, 2, 3}, PhoneSum: protocol.LookupBytes{7, 8}, EmailSum: protocol.LookupBytes{9},
+		HomeStore: "s1", Locale: "az-Latn-AZ", Preferred: "sms", Into: "m-19", Staff: "s7",
+		Consents: []protocol.Consent{{Channel: "email", Purpose: "marketing", Granted: true, AtMs: 1_795_252_932_000, Source: "s1/1"}},
 	}}
 }
 

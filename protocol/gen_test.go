@@ -357,6 +357,9 @@ var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
 			Points: protocol.Points(orNone(t, "points", genAmount)), Staff: protocol.StaffID(orNone(t, "staff", genID)), Reason: text(t, "reason"),
 		}
 	}
+	if e.Kind == "" && rapid.Bool().Draw(t, "member") {
+		e.Kind, e.Member = protocol.KindMember, genMember.Draw(t, "body")
+	}
 	if e.Kind == "" && rapid.Bool().Draw(t, "digest") {
 		e.Kind, e.Digest, e.Moves = protocol.KindDigest, genDigest.Draw(t, "body"), nil
 	}
@@ -368,6 +371,22 @@ var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
 		}
 	}
 	return e
+})
+
+var genMember = rapid.Custom(func(t *rapid.T) *protocol.Member {
+	sum := rapid.Custom(func(t *rapid.T) protocol.LookupBytes { return protocol.LookupBytes(genInc.Draw(t, "bytes")) })
+	return &protocol.Member{
+		ID: protocol.MemberID(genID.Draw(t, "id")), Version: rapid.Uint32Min(1).Draw(t, "version"), Status: word(t, "status", protocol.MemberActive, protocol.MemberMerged, protocol.MemberErased),
+		Card: name(t, "card"), Sealed: few(t, "sealed", rapid.Byte(), 40), PhoneSum: orNone(t, "phone", sum), EmailSum: orNone(t, "email", sum),
+		HomeStore: protocol.StoreID(orNone(t, "home", genID)), Locale: text(t, "locale"), Preferred: word(t, "preferred", "", "sms"),
+		Into: protocol.MemberID(orNone(t, "into", genID)), Staff: protocol.StaffID(orNone(t, "staff", genID)),
+		Consents: few(t, "consents", rapid.Custom(func(t *rapid.T) protocol.Consent {
+			return protocol.Consent{
+				Channel: word(t, "channel", "sms", "email"), Purpose: word(t, "purpose", "marketing", "receipts"), Granted: rapid.Bool().Draw(t, "granted"),
+				AtMs: rapid.Int64().Draw(t, "at"), Source: text(t, "source"),
+			}
+		}), 3),
+	}
 })
 
 var genPart = rapid.Custom(func(t *rapid.T) protocol.PartID {

@@ -109,6 +109,8 @@ func protobufEncodeBody(c *check, e *Event, w *wire.Event, items *itemTable) {
 		w.Lease = encodeLease(e.Lease)
 	case e.PointsChange != nil:
 		w.PointsChange = encodePointsChange(e.PointsChange)
+	case e.Member != nil:
+		w.Member = encodeMember(e.Member)
 	}
 }
 
@@ -162,6 +164,9 @@ func protobufDecodeBody(c *check, w *wire.Event, e *Event, items []ItemRef) {
 	}
 	if w.PointsChange != nil {
 		e.PointsChange = decodePointsChange(c, w.PointsChange)
+	}
+	if w.Member != nil {
+		e.Member = decodeMember(c, w.Member)
 	}
 }
 

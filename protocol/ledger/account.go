@@ -121,7 +121,8 @@ func (f *fold) touch(at MemberAt) {
 	f.res.Members = append(f.res.Members, at)
 }
 
-// wrongHand tells why an event about points is not its writer's to write.
+// wrongHand tells why an event about points or members is not its writer's to
+// write.
 func wrongHand(o protocol.Origin, id protocol.EventID, ev *protocol.Event) string {
 	hub := o.Agent == protocol.HubAgent
 	switch l := ev.Lease; {
@@ -131,6 +132,8 @@ func wrongHand(o protocol.Origin, id protocol.EventID, ev *protocol.Event) strin
 		return "a lease is the hub's to grant"
 	case ev.PointsChange != nil && !hub:
 		return "points are the hub's to change"
+	case ev.Member != nil && ev.Member.Version > 1 && !hub:
+		return "a member is the hub's to change"
 	}
 	return ""
 }
@@ -224,14 +227,5 @@ func Leases(r Reader, at MemberAt, fn func(protocol.Inc, *loyalty.Lease) (bool, 
 			return false, err
 		}
 		return fn(holder, l)
-	})
-}
-
-// members takes where those who have an account in the store have one, as far as
-// that is in this store.
-func (p *projection) members() error {
-	prefix := kindAccount + sep + string(p.store) + sep
-	return p.r.Scan(States, prefix, after(prefix), func(id string, _ []byte) (bool, error) {
-		return true, p.emit(memberStoresKey(protocol.MemberID(id[len(prefix):])), &storeSet{p.store})
 	})
 }

@@ -183,6 +183,9 @@ func (f *fold) keys(keys []Key, a *act) ([]Key, error) {
 		keys = append(keys, loadKey(f.origin.Store, l.ID))
 	}
 	keys = f.pointsKeys(returnedKeys(keys, ev), a)
+	if keys, err = f.memberKeys(keys, a); err != nil {
+		return nil, err
+	}
 	if x := ev.ExceptionChange; x != nil {
 		keys = append(keys, handledKey(x.Kind, x.Subject))
 	} else if at, ok := f.transferOf(a); ok {
@@ -335,6 +338,8 @@ func (f *fold) apply(a *act) error {
 		return f.handle(a, ev.ExceptionChange)
 	case ev.Catalog != nil:
 		return f.catalog(a)
+	case ev.Member != nil:
+		return f.member(a)
 	}
 	return nil
 }

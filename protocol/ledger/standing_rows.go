@@ -45,7 +45,7 @@ func ScanStanding(r Reader, store protocol.StoreID, fn func(StandingRow) error) 
 			p.agents = append(p.agents, s.Origin.Agent)
 		}
 	}
-	for _, kind := range []string{"stream", "level", "load", sumKind, "gap", kindTransfer, kindAccount, kindLease} {
+	for _, kind := range []string{"stream", "level", "load", sumKind, "gap", kindTransfer, kindAccount, kindLease, kindMember} {
 		if err := p.copyRows(kind+sep+string(store)+sep, ""); err != nil {
 			return err
 		}
@@ -369,7 +369,7 @@ func checkStanding(store protocol.StoreID, name string, value []byte) (err error
 		return errStandingRow
 	}
 	switch kind {
-	case "stream", "level", "load", "gap", "part", sumKind, kindTransfer, kindAccount, kindLease:
+	case "stream", "level", "load", "gap", "part", sumKind, kindTransfer, kindAccount, kindLease, kindMember:
 		if !strings.HasPrefix(rest, string(store)+sep) {
 			return errStandingRow
 		}
@@ -397,6 +397,10 @@ func checkStanding(store protocol.StoreID, name string, value []byte) (err error
 		_, err = decodePlaces(value)
 	case kindTransfer:
 		_, err = stock.DecodeTransfer(value)
+	case kindMember:
+		_, err = decodeMemberRow(value)
+	case kindCard, kindContact:
+		_, err = decodeMemberSet(value)
 	case kindMemberStores:
 		_, err = decodeStoreSet(value)
 	case kindAccount:

@@ -382,6 +382,7 @@ type Event struct {
 	Transfer        *Transfer        `protobuf:"bytes,29,opt,name=transfer,proto3" json:"transfer,omitempty"`
 	Lease           *Lease           `protobuf:"bytes,30,opt,name=lease,proto3" json:"lease,omitempty"`
 	PointsChange    *PointsChange    `protobuf:"bytes,31,opt,name=points_change,json=pointsChange,proto3" json:"points_change,omitempty"`
+	Member          *Member          `protobuf:"bytes,32,opt,name=member,proto3" json:"member,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -608,6 +609,13 @@ func (x *Event) GetLease() *Lease {
 func (x *Event) GetPointsChange() *PointsChange {
 	if x != nil {
 		return x.PointsChange
+	}
+	return nil
+}
+
+func (x *Event) GetMember() *Member {
+	if x != nil {
+		return x.Member
 	}
 	return nil
 }
@@ -1806,6 +1814,226 @@ func (x *PointsChange) GetStaff() string {
 	return ""
 }
 
+// Member (kind_text "member") is all that is known of a member from then on. A
+// till or the hub enrols with version 1; every later version is the hub's, in its
+// stream of the same store. The event has no moves.
+type Member struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Id               string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Version          uint32                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`                     // from 1; the highest stands
+	Status           string                 `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`                        // active, merged or erased
+	Card             string                 `protobuf:"bytes,4,opt,name=card,proto3" json:"card,omitempty"`                            // what the card says when it is scanned
+	Sealed           []byte                 `protobuf:"bytes,5,opt,name=sealed,proto3" json:"sealed,omitempty"`                        // a Personal, sealed with the member's own key; absent of who is erased
+	PhoneSum         []byte                 `protobuf:"bytes,6,opt,name=phone_sum,json=phoneSum,proto3" json:"phone_sum,omitempty"`    // 16 bytes: by what the member is looked up; absent for none
+	EmailSum         []byte                 `protobuf:"bytes,7,opt,name=email_sum,json=emailSum,proto3" json:"email_sum,omitempty"`    // likewise
+	HomeStore        string                 `protobuf:"bytes,8,opt,name=home_store,json=homeStore,proto3" json:"home_store,omitempty"` // the store whose machines hold the member
+	Locale           string                 `protobuf:"bytes,9,opt,name=locale,proto3" json:"locale,omitempty"`                        // BCP 47
+	Consents         []*Consent             `protobuf:"bytes,10,rep,name=consents,proto3" json:"consents,omitempty"`
+	PreferredChannel string                 `protobuf:"bytes,11,opt,name=preferred_channel,json=preferredChannel,proto3" json:"preferred_channel,omitempty"`
+	MergedInto       string                 `protobuf:"bytes,12,opt,name=merged_into,json=mergedInto,proto3" json:"merged_into,omitempty"` // of merged: the member who stands for this one
+	Staff            string                 `protobuf:"bytes,13,opt,name=staff,proto3" json:"staff,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *Member) Reset() {
+	*x = Member{}
+	mi := &file_protocol_wire_event_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Member) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Member) ProtoMessage() {}
+
+func (x *Member) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_event_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Member.ProtoReflect.Descriptor instead.
+func (*Member) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Member) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Member) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Member) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *Member) GetCard() string {
+	if x != nil {
+		return x.Card
+	}
+	return ""
+}
+
+func (x *Member) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+func (x *Member) GetPhoneSum() []byte {
+	if x != nil {
+		return x.PhoneSum
+	}
+	return nil
+}
+
+func (x *Member) GetEmailSum() []byte {
+	if x != nil {
+		return x.EmailSum
+	}
+	return nil
+}
+
+func (x *Member) GetHomeStore() string {
+	if x != nil {
+		return x.HomeStore
+	}
+	return ""
+}
+
+func (x *Member) GetLocale() string {
+	if x != nil {
+		return x.Locale
+	}
+	return ""
+}
+
+func (x *Member) GetConsents() []*Consent {
+	if x != nil {
+		return x.Consents
+	}
+	return nil
+}
+
+func (x *Member) GetPreferredChannel() string {
+	if x != nil {
+		return x.PreferredChannel
+	}
+	return ""
+}
+
+func (x *Member) GetMergedInto() string {
+	if x != nil {
+		return x.MergedInto
+	}
+	return ""
+}
+
+func (x *Member) GetStaff() string {
+	if x != nil {
+		return x.Staff
+	}
+	return ""
+}
+
+// Consent is what a member allowed, or forbade, and when.
+type Consent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Channel       string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"` // email, sms, post, …
+	Purpose       string                 `protobuf:"bytes,2,opt,name=purpose,proto3" json:"purpose,omitempty"` // marketing, receipts, …
+	Granted       bool                   `protobuf:"varint,3,opt,name=granted,proto3" json:"granted,omitempty"`
+	AtMs          int64                  `protobuf:"zigzag64,4,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"` // Unix milliseconds
+	Source        string                 `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`            // where it was said: the store and till, or the shop's page
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Consent) Reset() {
+	*x = Consent{}
+	mi := &file_protocol_wire_event_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Consent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Consent) ProtoMessage() {}
+
+func (x *Consent) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_event_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Consent.ProtoReflect.Descriptor instead.
+func (*Consent) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Consent) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *Consent) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *Consent) GetGranted() bool {
+	if x != nil {
+		return x.Granted
+	}
+	return false
+}
+
+func (x *Consent) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+func (x *Consent) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
 // Idempotency is the caller's key that led to the event, so that a retry still
 // finds its first answer after a restore.
 type Idempotency struct {
@@ -1819,7 +2047,7 @@ type Idempotency struct {
 
 func (x *Idempotency) Reset() {
 	*x = Idempotency{}
-	mi := &file_protocol_wire_event_proto_msgTypes[13]
+	mi := &file_protocol_wire_event_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +2059,7 @@ func (x *Idempotency) String() string {
 func (*Idempotency) ProtoMessage() {}
 
 func (x *Idempotency) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[13]
+	mi := &file_protocol_wire_event_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1844,7 +2072,7 @@ func (x *Idempotency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Idempotency.ProtoReflect.Descriptor instead.
 func (*Idempotency) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{13}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Idempotency) GetRoute() string {
@@ -1926,7 +2154,7 @@ type Sale struct {
 
 func (x *Sale) Reset() {
 	*x = Sale{}
-	mi := &file_protocol_wire_event_proto_msgTypes[14]
+	mi := &file_protocol_wire_event_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1938,7 +2166,7 @@ func (x *Sale) String() string {
 func (*Sale) ProtoMessage() {}
 
 func (x *Sale) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[14]
+	mi := &file_protocol_wire_event_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1951,7 +2179,7 @@ func (x *Sale) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sale.ProtoReflect.Descriptor instead.
 func (*Sale) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{14}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Sale) GetType() SaleType {
@@ -2241,7 +2469,7 @@ type Discount struct {
 
 func (x *Discount) Reset() {
 	*x = Discount{}
-	mi := &file_protocol_wire_event_proto_msgTypes[15]
+	mi := &file_protocol_wire_event_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2253,7 +2481,7 @@ func (x *Discount) String() string {
 func (*Discount) ProtoMessage() {}
 
 func (x *Discount) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[15]
+	mi := &file_protocol_wire_event_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2266,7 +2494,7 @@ func (x *Discount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Discount.ProtoReflect.Descriptor instead.
 func (*Discount) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{15}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Discount) GetLine() uint32 {
@@ -2317,7 +2545,7 @@ type TaxAmount struct {
 
 func (x *TaxAmount) Reset() {
 	*x = TaxAmount{}
-	mi := &file_protocol_wire_event_proto_msgTypes[16]
+	mi := &file_protocol_wire_event_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2329,7 +2557,7 @@ func (x *TaxAmount) String() string {
 func (*TaxAmount) ProtoMessage() {}
 
 func (x *TaxAmount) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[16]
+	mi := &file_protocol_wire_event_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2342,7 +2570,7 @@ func (x *TaxAmount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaxAmount.ProtoReflect.Descriptor instead.
 func (*TaxAmount) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{16}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *TaxAmount) GetCode() string {
@@ -2386,7 +2614,7 @@ type Tender struct {
 
 func (x *Tender) Reset() {
 	*x = Tender{}
-	mi := &file_protocol_wire_event_proto_msgTypes[17]
+	mi := &file_protocol_wire_event_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2398,7 +2626,7 @@ func (x *Tender) String() string {
 func (*Tender) ProtoMessage() {}
 
 func (x *Tender) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[17]
+	mi := &file_protocol_wire_event_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2411,7 +2639,7 @@ func (x *Tender) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tender.ProtoReflect.Descriptor instead.
 func (*Tender) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{17}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Tender) GetType() TenderType {
@@ -2458,7 +2686,7 @@ type External struct {
 
 func (x *External) Reset() {
 	*x = External{}
-	mi := &file_protocol_wire_event_proto_msgTypes[18]
+	mi := &file_protocol_wire_event_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2470,7 +2698,7 @@ func (x *External) String() string {
 func (*External) ProtoMessage() {}
 
 func (x *External) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[18]
+	mi := &file_protocol_wire_event_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2483,7 +2711,7 @@ func (x *External) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use External.ProtoReflect.Descriptor instead.
 func (*External) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{18}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *External) GetSource() string {
@@ -2547,7 +2775,7 @@ type Fiscal struct {
 
 func (x *Fiscal) Reset() {
 	*x = Fiscal{}
-	mi := &file_protocol_wire_event_proto_msgTypes[19]
+	mi := &file_protocol_wire_event_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2559,7 +2787,7 @@ func (x *Fiscal) String() string {
 func (*Fiscal) ProtoMessage() {}
 
 func (x *Fiscal) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[19]
+	mi := &file_protocol_wire_event_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2572,7 +2800,7 @@ func (x *Fiscal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fiscal.ProtoReflect.Descriptor instead.
 func (*Fiscal) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{19}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Fiscal) GetDevice() string {
@@ -2608,7 +2836,7 @@ type Warning struct {
 
 func (x *Warning) Reset() {
 	*x = Warning{}
-	mi := &file_protocol_wire_event_proto_msgTypes[20]
+	mi := &file_protocol_wire_event_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2620,7 +2848,7 @@ func (x *Warning) String() string {
 func (*Warning) ProtoMessage() {}
 
 func (x *Warning) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[20]
+	mi := &file_protocol_wire_event_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2633,7 +2861,7 @@ func (x *Warning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Warning.ProtoReflect.Descriptor instead.
 func (*Warning) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{20}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Warning) GetCode() string {
@@ -2686,7 +2914,7 @@ type Movement struct {
 
 func (x *Movement) Reset() {
 	*x = Movement{}
-	mi := &file_protocol_wire_event_proto_msgTypes[21]
+	mi := &file_protocol_wire_event_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2698,7 +2926,7 @@ func (x *Movement) String() string {
 func (*Movement) ProtoMessage() {}
 
 func (x *Movement) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[21]
+	mi := &file_protocol_wire_event_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2711,7 +2939,7 @@ func (x *Movement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Movement.ProtoReflect.Descriptor instead.
 func (*Movement) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{21}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Movement) GetType() MovementType {
@@ -2825,7 +3053,7 @@ type CountSeen struct {
 
 func (x *CountSeen) Reset() {
 	*x = CountSeen{}
-	mi := &file_protocol_wire_event_proto_msgTypes[22]
+	mi := &file_protocol_wire_event_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2837,7 +3065,7 @@ func (x *CountSeen) String() string {
 func (*CountSeen) ProtoMessage() {}
 
 func (x *CountSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[22]
+	mi := &file_protocol_wire_event_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2850,7 +3078,7 @@ func (x *CountSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountSeen.ProtoReflect.Descriptor instead.
 func (*CountSeen) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{22}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CountSeen) GetCount() *EventID {
@@ -2883,7 +3111,7 @@ type StockLoad struct {
 
 func (x *StockLoad) Reset() {
 	*x = StockLoad{}
-	mi := &file_protocol_wire_event_proto_msgTypes[23]
+	mi := &file_protocol_wire_event_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2895,7 +3123,7 @@ func (x *StockLoad) String() string {
 func (*StockLoad) ProtoMessage() {}
 
 func (x *StockLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[23]
+	mi := &file_protocol_wire_event_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2908,7 +3136,7 @@ func (x *StockLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StockLoad.ProtoReflect.Descriptor instead.
 func (*StockLoad) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{23}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *StockLoad) GetId() string {
@@ -2968,7 +3196,7 @@ type Catalog struct {
 
 func (x *Catalog) Reset() {
 	*x = Catalog{}
-	mi := &file_protocol_wire_event_proto_msgTypes[24]
+	mi := &file_protocol_wire_event_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2980,7 +3208,7 @@ func (x *Catalog) String() string {
 func (*Catalog) ProtoMessage() {}
 
 func (x *Catalog) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[24]
+	mi := &file_protocol_wire_event_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2993,7 +3221,7 @@ func (x *Catalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Catalog.ProtoReflect.Descriptor instead.
 func (*Catalog) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{24}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Catalog) GetItems() []*Item {
@@ -3042,7 +3270,7 @@ var File_protocol_wire_event_proto protoreflect.FileDescriptor
 
 const file_protocol_wire_event_proto_rawDesc = "" +
 	"\n" +
-	"\x19protocol/wire/event.proto\x12\x0ecounterpart.v1\x1a\x1bprotocol/wire/catalog.proto\"\xab\n" +
+	"\x19protocol/wire/event.proto\x12\x0ecounterpart.v1\x1a\x1bprotocol/wire/catalog.proto\"\xdb\n" +
 	"\n" +
 	"\x05Event\x12-\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x19.counterpart.v1.EventKindR\x04kind\x12\x1b\n" +
@@ -3083,7 +3311,8 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\x10exception_change\x18\x1c \x01(\v2\x1f.counterpart.v1.ExceptionChangeR\x0fexceptionChange\x124\n" +
 	"\btransfer\x18\x1d \x01(\v2\x18.counterpart.v1.TransferR\btransfer\x12+\n" +
 	"\x05lease\x18\x1e \x01(\v2\x15.counterpart.v1.LeaseR\x05lease\x12A\n" +
-	"\rpoints_change\x18\x1f \x01(\v2\x1c.counterpart.v1.PointsChangeR\fpointsChange\"-\n" +
+	"\rpoints_change\x18\x1f \x01(\v2\x1c.counterpart.v1.PointsChangeR\fpointsChange\x12.\n" +
+	"\x06member\x18  \x01(\v2\x16.counterpart.v1.MemberR\x06member\"-\n" +
 	"\aEventID\x12\x10\n" +
 	"\x03inc\x18\x01 \x01(\fR\x03inc\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\"/\n" +
@@ -3200,7 +3429,30 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\x06change\x18\x02 \x01(\tR\x06change\x12\x16\n" +
 	"\x06points\x18\x03 \x01(\x12R\x06points\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n" +
-	"\x05staff\x18\x05 \x01(\tR\x05staff\"I\n" +
+	"\x05staff\x18\x05 \x01(\tR\x05staff\"\x80\x03\n" +
+	"\x06Member\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\rR\aversion\x12\x16\n" +
+	"\x06status\x18\x03 \x01(\tR\x06status\x12\x12\n" +
+	"\x04card\x18\x04 \x01(\tR\x04card\x12\x16\n" +
+	"\x06sealed\x18\x05 \x01(\fR\x06sealed\x12\x1b\n" +
+	"\tphone_sum\x18\x06 \x01(\fR\bphoneSum\x12\x1b\n" +
+	"\temail_sum\x18\a \x01(\fR\bemailSum\x12\x1d\n" +
+	"\n" +
+	"home_store\x18\b \x01(\tR\thomeStore\x12\x16\n" +
+	"\x06locale\x18\t \x01(\tR\x06locale\x123\n" +
+	"\bconsents\x18\n" +
+	" \x03(\v2\x17.counterpart.v1.ConsentR\bconsents\x12+\n" +
+	"\x11preferred_channel\x18\v \x01(\tR\x10preferredChannel\x12\x1f\n" +
+	"\vmerged_into\x18\f \x01(\tR\n" +
+	"mergedInto\x12\x14\n" +
+	"\x05staff\x18\r \x01(\tR\x05staff\"\x84\x01\n" +
+	"\aConsent\x12\x18\n" +
+	"\achannel\x18\x01 \x01(\tR\achannel\x12\x18\n" +
+	"\apurpose\x18\x02 \x01(\tR\apurpose\x12\x18\n" +
+	"\agranted\x18\x03 \x01(\bR\agranted\x12\x13\n" +
+	"\x05at_ms\x18\x04 \x01(\x12R\x04atMs\x12\x16\n" +
+	"\x06source\x18\x05 \x01(\tR\x06source\"I\n" +
 	"\vIdempotency\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x12\n" +
@@ -3379,7 +3631,7 @@ func file_protocol_wire_event_proto_rawDescGZIP() []byte {
 }
 
 var file_protocol_wire_event_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_protocol_wire_event_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_protocol_wire_event_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_protocol_wire_event_proto_goTypes = []any{
 	(EventKind)(0),          // 0: counterpart.v1.EventKind
 	(State)(0),              // 1: counterpart.v1.State
@@ -3399,36 +3651,38 @@ var file_protocol_wire_event_proto_goTypes = []any{
 	(*Transfer)(nil),        // 15: counterpart.v1.Transfer
 	(*Lease)(nil),           // 16: counterpart.v1.Lease
 	(*PointsChange)(nil),    // 17: counterpart.v1.PointsChange
-	(*Idempotency)(nil),     // 18: counterpart.v1.Idempotency
-	(*Sale)(nil),            // 19: counterpart.v1.Sale
-	(*Discount)(nil),        // 20: counterpart.v1.Discount
-	(*TaxAmount)(nil),       // 21: counterpart.v1.TaxAmount
-	(*Tender)(nil),          // 22: counterpart.v1.Tender
-	(*External)(nil),        // 23: counterpart.v1.External
-	(*Fiscal)(nil),          // 24: counterpart.v1.Fiscal
-	(*Warning)(nil),         // 25: counterpart.v1.Warning
-	(*Movement)(nil),        // 26: counterpart.v1.Movement
-	(*CountSeen)(nil),       // 27: counterpart.v1.CountSeen
-	(*StockLoad)(nil),       // 28: counterpart.v1.StockLoad
-	(*Catalog)(nil),         // 29: counterpart.v1.Catalog
-	(Unit)(0),               // 30: counterpart.v1.Unit
-	(*Item)(nil),            // 31: counterpart.v1.Item
-	(*PriceList)(nil),       // 32: counterpart.v1.PriceList
-	(*TaxList)(nil),         // 33: counterpart.v1.TaxList
-	(*StoreRecord)(nil),     // 34: counterpart.v1.StoreRecord
-	(*PolicyRow)(nil),       // 35: counterpart.v1.PolicyRow
-	(*ProgrammeRow)(nil),    // 36: counterpart.v1.ProgrammeRow
+	(*Member)(nil),          // 18: counterpart.v1.Member
+	(*Consent)(nil),         // 19: counterpart.v1.Consent
+	(*Idempotency)(nil),     // 20: counterpart.v1.Idempotency
+	(*Sale)(nil),            // 21: counterpart.v1.Sale
+	(*Discount)(nil),        // 22: counterpart.v1.Discount
+	(*TaxAmount)(nil),       // 23: counterpart.v1.TaxAmount
+	(*Tender)(nil),          // 24: counterpart.v1.Tender
+	(*External)(nil),        // 25: counterpart.v1.External
+	(*Fiscal)(nil),          // 26: counterpart.v1.Fiscal
+	(*Warning)(nil),         // 27: counterpart.v1.Warning
+	(*Movement)(nil),        // 28: counterpart.v1.Movement
+	(*CountSeen)(nil),       // 29: counterpart.v1.CountSeen
+	(*StockLoad)(nil),       // 30: counterpart.v1.StockLoad
+	(*Catalog)(nil),         // 31: counterpart.v1.Catalog
+	(Unit)(0),               // 32: counterpart.v1.Unit
+	(*Item)(nil),            // 33: counterpart.v1.Item
+	(*PriceList)(nil),       // 34: counterpart.v1.PriceList
+	(*TaxList)(nil),         // 35: counterpart.v1.TaxList
+	(*StoreRecord)(nil),     // 36: counterpart.v1.StoreRecord
+	(*PolicyRow)(nil),       // 37: counterpart.v1.PolicyRow
+	(*ProgrammeRow)(nil),    // 38: counterpart.v1.ProgrammeRow
 }
 var file_protocol_wire_event_proto_depIdxs = []int32{
 	0,  // 0: counterpart.v1.Event.kind:type_name -> counterpart.v1.EventKind
 	1,  // 1: counterpart.v1.Event.move_states:type_name -> counterpart.v1.State
-	30, // 2: counterpart.v1.Event.item_units:type_name -> counterpart.v1.Unit
-	18, // 3: counterpart.v1.Event.idempotency:type_name -> counterpart.v1.Idempotency
-	19, // 4: counterpart.v1.Event.sale:type_name -> counterpart.v1.Sale
-	26, // 5: counterpart.v1.Event.movement:type_name -> counterpart.v1.Movement
-	27, // 6: counterpart.v1.Event.count_seen:type_name -> counterpart.v1.CountSeen
-	28, // 7: counterpart.v1.Event.stock_load:type_name -> counterpart.v1.StockLoad
-	29, // 8: counterpart.v1.Event.catalog:type_name -> counterpart.v1.Catalog
+	32, // 2: counterpart.v1.Event.item_units:type_name -> counterpart.v1.Unit
+	20, // 3: counterpart.v1.Event.idempotency:type_name -> counterpart.v1.Idempotency
+	21, // 4: counterpart.v1.Event.sale:type_name -> counterpart.v1.Sale
+	28, // 5: counterpart.v1.Event.movement:type_name -> counterpart.v1.Movement
+	29, // 6: counterpart.v1.Event.count_seen:type_name -> counterpart.v1.CountSeen
+	30, // 7: counterpart.v1.Event.stock_load:type_name -> counterpart.v1.StockLoad
+	31, // 8: counterpart.v1.Event.catalog:type_name -> counterpart.v1.Catalog
 	9,  // 9: counterpart.v1.Event.reissue:type_name -> counterpart.v1.Reissue
 	8,  // 10: counterpart.v1.Event.gap:type_name -> counterpart.v1.Gap
 	10, // 11: counterpart.v1.Event.digest:type_name -> counterpart.v1.OwnDigest
@@ -3439,37 +3693,39 @@ var file_protocol_wire_event_proto_depIdxs = []int32{
 	15, // 16: counterpart.v1.Event.transfer:type_name -> counterpart.v1.Transfer
 	16, // 17: counterpart.v1.Event.lease:type_name -> counterpart.v1.Lease
 	17, // 18: counterpart.v1.Event.points_change:type_name -> counterpart.v1.PointsChange
-	1,  // 19: counterpart.v1.Gap.move_states:type_name -> counterpart.v1.State
-	6,  // 20: counterpart.v1.Reissue.id:type_name -> counterpart.v1.EventID
-	7,  // 21: counterpart.v1.OwnDigest.streams:type_name -> counterpart.v1.StreamPos
-	6,  // 22: counterpart.v1.Fulfilment.after:type_name -> counterpart.v1.EventID
-	6,  // 23: counterpart.v1.ExceptionChange.events:type_name -> counterpart.v1.EventID
-	6,  // 24: counterpart.v1.ExceptionChange.after:type_name -> counterpart.v1.EventID
-	2,  // 25: counterpart.v1.Sale.type:type_name -> counterpart.v1.SaleType
-	1,  // 26: counterpart.v1.Sale.line_states:type_name -> counterpart.v1.State
-	20, // 27: counterpart.v1.Sale.discounts:type_name -> counterpart.v1.Discount
-	21, // 28: counterpart.v1.Sale.taxes:type_name -> counterpart.v1.TaxAmount
-	22, // 29: counterpart.v1.Sale.tenders:type_name -> counterpart.v1.Tender
-	23, // 30: counterpart.v1.Sale.external:type_name -> counterpart.v1.External
-	25, // 31: counterpart.v1.Sale.warnings:type_name -> counterpart.v1.Warning
-	6,  // 32: counterpart.v1.Sale.order_after:type_name -> counterpart.v1.EventID
-	3,  // 33: counterpart.v1.Tender.type:type_name -> counterpart.v1.TenderType
-	24, // 34: counterpart.v1.External.fiscal:type_name -> counterpart.v1.Fiscal
-	4,  // 35: counterpart.v1.Movement.type:type_name -> counterpart.v1.MovementType
-	1,  // 36: counterpart.v1.Movement.line_states:type_name -> counterpart.v1.State
-	7,  // 37: counterpart.v1.Movement.seen:type_name -> counterpart.v1.StreamPos
-	6,  // 38: counterpart.v1.CountSeen.count:type_name -> counterpart.v1.EventID
-	31, // 39: counterpart.v1.Catalog.items:type_name -> counterpart.v1.Item
-	32, // 40: counterpart.v1.Catalog.prices:type_name -> counterpart.v1.PriceList
-	33, // 41: counterpart.v1.Catalog.taxes:type_name -> counterpart.v1.TaxList
-	34, // 42: counterpart.v1.Catalog.stores:type_name -> counterpart.v1.StoreRecord
-	35, // 43: counterpart.v1.Catalog.policies:type_name -> counterpart.v1.PolicyRow
-	36, // 44: counterpart.v1.Catalog.programmes:type_name -> counterpart.v1.ProgrammeRow
-	45, // [45:45] is the sub-list for method output_type
-	45, // [45:45] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	18, // 19: counterpart.v1.Event.member:type_name -> counterpart.v1.Member
+	1,  // 20: counterpart.v1.Gap.move_states:type_name -> counterpart.v1.State
+	6,  // 21: counterpart.v1.Reissue.id:type_name -> counterpart.v1.EventID
+	7,  // 22: counterpart.v1.OwnDigest.streams:type_name -> counterpart.v1.StreamPos
+	6,  // 23: counterpart.v1.Fulfilment.after:type_name -> counterpart.v1.EventID
+	6,  // 24: counterpart.v1.ExceptionChange.events:type_name -> counterpart.v1.EventID
+	6,  // 25: counterpart.v1.ExceptionChange.after:type_name -> counterpart.v1.EventID
+	19, // 26: counterpart.v1.Member.consents:type_name -> counterpart.v1.Consent
+	2,  // 27: counterpart.v1.Sale.type:type_name -> counterpart.v1.SaleType
+	1,  // 28: counterpart.v1.Sale.line_states:type_name -> counterpart.v1.State
+	22, // 29: counterpart.v1.Sale.discounts:type_name -> counterpart.v1.Discount
+	23, // 30: counterpart.v1.Sale.taxes:type_name -> counterpart.v1.TaxAmount
+	24, // 31: counterpart.v1.Sale.tenders:type_name -> counterpart.v1.Tender
+	25, // 32: counterpart.v1.Sale.external:type_name -> counterpart.v1.External
+	27, // 33: counterpart.v1.Sale.warnings:type_name -> counterpart.v1.Warning
+	6,  // 34: counterpart.v1.Sale.order_after:type_name -> counterpart.v1.EventID
+	3,  // 35: counterpart.v1.Tender.type:type_name -> counterpart.v1.TenderType
+	26, // 36: counterpart.v1.External.fiscal:type_name -> counterpart.v1.Fiscal
+	4,  // 37: counterpart.v1.Movement.type:type_name -> counterpart.v1.MovementType
+	1,  // 38: counterpart.v1.Movement.line_states:type_name -> counterpart.v1.State
+	7,  // 39: counterpart.v1.Movement.seen:type_name -> counterpart.v1.StreamPos
+	6,  // 40: counterpart.v1.CountSeen.count:type_name -> counterpart.v1.EventID
+	33, // 41: counterpart.v1.Catalog.items:type_name -> counterpart.v1.Item
+	34, // 42: counterpart.v1.Catalog.prices:type_name -> counterpart.v1.PriceList
+	35, // 43: counterpart.v1.Catalog.taxes:type_name -> counterpart.v1.TaxList
+	36, // 44: counterpart.v1.Catalog.stores:type_name -> counterpart.v1.StoreRecord
+	37, // 45: counterpart.v1.Catalog.policies:type_name -> counterpart.v1.PolicyRow
+	38, // 46: counterpart.v1.Catalog.programmes:type_name -> counterpart.v1.ProgrammeRow
+	47, // [47:47] is the sub-list for method output_type
+	47, // [47:47] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_protocol_wire_event_proto_init() }
@@ -3484,7 +3740,7 @@ func file_protocol_wire_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protocol_wire_event_proto_rawDesc), len(file_protocol_wire_event_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   25,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -64,7 +64,7 @@ func newHistoryOf(seed uint64, store protocol.StoreID, first, second protocol.Ag
 }
 
 func (h *history) step() {
-	switch h.rnd.IntN(22) {
+	switch h.rnd.IntN(24) {
 	case 0, 1, 2, 3:
 		h.sale(h.till())
 	case 4, 5:
@@ -95,6 +95,8 @@ func (h *history) step() {
 		h.takeBack(h.till())
 	case 20, 21:
 		h.points()
+	case 22, 23:
+		h.member()
 	}
 }
 
@@ -338,6 +340,21 @@ func (h *history) points() {
 			PointsEarned: some, PointsRedeemed: protocol.Points(h.rnd.IntN(7) - 2), Programme: "2026-01-01",
 		}})
 	}
+}
+
+// member enrols somebody, or changes what is known, whoever may. Cards and phone
+// numbers are few, so that several bear one.
+func (h *history) member() {
+	m := &protocol.Member{
+		ID: protocol.MemberID(fmt.Sprint("m-", h.rnd.IntN(3))), Version: 1 + h.rnd.Uint32N(3), Status: protocol.MemberActive, Sealed: []byte{1, byte(h.rnd.Uint32())},
+	}
+	if h.rnd.IntN(3) > 0 {
+		m.Card = fmt.Sprint("card ", h.rnd.IntN(2))
+	}
+	if h.rnd.IntN(3) > 0 {
+		m.PhoneSum[0], m.EmailSum[0] = byte(h.rnd.IntN(3)), byte(h.rnd.IntN(2))
+	}
+	h.log(h.streams[h.rnd.IntN(len(h.streams))], &protocol.Event{Kind: protocol.KindMember, Member: m})
 }
 
 // handle does something about a rule that may be broken or not, naming some

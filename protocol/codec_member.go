@@ -1,0 +1,115 @@
+package protocol
+
+import "counterpart/protocol/wire"
+
+func checkLease(c *check, l *Lease) {
+	c.id("member", string(l.Member))
+	if l.Holder.IsZero() {
+		c.failf("a lease has no holder")
+	}
+	c.word("change", string(l.Change), true)
+	c.natural("points", int64(l.Points))
+	c.idOrNone("staff", string(l.Staff))
+	c.text("reason", l.Reason)
+}
+
+func encodeLease(l *Lease) *wire.Lease {
+	return &wire.Lease{Member: string(l.Member), Holder: l.Holder[:], Change: string(l.Change), Points: int64(l.Points), Staff: string(l.Staff), Reason: l.Reason}
+}
+
+func decodeLease(c *check, w *wire.Lease) *Lease {
+	return &Lease{
+		Member: MemberID(w.Member), Holder: Inc(fixed(c, "holder", w.Holder, len(Inc{}))), Change: LeaseChange(w.Change), Points: Points(w.Points),
+		Staff: StaffID(w.Staff), Reason: w.Reason,
+	}
+}
+
+func checkPointsChange(c *check, p *PointsChange) {
+	c.id("member", string(p.Member))
+	c.word("change", string(p.Change), true)
+	c.amount("points", int64(p.Points))
+	c.text("reason", p.Reason)
+	c.idOrNone("staff", string(p.Staff))
+}
+
+func encodePointsChange(p *PointsChange) *wire.PointsChange {
+	return &wire.PointsChange{Member: string(p.Member), Change: string(p.Change), Points: int64(p.Points), Reason: p.Reason, Staff: string(p.Staff)}
+}
+
+func decodePointsChange(_ *check, w *wire.PointsChange) *PointsChange {
+	return &PointsChange{Member: MemberID(w.Member), Change: PointsReason(w.Change), Points: Points(w.Points), Reason: w.Reason, Staff: StaffID(w.Staff)}
+}
+
+func checkMember(c *check, m *Member) {
+	c.id("member", string(m.ID))
+	if m.Version == 0 {
+		c.failf("a member has no version")
+	}
+	c.word("status", string(m.Status), true)
+	c.name("card", m.Card)
+	if len(m.Sealed) > SealedBytesMax {
+		c.failf("sealed fields of %d bytes are too large", len(m.Sealed))
+	}
+	c.idOrNone("home store", string(m.HomeStore))
+	c.text("locale", m.Locale)
+	c.count("consents", len(m.Consents), smallListMax)
+	for i := range m.Consents {
+		x := &m.Consents[i]
+		c.word("channel", x.Channel, true)
+		c.word("purpose", x.Purpose, true)
+		c.text("source", x.Source)
+	}
+	c.word("preferred channel", m.Preferred, false)
+	c.idOrNone("member", string(m.Into))
+	c.idOrNone("staff", string(m.Staff))
+}
+
+func encodeMember(m *Member) *wire.Member {
+	w := &wire.Member{
+		Id: string(m.ID), Version: m.Version, Status: string(m.Status), Card: m.Card, Sealed: m.Sealed, HomeStore: string(m.HomeStore), Locale: m.Locale,
+		Consents: list[*wire.Consent](len(m.Consents)), PreferredChannel: m.Preferred, MergedInto: string(m.Into), Staff: string(m.Staff),
+	}
+	if m.PhoneSum != (LookupBytes{}) {
+		w.PhoneSum = m.PhoneSum[:]
+	}
+	if m.EmailSum != (LookupBytes{}) {
+		w.EmailSum = m.EmailSum[:]
+	}
+	for i := range m.Consents {
+		x := &m.Consents[i]
+		w.Consents[i] = &wire.Consent{Channel: x.Channel, Purpose: x.Purpose, Granted: x.Granted, AtMs: x.AtMs, Source: x.Source}
+	}
+	return w
+}
+
+func decodeMember(c *check, w *wire.Member) *Member {
+	c.count("consents", len(w.Consents), smallListMax)
+	if c.err != nil {
+		return nil
+	}
+	m := &Member{
+		ID: MemberID(w.Id), Version: w.Version, Status: MemberStatus(w.Status), Card: w.Card, Sealed: w.Sealed,
+		PhoneSum: LookupBytes(fixed(c, "phone_sum", w.PhoneSum, len(LookupBytes{}))), EmailSum: LookupBytes(fixed(c, "email_sum", w.EmailSum, len(LookupBytes{}))),
+		HomeStore: StoreID(w.HomeStore), Locale: w.Locale, Consents: list[Consent](len(w.Consents)), Preferred: w.PreferredChannel, Into: MemberID(w.MergedInto), Staff: StaffID(w.Staff),
+	}
+	for i, x := range w.Consents {
+		m.Consents[i] = Consent{Channel: x.GetChannel(), Purpose: x.GetPurpose(), Granted: x.GetGranted(), AtMs: x.GetAtMs(), Source: x.GetSource()}
+	}
+	return m
+}
+
+// EncodeMember writes the value of a member's row.
+func EncodeMember(m *Member) ([]byte, error) {
+	return encodeRow("member", m, checkMember, encodeMember)
+}
+
+// DecodeMember reads what EncodeMember wrote.
+func DecodeMember(value []byte) (*Member, error) {
+	m, err := decodeRow("member", value, &wire.Member{}, func(c *check, w *wire.Member) Member {
+		if m := decodeMember(c, w); m != nil {
+			return *m
+		}
+		return Member{}
+	}, checkMember)
+	return m, err
+}
