@@ -33,7 +33,7 @@ func TestProgrammesAreListedNewestLast(t *testing.T) {
 	before := head()
 	for range 2 {
 		doc, err := c.programme(`{"earn":[],"home_lease_cap":2,"campaigns":[{"id":"c1","store":"s1","factor_ppm":2000000}],"valid_from":"2026-11-21T22:00:00+02:00"}`)
-		if b, _ := json.Marshal(doc); err != nil || !strings.Contains(string(b), `"valid_from":"2026-11-21T20:00:00Z"`) {
+		if b, _ := json.Marshal(doc); err != nil || !strings.Contains(string(b), `"valid_from":"2026-11-21T20:00:00+00:00"`) {
 			t.Errorf("answered %s %v", b, err)
 		}
 	}
@@ -52,7 +52,7 @@ func TestProgrammesAreListedNewestLast(t *testing.T) {
 		}
 		page.After = *list.Next
 	}
-	if fmt.Sprint(got) != "[2026-11-21=1 2026-11-21T00:00:00Z=1 2026-11-21T20:00:00Z=2 2027-01-01=1]" {
+	if fmt.Sprint(got) != "[2026-11-21=1 2026-11-21T00:00:00+00:00=1 2026-11-21T20:00:00+00:00=2 2027-01-01=1]" {
 		t.Errorf("listed as %v", got)
 	}
 }

@@ -52,6 +52,9 @@ func TestDocument(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if strings.Contains(string(shown), `Z"`) {
+			t.Errorf("%s has no numeric offset", shown)
+		}
 		if again, err := parsed(string(shown)); err != nil || !reflect.DeepEqual(again, want) {
 			t.Errorf("%s\nreads as %+v (%v)", shown, again, err)
 		}
