@@ -50,13 +50,15 @@ func TestProgrammesReachAgents(t *testing.T) {
 			t.Errorf("listed as %s", got)
 		}
 	}
-	view(t, hub, func(r ledger.Reader) error {
-		report, err := ledger.Verify(r)
-		if err == nil && !report.OK() {
-			t.Errorf("verify: %v", report.Differences)
-		}
-		return err
-	})
+	for _, d := range []ledger.Driver{hub, agent} {
+		view(t, d, func(r ledger.Reader) error {
+			report, err := ledger.Verify(r)
+			if err == nil && !report.OK() {
+				t.Errorf("verify: %v", report.Differences)
+			}
+			return err
+		})
+	}
 	pos := protocol.FeedPos{Feed: catalogFeed, Epoch: 2, Offset: 1}
 	update(t, agent, func(tx ledger.Tx) error { _, err := ledger.BeginShadow(tx, pos, "sum"); return err })
 	update(t, agent, func(tx ledger.Tx) error {

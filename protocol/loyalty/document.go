@@ -1,6 +1,10 @@
 package loyalty
 
-import "counterpart/protocol"
+import (
+	"strings"
+
+	"counterpart/protocol"
+)
 
 // Document is a programme as PUT /v1/programme takes it and as it is shown. Null,
 // or what a request leaves out, is said of each member. protocol.DecodeJSON reads
@@ -77,6 +81,15 @@ func orNone[T any](p *T) (v T) {
 	return v
 }
 
+// shown is a date or a time as documents have it, with a numeric offset
+// (protocol.TimeLayout). Rows have UTC as Z.
+func shown(moment string) string {
+	if utc, ok := strings.CutSuffix(moment, "Z"); ok {
+		return utc + "+00:00"
+	}
+	return moment
+}
+
 // NewDocument shows a programme with every member.
 func NewDocument(p *protocol.Programme) Document {
 	rounding := protocol.RoundDown
@@ -87,7 +100,7 @@ func NewDocument(p *protocol.Programme) Document {
 		Earn: make([]EarnDocument, len(p.Earn)), Rounding: &rounding,
 		HomeLeaseCap: p.HomeLeaseCap, VisitLeaseCap: p.VisitLeaseCap,
 		RiskMode:        &RiskModeDocument{Enabled: p.RiskMode.Enabled, MemberCap: p.RiskMode.MemberCap, Pool: p.RiskMode.Pool},
-		ExpireAfterDays: orNull(p.ExpireAfterDays), ValidFrom: p.ValidFrom,
+		ExpireAfterDays: orNull(p.ExpireAfterDays), ValidFrom: shown(p.ValidFrom),
 		Tiers: make([]TierDocument, len(p.Tiers)), Campaigns: make([]CampaignDocument, len(p.Campaigns)),
 	}
 	for i, r := range p.Earn {
@@ -102,7 +115,7 @@ func NewDocument(p *protocol.Programme) Document {
 	for i := range p.Campaigns {
 		c := &p.Campaigns[i]
 		d.Campaigns[i] = CampaignDocument{
-			ID: c.ID, Name: c.Name, Category: orNull(c.Category), Store: orNull(c.Store), ValidFrom: orNull(c.From), ValidTo: orNull(c.To), Factor: c.Factor,
+			ID: c.ID, Name: c.Name, Category: orNull(c.Category), Store: orNull(c.Store), ValidFrom: orNull(shown(c.From)), ValidTo: orNull(shown(c.To)), Factor: c.Factor,
 		}
 	}
 	return d

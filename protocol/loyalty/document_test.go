@@ -52,6 +52,9 @@ func TestDocument(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if strings.Contains(string(shown), `Z"`) {
+			t.Errorf("%s has no numeric offset", shown)
+		}
 		if again, err := parsed(string(shown)); err != nil || !reflect.DeepEqual(again, want) {
 			t.Errorf("%s\nreads as %+v (%v)", shown, again, err)
 		}
@@ -153,6 +156,17 @@ func TestListsAreBounded(t *testing.T) {
 			if _, err := parsed(text + "}"); (err == nil) != (n <= list.most) {
 				t.Errorf("%d entries of %s: %v", n, list.name, err)
 			}
+		}
+	}
+}
+
+// TestDateBeforeTime: a date is not the same moment in each store, so a period from
+// a date to a time is refused only where it ends before it starts in all of them.
+func TestDateBeforeTime(t *testing.T) {
+	for to, taken := range map[string]bool{"2026-11-30T00:00:00Z": true, "2026-11-29T00:00:00Z": false, "2026-12-01T00:00:00Z": true} {
+		_, err := parsed(`{"earn":[],"valid_from":"2026-11-21","campaigns":[{"id":"c1","valid_from":"2026-12-01","valid_to":"` + to + `","factor_ppm":1000000}]}`)
+		if (err == nil) != taken {
+			t.Errorf("until %s: %v", to, err)
 		}
 	}
 }

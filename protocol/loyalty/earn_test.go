@@ -2,6 +2,7 @@ package loyalty_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -89,6 +90,7 @@ var earnTests = []struct {
 	{"more back than bought", protocol.Programme{Earn: one}, receipt(amounts(200, -1000), card(800)), nil, "", "0 [0 0]"},
 	{"change of a voucher", protocol.Programme{Earn: one}, changed(receipt(amounts(1000), paid(protocol.Voucher, 1200)), 200, 0), nil, "", "10 [10]"},
 	{"nothing paid", protocol.Programme{Earn: one}, receipt(amounts(0, 0)), nil, "", "0 [0 0]"},
+	{"beyond what the wire holds", protocol.Programme{Earn: one}, receipt(amounts(100), card(math.MaxInt64), card(math.MaxInt64)), nil, "", "1 [1]"},
 	{"no rules", protocol.Programme{}, receipt(amounts(1000), card(1000)), nil, "", "0 [0]"},
 	{
 		"the largest campaign times the tier",

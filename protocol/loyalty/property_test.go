@@ -227,13 +227,10 @@ func TestReturnsTakeBackWhatWasEarned(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := loyalty.Returned{
 			Earned: protocol.Points(rapid.OneOf(rapid.Int64Range(0, 50), rapid.Int64Range(0, int64(protocol.PointsMax))).Draw(t, "earned")),
-			Sold:   protocol.Quantity(rapid.OneOf(rapid.Int64Range(1, 5000), rapid.Int64Min(1)).Draw(t, "sold")),
+			Sold:   protocol.Quantity(rapid.OneOf(rapid.Int64Range(1, 5000), rapid.Int64Range(1, 1<<60)).Draw(t, "sold")),
 		}
 		var back protocol.Points
 		for _, now := range few(t, "parts", rapid.OneOf(rapid.Int64Range(-1000, 3000), rapid.Int64Range(-1<<60, 1<<60)), 6) {
-			if before := float64(r.Before) + float64(now); math.Abs(before) >= 1<<62 {
-				continue
-			}
 			r.Now = protocol.Quantity(now)
 			got := loyalty.Reversal(r)
 			if now >= 0 && got < 0 || now < 0 && got > 0 {
