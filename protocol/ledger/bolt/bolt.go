@@ -33,7 +33,7 @@ const (
 
 // Options say whose file it is and what it may use.
 type Options struct {
-	// Kind is "agent" or "hub". It is written into a new file, and a file of
+	// Kind is "agent", "hub" or "keys". It is written into a new file, and a file of
 	// another kind is refused.
 	Kind string
 	// Owner is the id of the agent or hub. It is written into a new file or
@@ -117,7 +117,7 @@ type DB struct {
 	committer committer
 }
 
-var _ ledger.Driver = (*DB)(nil)
+var _ ledger.Scrubber = (*DB)(nil)
 
 // View runs fn on the state that was committed last. All of it is on the disk.
 //
