@@ -57,6 +57,9 @@ func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Agen
 	}
 	a := &Agent{cfg: cfg, build: build, log: log, db: newDatabase(db), boot: bootID(), started: time.Now(), changes: newChanges(), fed: make(chan struct{}, 1), idle: make([]byte, idleHeapBytes)}
 	a.disk = newDisk(cfg.Data, db, a.changes.Notify, log)
+	if a.db.keys, err = openKeys(ctx, cfg, log); err != nil {
+		return nil, errors.Join(err, a.db.Close())
+	}
 	id, err := a.start(ctx)
 	if protocol.CodeOf(err) == protocol.DiskFull {
 		id, err = a.startFull(ctx, err)
@@ -65,7 +68,7 @@ func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Agen
 		err = a.openStream(ctx, id)
 	}
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, a.db.Close())
 	}
 	a.till = till.New(till.Options{
 		Driver: selling{a.db, a.disk}, Origin: a.origin(), Series: id.Series, Forked: id.Cause != "", Boot: id.Boot, Patterns: patterns,
@@ -152,6 +155,8 @@ func (a *Agent) Run(ctx context.Context, ready func(address string)) error {
 		select {
 		case <-a.db.Failed():
 			return errors.New("the database could not be written; the process stops so that it is opened and checked anew")
+		case <-a.db.keysFailed():
+			return errors.New("the keys of personal fields could not be written; the process stops so that their file is opened and checked anew")
 		case <-ctx.Done():
 			return nil
 		}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
@@ -13,9 +14,26 @@ import (
 type database struct {
 	*bolt.DB
 	rows ledger.Driver
+	keys *bolt.Keys // nil: there was no room for the file
 }
 
-func newDatabase(db *bolt.DB) *database { return &database{db, ledger.Standing(db)} }
+func newDatabase(db *bolt.DB) *database { return &database{DB: db, rows: ledger.Standing(db)} }
+
+// Close waits for running calls and releases the files.
+func (d *database) Close() error {
+	if d.keys == nil {
+		return d.DB.Close()
+	}
+	return errors.Join(d.keys.Close(), d.DB.Close())
+}
+
+// keysFailed is closed when the disk refused a commit of keys.
+func (d *database) keysFailed() <-chan struct{} {
+	if d.keys == nil {
+		return nil
+	}
+	return d.keys.Failed()
+}
 
 // Update is that of ledger.Driver.
 func (d *database) Update(ctx context.Context, fn func(ledger.Tx) error) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"counterpart/protocol"
 	"counterpart/protocol/ledger"
 	"counterpart/protocol/ledger/bolt"
 )
@@ -26,6 +27,27 @@ func openDatabase(ctx context.Context, cfg Config, log *slog.Logger) (*bolt.DB, 
 		o.CheckUnclean = bolt.CheckApart(ctx, cfg.Checker[0], cfg.Checker[1:]...)
 	}
 	return bolt.Open(DatabasePath(cfg.Data), o)
+}
+
+// openKeys opens the ring of people's keys beside the database. A machine with
+// a full disk sells without it. A ring that another machine has written is
+// locked, and begun anew by the first key that comes down.
+func openKeys(ctx context.Context, cfg Config, log *slog.Logger) (*bolt.Keys, error) {
+	o := bolt.KeysOptions{Dir: cfg.Data, MachineID: machine(), Log: log}
+	if len(cfg.Checker) > 0 {
+		o.CheckUnclean = bolt.CheckApart(ctx, cfg.Checker[0], cfg.Checker[1:]...)
+	}
+	keys, err := bolt.OpenKeys(ctx, o)
+	switch {
+	case protocol.CodeOf(err) == protocol.DiskFull:
+		log.Error("the disk is full; there is no file for the keys of personal fields until there is room and the agent is started again", "error", err)
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case keys.Locked():
+		log.Warn("the keys of personal fields were written on another machine, or keys.salt was lost; they stay locked until the hub sends them again")
+	}
+	return keys, nil
 }
 
 // startFull begins where there is no room to count the start: reading, status

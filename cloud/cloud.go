@@ -29,6 +29,7 @@ type Cloud struct {
 	build  string
 	log    *slog.Logger
 	db     *bolt.DB
+	keys   *bolt.Keys
 	copy   *secondcopy.Copy // nil: there is none
 	broker *broker.Broker
 	hub    *hub.Hub
@@ -80,6 +81,9 @@ func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Clou
 	c := &Cloud{cfg: cfg, build: build, log: log, db: db, inbox: make(chan hub.Inbound, inboxMessages), idle: make([]byte, idleHeapBytes)}
 	if err := os.RemoveAll(c.passing()); err != nil {
 		return nil, errors.Join(fmt.Errorf("data folder: %w", err), db.Close())
+	}
+	if c.keys, err = openKeys(ctx, cfg, o.CheckUnclean, log); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	if err := c.open(ctx); err != nil {
 		return nil, errors.Join(err, c.close(ctx))
@@ -140,7 +144,24 @@ func (c *Cloud) close(ctx context.Context) error {
 			c.log.Warn("the second copy is not complete; the next start completes it", "error", err)
 		}
 	}
-	return c.db.Close()
+	return errors.Join(c.keys.Close(), c.db.Close())
+}
+
+// openKeys opens the ring of people's keys. Machines of stores hold copies of
+// what they need; the hub's is the only whole one, so it follows no machine, and
+// one that cannot be read is never begun anew.
+func openKeys(ctx context.Context, cfg Config, checkUnclean func(string) error, log *slog.Logger) (*bolt.Keys, error) {
+	keys, err := bolt.OpenKeys(ctx, bolt.KeysOptions{Dir: cfg.Data, CheckUnclean: checkUnclean, Log: log})
+	if err != nil || !keys.Locked() {
+		return keys, err
+	}
+	refused := &protocol.Error{
+		Code: protocol.Conflict,
+		Message: "The file keys.salt in " + cfg.Data + " is not the one that keys.db beside it was written with, so nobody's personal fields can be read. Nothing of keys.db was changed. " +
+			"Put the keys.salt in its place that was kept with this keys.db, then start again.",
+		Err: ErrRefused,
+	}
+	return nil, errors.Join(refused, keys.Close())
 }
 
 func (c *Cloud) send(topic string, payload []byte, retain bool) {
@@ -195,6 +216,8 @@ func (c *Cloud) Run(ctx context.Context, ready func(http, mqtt string)) error {
 		select {
 		case <-c.db.Failed():
 			return errors.New("the database could not be written; the process stops so that it is opened and checked anew")
+		case <-c.keys.Failed():
+			return errors.New("the keys of personal fields could not be written; the process stops so that their file is opened and checked anew")
 		case <-ctx.Done():
 			return nil
 		}
