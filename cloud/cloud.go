@@ -102,7 +102,7 @@ func (c *Cloud) open(ctx context.Context) (err error) {
 				panic(err) // crypto/rand does not fail on supported systems
 			}
 		},
-		Send: c.send, Log: c.log,
+		Send: c.send, Log: c.log, Keys: c.keys.KeyRing,
 	}
 	if c.cfg.SecondCopy != "" {
 		options.Committed = func(o protocol.Origin, upto protocol.Seq) { c.copy.Committed(o, upto) }

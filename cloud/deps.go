@@ -38,7 +38,14 @@ func (c *Cloud) deps() api.Deps {
 		Policies:     func(ctx context.Context, p api.Page) (any, error) { return h.Policies(ctx, hub.Page(p)) },
 		SetProgramme: func(ctx context.Context, d loyalty.Document) (any, error) { return h.SetProgramme(ctx, d) },
 		Programmes:   func(ctx context.Context, p api.Page) (any, error) { return h.Programmes(ctx, hub.Page(p)) },
-		PlaceOrder:   h.PlaceOrder, ActOnOrder: h.ActOnOrder,
+		EnrolMember:  h.EnrolMember,
+		Member:       func(ctx context.Context, id protocol.MemberID) (any, error) { return h.Member(ctx, id) },
+		Members:      func(ctx context.Context, q api.MemberQuery) (any, error) { return h.Members(ctx, hub.MemberQuery(q)) },
+		ChangeMember: func(ctx context.Context, id protocol.MemberID, q loyalty.MemberRequest) (any, error) {
+			return h.ChangeMember(ctx, id, q)
+		},
+		EraseMember: func(ctx context.Context, id protocol.MemberID) (any, error) { return h.EraseMember(ctx, id) },
+		PlaceOrder:  h.PlaceOrder, ActOnOrder: h.ActOnOrder,
 		Order: func(ctx context.Context, id protocol.OrderID) (any, error) { return h.Order(ctx, id) },
 		Orders: func(ctx context.Context, q api.OrdersQuery, p api.Page) (any, error) {
 			return h.Orders(ctx, hub.OrdersQuery(q), hub.Page(p))

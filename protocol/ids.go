@@ -84,6 +84,20 @@ func (id EventID) String() string {
 	return id.Inc.String() + "-" + strconv.FormatUint(uint64(id.Seq), 10)
 }
 
+// ParseEventID reads the text that String writes.
+func ParseEventID(s string) (id EventID, err error) {
+	inc, seq, _ := strings.Cut(s, "-")
+	if id.Inc, err = ParseInc(inc); err != nil {
+		return EventID{}, err
+	}
+	n, err := strconv.ParseUint(seq, 10, 64)
+	if err != nil || n == 0 || strconv.FormatUint(n, 10) != seq {
+		return EventID{}, fmt.Errorf("event id %q has no number", s)
+	}
+	id.Seq = Seq(n)
+	return id, nil
+}
+
 // IsZero tells whether id was never set.
 func (id EventID) IsZero() bool { return id == EventID{} }
 

@@ -69,6 +69,13 @@ type Deps struct {
 	// Programmes lists the dated programmes, the newest last.
 	Programmes func(context.Context, Page) (any, error)
 
+	EnrolMember  func(context.Context, protocol.Call, loyalty.MemberRequest) (protocol.Answer, error)
+	Member       func(context.Context, protocol.MemberID) (any, error)
+	Members      func(context.Context, MemberQuery) (any, error)
+	ChangeMember func(context.Context, protocol.MemberID, loyalty.MemberRequest) (any, error)
+	// EraseMember forgets who a member is, for good.
+	EraseMember func(context.Context, protocol.MemberID) (any, error)
+
 	Agents func(context.Context, Page) (any, error)
 	// Exceptions lists those of a state, or all where state is empty.
 	Exceptions      func(ctx context.Context, state string, p Page) (any, error)

@@ -118,6 +118,27 @@ func (f *fakeHub) handleException(_ context.Context, c protocol.Call, id, action
 	return answerOf(http.StatusOK, exceptionRow), f.note(q)
 }
 
+// member is one who is erased, so that as little as possible is known.
+func (f *fakeHub) member(_ context.Context, id protocol.MemberID) (any, error) {
+	return memberRow, f.note(id)
+}
+
+func (f *fakeHub) members(_ context.Context, q MemberQuery) (any, error) {
+	return doc{"items": []any{memberRow}, "next": nil}, f.note(q)
+}
+
+func (f *fakeHub) changeMember(_ context.Context, id protocol.MemberID, q loyalty.MemberRequest) (any, error) {
+	f.asked = append(f.asked, id)
+	return memberRow, f.note(q)
+}
+
+func (f *fakeHub) enrolMember(_ context.Context, c protocol.Call, q loyalty.MemberRequest) (protocol.Answer, error) {
+	f.asked = append(f.asked, c)
+	m := &protocol.Member{ID: "m-1", Status: protocol.MemberActive, Card: "M1", HomeStore: "s1", Consents: []protocol.Consent{{Channel: "sms", Purpose: "marketing", Source: "s1/1"}, {Channel: "email", Purpose: "marketing"}}}
+	person := &protocol.Personal{Name: "Ayla", Phone: "+994501234567", Email: "ayla@example.com", Birthday: "1990-02-03"}
+	return answerOf(http.StatusCreated, loyalty.NewMemberDocument(m, person, loyalty.PointsDocument{AsOf: "2026-11-21T10:02:12+00:00"})), f.note(q)
+}
+
 func (f *fakeHub) transfers(_ context.Context, _ string, p Page) (any, error) {
 	row := stock.NewTransferDocument(stock.TransferMeta{ID: "t-1", Store: "s1"}, &stock.TransferState{})
 	return doc{"items": []any{row}, "next": nil}, f.note(p)
@@ -172,6 +193,7 @@ var (
 		ValidFrom: "2026-11-21", Earn: []protocol.EarnRule{{PerMinor: 100, Points: 1}}, Redeem: &protocol.RedeemRule{Points: 100, Value: 100},
 		Tiers: []protocol.Tier{{Name: "gold", Points: 1000, WithinDays: 365, Factor: 1_500_000}}, Campaigns: []protocol.Campaign{{ID: "c1", Factor: 2_000_000}},
 	})
+	memberRow = loyalty.NewMemberDocument(&protocol.Member{ID: "m-1", Status: protocol.MemberErased}, nil, loyalty.PointsDocument{AsOf: "2026-11-21T10:02:12+00:00"})
 	resultRow = doc{
 		"store": "s1", "name": "High Street", "distance_km": nil, "price_minor": nil, "currency": "GBP", "promisable": 30, "availability": "in_stock",
 		"link": "online", "as_of": nil, "age_s": nil, "freshness": "never",
@@ -213,6 +235,7 @@ func (f *fakeHub) deps() Deps {
 		Programmes: func(_ context.Context, p Page) (any, error) {
 			return doc{"items": []any{programmeRow}, "next": nil}, f.note(p)
 		},
+		EnrolMember: f.enrolMember, Member: f.member, Members: f.members, ChangeMember: f.changeMember, EraseMember: f.member,
 		PlaceOrder: f.placeOrder, ActOnOrder: f.actOnOrder, HandleException: f.handleException, Exceptions: f.exceptions, Transfers: f.transfers,
 		Order: func(_ context.Context, id protocol.OrderID) (any, error) { return order(), f.note(id) }, Orders: f.orders,
 		Stores: func(_ context.Context, p Page) (any, error) {

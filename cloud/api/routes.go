@@ -51,6 +51,12 @@ func (s *server) routes() []route {
 		{"PUT", "/v1/programme", operator, programmeBytesMax, none, s.setProgramme},
 		{"GET", "/v1/programme", operator, noBody, page, s.programmes},
 
+		{"POST", "/v1/members", shop, memberBytesMax, none, s.enrolMember},
+		{"GET", "/v1/members", shop, noBody, []string{"card", "phone", "email"}, s.members},
+		{"GET", "/v1/members/{id}", shop, noBody, none, s.member},
+		{"PATCH", "/v1/members/{id}", shop, memberBytesMax, none, s.changeMember},
+		{"DELETE", "/v1/members/{id}", operator, noBody, none, s.eraseMember},
+
 		{"GET", "/v1/availability", shop, noBody, []string{"code", "store", "near", "radius_km", "limit"}, s.availability},
 		{"GET", "/v1/stock", shop, noBody, []string{"store"}, s.stock},
 		{"GET", "/v1/sales", shop, noBody, []string{"store", "from", "to"}, s.sales},

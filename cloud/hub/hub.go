@@ -37,7 +37,9 @@ type Options struct {
 	// second copy, which answers with Copied. It must not block. Nil means that
 	// there is none: what is acknowledged counts as safe.
 	Committed func(o protocol.Origin, upto protocol.Seq)
-	Log       *slog.Logger
+	// Keys are those of members; nil keeps no members.
+	Keys *ledger.KeyRing
+	Log  *slog.Logger
 }
 
 // Hub is safe for concurrent use.
@@ -64,6 +66,10 @@ type Hub struct {
 	times    timetables  // likewise
 	tokens   tokenKeys   // likewise
 	stores   storesKnown // likewise
+	keys     *ledger.KeyRing
+	// enrolling is held while the key for look-ups is made, changing while a member
+	// is changed.
+	enrolling, changing sync.Mutex
 
 	mu        sync.Mutex
 	sessions  map[protocol.AgentID][]*session
@@ -88,7 +94,7 @@ type Hub struct {
 func New(ctx context.Context, o Options) (*Hub, error) {
 	out := newOutbox(o.Driver, o.Now)
 	h := &Hub{
-		driver: out, outbox: out, currency: o.Currency, now: o.Now, mono: o.Mono, random: o.Random, send: o.Send, log: o.Log,
+		driver: out, outbox: out, currency: o.Currency, now: o.Now, mono: o.Mono, random: o.Random, send: o.Send, log: o.Log, keys: o.Keys,
 		sessions: map[protocol.AgentID][]*session{},
 		twins:    map[protocol.AgentID]twins{},
 		agents:   map[protocol.AgentID]*agentRow{},
@@ -138,7 +144,7 @@ func New(ctx context.Context, o Options) (*Hub, error) {
 	if err := errors.Join(h.loadAgents(ctx), h.loadPolicies(ctx), h.loadHolds(ctx), h.loadDemand(ctx)); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(h.settleAll(ctx), h.settleAllTransfers(ctx)); protocol.CodeOf(err) == protocol.DiskFull {
+	if err := errors.Join(h.settleAll(ctx), h.settleAllTransfers(ctx), h.eraseAgain(ctx)); protocol.CodeOf(err) == protocol.DiskFull {
 		h.log.Error("the hub's disk is full; goods of orders are not yet released", "error", err)
 	} else if err != nil {
 		return nil, err

@@ -209,6 +209,16 @@ func ReadMember(r Reader, id protocol.MemberID) (*protocol.Member, protocol.Stor
 	return nil, "", nil
 }
 
+// ReadMemberEvent is the event that says what is known of a member.
+func ReadMemberEvent(r Reader, at MemberAt) (protocol.EventID, error) {
+	values, err := r.Load([]Key{memberKey(at)})
+	if err != nil {
+		return protocol.EventID{}, err
+	}
+	row, err := decodeMemberRow(values[0])
+	return row.id, err
+}
+
 // CardMembers are the members who bear a card, ContactMembers those who are found
 // by a phone number or e-mail address, in the order of their ids.
 func CardMembers(r Reader, card string) ([]MemberAt, error) { return membersOf(r, cardKey(card)) }

@@ -1,0 +1,437 @@
+package hub
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+	"counterpart/protocol/loyalty"
+	"counterpart/protocol/sale"
+)
+
+// errNoMember says that a member is not known.
+func errNoMember() error {
+	return protocol.Refuse(protocol.NotFound, "There is no such member. Nothing was recorded. Look the member up by card, phone or e-mail; one who was enrolled in a store that is offline comes when it is back.")
+}
+
+// errNoKeys refuses what needs the keys of members.
+func errNoKeys() error {
+	return protocol.Refuse(protocol.NotProvisioned, "The keys of members cannot be read on this machine, so personal data can neither be kept nor shown. Nothing was recorded. Put keys.db and keys.salt of the old machine beside the database and start again.")
+}
+
+// lookupSecret is the name in the key ring of the key under which phone numbers
+// and e-mail addresses are looked up.
+const lookupSecret = "lookup"
+
+// lookupKey is the chain's key for look-ups; it is made once.
+func (h *Hub) lookupKey(ctx context.Context) (key protocol.LookupKey, err error) {
+	if h.keys == nil || h.keys.Locked() {
+		return key, errNoKeys()
+	}
+	h.enrolling.Lock()
+	defer h.enrolling.Unlock()
+	b, ok, err := h.keys.Secret(ctx, lookupSecret)
+	if err != nil {
+		return key, err
+	}
+	if !ok {
+		b = make([]byte, len(key))
+		h.random(b)
+		if err := h.keys.SetSecret(ctx, lookupSecret, b); err != nil {
+			return key, err
+		}
+	}
+	if copy(key[:], b) != len(key) {
+		return key, errors.New("the key for look-ups is of another size")
+	}
+	return key, nil
+}
+
+// newMember makes a member who has nothing yet but an id.
+func (h *Hub) newMember() *protocol.Member {
+	id := make([]byte, 16)
+	h.random(id)
+	return &protocol.Member{ID: protocol.MemberID("m-" + hex.EncodeToString(id)), Version: 1, Status: protocol.MemberActive}
+}
+
+// newCard makes the number of a card that bears none: M and twelve digits.
+func (h *Hub) newCard() string {
+	digits := make([]byte, 12)
+	h.random(digits)
+	for i := range digits {
+		digits[i] = '0' + digits[i]%10
+	}
+	return "M" + string(digits)
+}
+
+// enrolled is what is kept of the answer to an enrolment: where it is logged. The
+// answer itself holds personal fields, which are kept nowhere but sealed.
+type enrolled struct {
+	Event string `json:"event"`
+}
+
+// EnrolMember enrols a member and answers 201 with them. Nothing personal is in
+// the event but sealed, and the key is kept before the event is logged, so that no
+// event is ever without.
+func (h *Hub) EnrolMember(ctx context.Context, c protocol.Call, q loyalty.MemberRequest) (protocol.Answer, error) {
+	kept, err := h.once(ctx, c, func(keep func(ledger.Tx, protocol.Answer) error) (answer protocol.Answer, err error) {
+		m, err := h.enrolment(ctx, q)
+		if err != nil {
+			return answer, err
+		}
+		_, err = h.actAfter(ctx, m.HomeStore, func(tx ledger.Tx, _ protocol.Origin) ([]*protocol.Event, error) {
+			return []*protocol.Event{{Kind: protocol.KindMember, Member: m}}, h.mayEnrol(tx, m)
+		}, func(tx ledger.Tx, _ []*protocol.Event) error {
+			at, err := ledger.ReadMemberEvent(tx, ledger.MemberAt{Store: m.HomeStore, Member: m.ID})
+			if err != nil {
+				return err
+			}
+			if answer, err = answerJSON(http.StatusCreated, enrolled{at.String()}); err != nil {
+				return err
+			}
+			return keep(tx, answer)
+		})
+		return answer, err
+	})
+	if err != nil {
+		return protocol.Answer{}, err
+	}
+	return h.enrolmentAnswer(ctx, kept)
+}
+
+// enrolment is the member that a request asks for, sealed.
+func (h *Hub) enrolment(ctx context.Context, q loyalty.MemberRequest) (*protocol.Member, error) {
+	m, person := h.newMember(), protocol.Personal{}
+	if err := q.ApplyTo(m, &person, h.now().UnixMilli()); err != nil {
+		return nil, err
+	}
+	if m.Card == "" {
+		m.Card = h.newCard()
+	}
+	if err := h.seal(ctx, m, person, protocol.NewSubjectKey(h.random)); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// seal puts personal fields into a member, with what they are looked up by. The
+// key is kept first.
+func (h *Hub) seal(ctx context.Context, m *protocol.Member, person protocol.Personal, key protocol.SubjectKey) error {
+	if sale.ContainsCardNumber(person.Name) || sale.ContainsCardNumber(person.Email) || sale.ContainsCardNumber(m.Locale) {
+		return protocol.Refuse(protocol.CardNumber, "A field holds what looks like the number of a payment card. Nothing was recorded, and the number was not kept. Take it out and send the rest again.")
+	}
+	lookup, err := h.lookupKey(ctx)
+	if err != nil {
+		return err
+	}
+	if m.PhoneSum, m.EmailSum, err = loyalty.Contacts(lookup, person); err != nil {
+		return err
+	}
+	if m.Sealed, err = protocol.Seal(key, string(m.ID), person, h.random); err != nil {
+		return err
+	}
+	return h.keys.Put(ctx, map[string]protocol.SubjectKey{string(m.ID): key})
+}
+
+// mayEnrol refuses a home store that does not exist and a card that another
+// member bears.
+func (h *Hub) mayEnrol(r ledger.Reader, m *protocol.Member) error {
+	if m.HomeStore != "" {
+		if err := knownStore(r, m.HomeStore); err != nil {
+			return err
+		}
+	}
+	if m.Card == "" {
+		return nil
+	}
+	bearers, err := ledger.CardMembers(r, m.Card)
+	if err != nil {
+		return err
+	}
+	for _, b := range bearers {
+		if b.Member != m.ID {
+			return protocol.Refuse(protocol.Conflict, "Another member bears this card. Nothing was recorded. Look that member up by the card, or give another card.").
+				With("field", "card").With("member", string(b.Member))
+		}
+	}
+	return nil
+}
+
+// enrolmentAnswer makes the answer to an enrolment from its event: the same each
+// time, for as long as the member is not erased.
+func (h *Hub) enrolmentAnswer(ctx context.Context, kept protocol.Answer) (protocol.Answer, error) {
+	var where enrolled
+	if err := json.Unmarshal(kept.Body, &where); err != nil {
+		return protocol.Answer{}, err
+	}
+	id, err := protocol.ParseEventID(where.Event)
+	if err != nil {
+		return protocol.Answer{}, err
+	}
+	var m *protocol.Member
+	var wallMs int64
+	err = h.view(ctx, func(r ledger.Reader) error {
+		rec, ok, err := ledger.ReadEvent(r, id)
+		if err != nil || !ok {
+			return errors.Join(err, errNoMember())
+		}
+		ev, err := protocol.DecodeEvent(rec.Body)
+		if err == nil {
+			m, wallMs = ev.Member, rec.WallMs
+		}
+		return err
+	})
+	if err != nil {
+		return protocol.Answer{}, err
+	}
+	person, err := h.unseal(ctx, m)
+	if err != nil {
+		return protocol.Answer{}, err
+	}
+	return answerJSON(kept.Status, loyalty.NewMemberDocument(m, person, loyalty.PointsDocument{AsOf: timeOf(wallMs)}))
+}
+
+// unseal reads the personal fields of a member; nil where their key is not here.
+func (h *Hub) unseal(ctx context.Context, m *protocol.Member) (*protocol.Personal, error) {
+	if h.keys == nil || len(m.Sealed) == 0 {
+		return nil, nil
+	}
+	key, ok, err := h.keys.Key(ctx, string(m.ID))
+	if errors.Is(err, ledger.ErrLocked) || err == nil && !ok {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	p, err := protocol.Open(key, string(m.ID), m.Sealed)
+	if err != nil {
+		h.log.Error("personal fields do not open with the key that is here", "member", m.ID)
+		return nil, nil
+	}
+	return &p, nil
+}
+
+// Member shows a member.
+func (h *Hub) Member(ctx context.Context, id protocol.MemberID) (loyalty.MemberDocument, error) {
+	var m *protocol.Member
+	var points loyalty.PointsDocument
+	err := h.view(ctx, func(r ledger.Reader) (err error) {
+		if m, _, err = ledger.ReadMember(r, id); err != nil || m == nil {
+			return err
+		}
+		points, err = h.pointsOf(r, id)
+		return err
+	})
+	if err != nil {
+		return loyalty.MemberDocument{}, err
+	}
+	if m == nil {
+		return loyalty.MemberDocument{}, errNoMember()
+	}
+	person, err := h.unseal(ctx, m)
+	return loyalty.NewMemberDocument(m, person, points), err
+}
+
+func timeOf(wallMs int64) string { return time.UnixMilli(wallMs).UTC().Format(protocol.TimeLayout) }
+
+// pointsOf is a member's account over all stores.
+func (h *Hub) pointsOf(r ledger.Reader, id protocol.MemberID) (doc loyalty.PointsDocument, err error) {
+	doc.AsOf = timeOf(h.now().UnixMilli())
+	accounts, err := ledger.ReadAccounts(r, id)
+	if err != nil {
+		return doc, err
+	}
+	for store, account := range accounts {
+		doc.Balance += account.Balance()
+		err := ledger.Leases(r, ledger.MemberAt{Store: store, Member: id}, func(_ protocol.Inc, l *loyalty.Lease) (bool, error) {
+			doc.Leased += l.Left()
+			return true, nil
+		})
+		if err != nil {
+			return doc, err
+		}
+	}
+	return doc, nil
+}
+
+// MemberQuery looks members up by one of its members.
+type MemberQuery struct{ Card, Phone, Email string }
+
+// Members lists those who bear a card, or have a phone number or e-mail address,
+// which several may share.
+func (h *Hub) Members(ctx context.Context, q MemberQuery) (List[loyalty.MemberDocument], error) {
+	list := List[loyalty.MemberDocument]{Items: []loyalty.MemberDocument{}}
+	find := func(r ledger.Reader) ([]ledger.MemberAt, error) { return ledger.CardMembers(r, q.Card) }
+	if q.Card == "" {
+		person, err := protocol.Personal{Phone: q.Phone, Email: q.Email}.Normal()
+		if err != nil {
+			return list, err
+		}
+		key, err := h.lookupKey(ctx)
+		if err != nil {
+			return list, err
+		}
+		phone, email, err := loyalty.Contacts(key, person)
+		if err != nil {
+			return list, err
+		}
+		if q.Phone == "" {
+			phone = email
+		}
+		find = func(r ledger.Reader) ([]ledger.MemberAt, error) { return ledger.ContactMembers(r, phone) }
+	}
+	var found []ledger.MemberAt
+	err := h.view(ctx, func(r ledger.Reader) (err error) {
+		found, err = find(r)
+		return err
+	})
+	if err != nil {
+		return list, err
+	}
+	for _, at := range found[:min(len(found), membersShown)] {
+		doc, err := h.Member(ctx, at.Member)
+		if err != nil {
+			return list, err
+		}
+		list.Items = append(list.Items, doc)
+	}
+	return list, nil
+}
+
+// membersShown bounds a look-up: one number that more members share says nothing.
+const membersShown = 100
+
+// ChangeMember changes what is known of a member, and answers with them.
+func (h *Hub) ChangeMember(ctx context.Context, id protocol.MemberID, q loyalty.MemberRequest) (loyalty.MemberDocument, error) {
+	h.changing.Lock()
+	defer h.changing.Unlock()
+	m, store, err := h.readMember(ctx, id)
+	if err != nil {
+		return loyalty.MemberDocument{}, err
+	}
+	person, err := h.unseal(ctx, m)
+	if err != nil {
+		return loyalty.MemberDocument{}, err
+	}
+	if person == nil && len(m.Sealed) > 0 {
+		return loyalty.MemberDocument{}, errNoKeys()
+	}
+	if person == nil {
+		person = &protocol.Personal{}
+	}
+	next := *m
+	next.Version++
+	if err := q.ApplyTo(&next, person, h.now().UnixMilli()); err != nil {
+		return loyalty.MemberDocument{}, err
+	}
+	key, ok, err := h.keys.Key(ctx, string(id))
+	if err != nil {
+		return loyalty.MemberDocument{}, err
+	}
+	if !ok {
+		key = protocol.NewSubjectKey(h.random)
+	}
+	if err := h.seal(ctx, &next, *person, key); err != nil {
+		return loyalty.MemberDocument{}, err
+	}
+	_, err = h.act(ctx, store, func(tx ledger.Tx) (*protocol.Event, error) {
+		return &protocol.Event{Kind: protocol.KindMember, Member: &next}, h.mayEnrol(tx, &next)
+	})
+	if err != nil {
+		return loyalty.MemberDocument{}, err
+	}
+	return h.Member(ctx, id)
+}
+
+// readMember reads a member who may be changed.
+func (h *Hub) readMember(ctx context.Context, id protocol.MemberID) (m *protocol.Member, store protocol.StoreID, err error) {
+	if h.keys == nil || h.keys.Locked() {
+		return nil, "", errNoKeys()
+	}
+	err = h.view(ctx, func(r ledger.Reader) (err error) {
+		m, store, err = ledger.ReadMember(r, id)
+		return err
+	})
+	switch {
+	case err != nil:
+	case m == nil:
+		err = errNoMember()
+	case m.Status != protocol.MemberActive:
+		err = protocol.Refuse(protocol.Conflict, "This member is "+string(m.Status)+" and cannot be changed. Nothing was recorded.").With("state", string(m.Status))
+	}
+	return m, store, err
+}
+
+// EraseMember forgets a person: who it was is gone for good, with the key, from
+// this machine's ring; what was bought and earned stays, under an id that is
+// nobody's. Erasing again answers the same.
+func (h *Hub) EraseMember(ctx context.Context, id protocol.MemberID) (loyalty.MemberDocument, error) {
+	h.changing.Lock()
+	defer h.changing.Unlock()
+	m, store, err := h.readMember(ctx, id)
+	if m != nil && m.Status == protocol.MemberErased {
+		return h.Member(ctx, id)
+	}
+	if err != nil {
+		return loyalty.MemberDocument{}, err
+	}
+	// The key goes first: a crash in between leaves somebody who is erased and
+	// not yet marked so, whom the next start marks.
+	if err := h.keys.Erase(ctx, []string{string(id)}); err != nil {
+		return loyalty.MemberDocument{}, err
+	}
+	if err := h.markErased(ctx, m, store); err != nil {
+		return loyalty.MemberDocument{}, err
+	}
+	return h.Member(ctx, id)
+}
+
+// markErased logs that a member is erased.
+func (h *Hub) markErased(ctx context.Context, m *protocol.Member, store protocol.StoreID) error {
+	_, err := h.act(ctx, store, func(ledger.Tx) (*protocol.Event, error) {
+		return &protocol.Event{Kind: protocol.KindMember, Member: &protocol.Member{
+			ID: m.ID, Version: m.Version + 1, Status: protocol.MemberErased, HomeStore: m.HomeStore,
+		}}, nil
+	})
+	return err
+}
+
+// eraseAgain marks those as erased whom the ring says are, and the database does
+// not: it was restored from a copy of before, or the process ended in between.
+func (h *Hub) eraseAgain(ctx context.Context) error {
+	if h.keys == nil {
+		return nil
+	}
+	last, again := "", 0
+	for {
+		list, err := h.keys.Erased(ctx, last, erasedAtOnce)
+		if err != nil || len(list) == 0 {
+			if again > 0 {
+				h.log.Info("members who had been erased before were erased again", "members", again)
+			}
+			return err
+		}
+		for _, id := range list {
+			m, store, err := h.readMember(ctx, protocol.MemberID(id))
+			if m == nil || m.Status != protocol.MemberActive {
+				continue
+			}
+			if err == nil {
+				err = h.markErased(ctx, m, store)
+			}
+			if err != nil {
+				return err
+			}
+			again++
+		}
+		last = list[len(list)-1]
+	}
+}
+
+// erasedAtOnce are looked through at a time.
+const erasedAtOnce = 1000
