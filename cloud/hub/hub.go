@@ -144,12 +144,12 @@ func New(ctx context.Context, o Options) (*Hub, error) {
 	if err := errors.Join(h.loadAgents(ctx), h.loadPolicies(ctx), h.loadHolds(ctx), h.loadDemand(ctx)); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(h.settleAll(ctx), h.settleAllTransfers(ctx), h.eraseAgain(ctx)); protocol.CodeOf(err) == protocol.DiskFull {
+	if err := errors.Join(h.settleAll(ctx), h.settleAllTransfers(ctx)); protocol.CodeOf(err) == protocol.DiskFull {
 		h.log.Error("the hub's disk is full; goods of orders are not yet released", "error", err)
 	} else if err != nil {
 		return nil, err
 	}
-	return h, nil
+	return h, h.eraseAgain(ctx)
 }
 
 func counter(r ledger.Reader, name string) (uint64, error) {

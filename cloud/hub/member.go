@@ -276,14 +276,14 @@ func (h *Hub) Members(ctx context.Context, q MemberQuery) (List[loyalty.MemberDo
 		if err != nil {
 			return list, err
 		}
-		phone, email, err := loyalty.Contacts(key, person)
+		sum, email, err := loyalty.Contacts(key, person)
 		if err != nil {
 			return list, err
 		}
 		if q.Phone == "" {
-			phone = email
+			sum = email
 		}
-		find = func(r ledger.Reader) ([]ledger.MemberAt, error) { return ledger.ContactMembers(r, phone) }
+		find = func(r ledger.Reader) ([]ledger.MemberAt, error) { return ledger.ContactMembers(r, sum) }
 	}
 	var found []ledger.MemberAt
 	err := h.view(ctx, func(r ledger.Reader) (err error) {
@@ -353,10 +353,7 @@ func (h *Hub) readMember(ctx context.Context, id protocol.MemberID) (m *protocol
 	if h.keys == nil || h.keys.Locked() {
 		return nil, "", errNoKeys()
 	}
-	err = h.view(ctx, func(r ledger.Reader) (err error) {
-		m, store, err = ledger.ReadMember(r, id)
-		return err
-	})
+	m, store, err = h.memberRow(ctx, id)
 	switch {
 	case err != nil:
 	case m == nil:
@@ -364,6 +361,15 @@ func (h *Hub) readMember(ctx context.Context, id protocol.MemberID) (m *protocol
 	case m.Status != protocol.MemberActive:
 		err = protocol.Refuse(protocol.Conflict, "This member is "+string(m.Status)+" and cannot be changed. Nothing was recorded.").With("state", string(m.Status))
 	}
+	return m, store, err
+}
+
+// memberRow is a member, nil for one who is not known, and whose row it is.
+func (h *Hub) memberRow(ctx context.Context, id protocol.MemberID) (m *protocol.Member, store protocol.StoreID, err error) {
+	err = h.view(ctx, func(r ledger.Reader) (err error) {
+		m, store, err = ledger.ReadMember(r, id)
+		return err
+	})
 	return m, store, err
 }
 
@@ -402,7 +408,8 @@ func (h *Hub) markErased(ctx context.Context, m *protocol.Member, store protocol
 }
 
 // eraseAgain marks those as erased whom the ring says are, and the database does
-// not: it was restored from a copy of before, or the process ended in between.
+// not: it was restored from a copy of before, or the process ended in between. A
+// hub that cannot does not start.
 func (h *Hub) eraseAgain(ctx context.Context) error {
 	if h.keys == nil {
 		return nil
@@ -417,8 +424,8 @@ func (h *Hub) eraseAgain(ctx context.Context) error {
 			return err
 		}
 		for _, id := range list {
-			m, store, err := h.readMember(ctx, protocol.MemberID(id))
-			if m == nil || m.Status != protocol.MemberActive {
+			m, store, err := h.memberRow(ctx, protocol.MemberID(id))
+			if err == nil && (m == nil || m.Status == protocol.MemberErased) {
 				continue
 			}
 			if err == nil {
