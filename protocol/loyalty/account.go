@@ -72,11 +72,9 @@ type Lease struct {
 	Last protocol.EventID
 }
 
-// Left is what the holder may still spend, never below 0.
+// Left is what the holder may still spend, and so what nobody else may be granted,
+// never below 0.
 func (l *Lease) Left() protocol.Points { return max(0, l.Granted-l.Spent-l.Closed) }
-
-// Held is what the lease keeps from being granted to others.
-func (l *Lease) Held() protocol.Points { return l.Left() }
 
 // Recalled tells whether the hub waits for the holder to give back what is left.
 func (l *Lease) Recalled() bool { return l.Recalls > l.Closes }

@@ -53,7 +53,7 @@ func TestLeaseIsNeverMoreThanGranted(t *testing.T) {
 				l.Change(&protocol.Lease{Change: change, Points: some})
 			}
 		}
-		if want := max(0, granted-gone); l.Left() != want || l.Held() != want || l.Overspent() != (gone > granted) {
+		if want := max(0, granted-gone); l.Left() != want || l.Overspent() != (gone > granted) {
 			t.Errorf("of %d granted %d are gone, and the lease says %d left: %+v", granted, gone, l.Left(), l)
 		}
 	})
