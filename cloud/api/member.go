@@ -46,8 +46,8 @@ func (s *server) member(w http.ResponseWriter, r *http.Request) error {
 	return s.aboutMember(w, r, func(id protocol.MemberID) (any, error) { return s.deps.Member(r.Context(), id) })
 }
 
-// changeMember changes what the request names. Sent again it changes nothing more,
-// so its key is not remembered.
+// changeMember changes what the request names. Sent again it says the same once
+// more, in another version, so its key is not remembered.
 func (s *server) changeMember(w http.ResponseWriter, r *http.Request) error {
 	return s.aboutMember(w, r, func(id protocol.MemberID) (any, error) {
 		var request loyalty.MemberRequest
