@@ -10,6 +10,7 @@ type Sale struct {
 	Till     string    `json:"till,omitempty"`
 	Lines    []Line    `json:"lines"`
 	Tenders  []Tender  `json:"tenders,omitempty"`
+	Member   string    `json:"member_id,omitempty"`
 	Staff    string    `json:"staff,omitempty"`
 	External *External `json:"external,omitempty"`
 }

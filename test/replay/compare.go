@@ -19,6 +19,7 @@ type totals struct {
 	sales, returns, adjustments, lines int64
 	pieces, stock                      protocol.Quantity
 	money                              int64
+	members, points                    int64
 }
 
 // A comparison is what came of holding the hub against the file.

@@ -115,24 +115,7 @@ func cells(row string) []string {
 
 func expectGrocery(rows [][]string, column map[string]int, stores int, native bool) (map[string]*expected, error) {
 	basket, store, sku := column["basket"], column["store"], column["sku"]
-	all := map[string]map[string]bool{} // the baskets of each store
-	for _, row := range rows {
-		if all[row[store]] == nil {
-			all[row[store]] = map[string]bool{}
-		}
-		all[row[store]][row[basket]] = true
-	}
-	var names []string
-	for name := range all {
-		names = append(names, name)
-	}
-	sort.Slice(names, func(i, j int) bool {
-		a, b := len(all[names[i]]), len(all[names[j]])
-		return a > b || a == b && names[i] < names[j]
-	})
-	if len(names) > stores {
-		names = names[:stores]
-	}
+	names := busyStores(rows, column, stores)
 	result := map[string]*expected{}
 	for _, name := range names {
 		result["s"+name] = newExpected()
@@ -166,6 +149,27 @@ func expectGrocery(rows [][]string, column map[string]int, stores int, native bo
 		owner[name].sales += documents(n)
 	}
 	return result, nil
+}
+
+// busyStores are the stores of a grocery file with most baskets.
+func busyStores(rows [][]string, column map[string]int, stores int) []string {
+	basket, store := column["basket"], column["store"]
+	all := map[string]map[string]bool{} // the baskets of each store
+	for _, row := range rows {
+		if all[row[store]] == nil {
+			all[row[store]] = map[string]bool{}
+		}
+		all[row[store]][row[basket]] = true
+	}
+	var names []string
+	for name := range all {
+		names = append(names, name)
+	}
+	sort.Slice(names, func(i, j int) bool {
+		a, b := len(all[names[i]]), len(all[names[j]])
+		return a > b || a == b && names[i] < names[j]
+	})
+	return names[:min(len(names), stores)]
 }
 
 // fnv1a is the 32-bit hash of Fowler, Noll and Vo, variant 1a.

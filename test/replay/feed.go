@@ -38,6 +38,8 @@ type feeder struct {
 	in     *input
 	fleet  *fleet.Fleet
 	native bool
+	// members are the ids of the file's customers at the hub.
+	members map[string]string
 
 	total int64        // deliveries in all
 	done  atomic.Int64 // deliveries confirmed or refused
@@ -49,8 +51,8 @@ type feeder struct {
 	refusals []string
 }
 
-func newFeeder(in *input, f *fleet.Fleet, native bool) *feeder {
-	feeder := &feeder{in: in, fleet: f, native: native, receipts: make([]map[string]bool, len(in.shops))}
+func newFeeder(in *input, f *fleet.Fleet, native bool, members map[string]string) *feeder {
+	feeder := &feeder{in: in, fleet: f, native: native, members: members, receipts: make([]map[string]bool, len(in.shops))}
 	for i := range feeder.receipts {
 		feeder.receipts[i] = map[string]bool{}
 	}
@@ -150,9 +152,9 @@ func (f *feeder) delivery(b basket, part int, lines []line) (delivery, error) {
 	path, body := "", any(nil)
 	switch b.kind {
 	case sold:
-		sale := process.Sale{Lines: asSold(lines), External: external}
-		if f.native && d.total != 0 {
-			sale.Tenders = []process.Tender{{Type: "card", Amount: d.total}}
+		sale := process.Sale{Lines: asSold(lines), Member: f.members[b.customer], External: external}
+		if d.total > 0 {
+			sale.Tenders = []process.Tender{{Type: tenderOf(b.id), Amount: d.total}}
 		}
 		path, body = "/v1/sales", sale
 	case returned:

@@ -40,11 +40,12 @@ func TestDeliveries(t *testing.T) {
 	}{
 		{
 			"sale", sold, false, "/v1/sales", `{"lines":[{"code":"A0","qty":2,"amount_minor":333},{"code":"A1","qty":2,"unit_price_minor":100}],` +
+				`"tenders":[{"type":"on_account","amount_minor":533}],"member_id":"m-5",` +
 				`"external":{"source":"grocery","id":"77","receipt_no":"77","occurred_at":"2017-01-01T07:30:27-05:00","business_date":"2017-01-01","total_minor":533}}`,
 		},
 		{
 			"own sale", sold, true, "/v1/sales", `{"lines":[{"code":"A0","qty":2,"amount_minor":333},{"code":"A1","qty":2,"unit_price_minor":100}],` +
-				`"tenders":[{"type":"card","amount_minor":533}]}`,
+				`"tenders":[{"type":"on_account","amount_minor":533}],"member_id":"m-5"}`,
 		},
 		{
 			"return", returned, false, "/v1/returns", `{"receipt_no":null,"lines":[{"code":"A0","qty":2,"amount_minor":333},{"code":"A1","qty":2,"unit_price_minor":100}],` +
@@ -56,8 +57,8 @@ func TestDeliveries(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := newFeeder(aShop(), nil, c.native)
-			d, err := f.delivery(basket{id: "77", at: at, kind: c.kind}, 0, lines(2))
+			f := newFeeder(aShop(), nil, c.native, map[string]string{"5": "m-5"})
+			d, err := f.delivery(basket{id: "77", customer: "5", at: at, kind: c.kind}, 0, lines(2))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -74,7 +75,7 @@ func TestDeliveries(t *testing.T) {
 // TestLongBasketIsSplit also shows that what is expected counts the same parts.
 func TestLongBasketIsSplit(t *testing.T) {
 	long := basket{id: "8", lines: lines(4_001)}
-	f := newFeeder(aShop(long, basket{id: "9", lines: lines(2_000)}), nil, false)
+	f := newFeeder(aShop(long, basket{id: "9", lines: lines(2_000)}), nil, false, nil)
 	if f.total != 4 || documents(4_001)+documents(2_000) != 4 {
 		t.Errorf("%d deliveries", f.total)
 	}

@@ -21,6 +21,7 @@ const (
 	fuelOneIn      = 60 // a quantity in thousandths of a gallon
 	freeRowOneIn   = 40 // nothing was paid
 	namelessOneIn  = 30 // no description
+	strangerOneIn  = 5  // of the baskets: nobody knows whose
 )
 
 // groceryColumns are the columns of the grocery format.
@@ -54,10 +55,14 @@ func writeGrocery(file io.Writer, seed uint64, items []retail.Item, stores, bask
 		at = at.Add(time.Duration(1+random.IntN(300)) * time.Second)
 		// A lower store is busier: the least of two is more often low.
 		store := 100 + min(random.IntN(stores), random.IntN(stores))
+		customer := ""
+		if random.IntN(strangerOneIn) > 0 {
+			customer = strconv.Itoa(1 + random.IntN(500))
+		}
 		for _, line := range shopper.Basket() {
 			pieces, paid, name := awkward(random, line)
 			if err := text.Write([]string{
-				strconv.Itoa(70_000_000_000 + i), at.Format("2006-01-02T15:04:05"), strconv.Itoa(1 + random.IntN(500)),
+				strconv.Itoa(70_000_000_000 + i), at.Format("2006-01-02T15:04:05"), customer,
 				strconv.Itoa(store), line.Item.SKU, name, strconv.FormatInt(pieces, 10), strconv.FormatInt(paid, 10), "0", "0", "USD",
 			}); err != nil {
 				return err

@@ -29,7 +29,7 @@ func readGrocery(t *table, stores int) (*input, error) {
 		if !ok {
 			i = len(baskets)
 			at[id], storeOf[id] = i, store
-			baskets = append(baskets, basket{id: id, at: t.moment("timestamp", zone), kind: sold})
+			baskets = append(baskets, basket{id: id, customer: t.text("customer"), at: t.moment("timestamp", zone), kind: sold})
 		}
 		l := line{sku: sku, note: t.text("description"), pieces: pieces, amount: amount}
 		if pieces != 0 && amount%pieces == 0 {

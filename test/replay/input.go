@@ -27,11 +27,12 @@ func (k kind) String() string { return [...]string{"sale", "return", "adjustment
 
 // A basket is what one customer took or brought at once, or one correction.
 type basket struct {
-	id    string
-	shop  int // index into input.shops
-	at    time.Time
-	kind  kind
-	lines []line
+	id       string
+	customer string // empty where the file does not say
+	shop     int    // index into input.shops
+	at       time.Time
+	kind     kind
+	lines    []line
 }
 
 // A line is one line of a basket. Pieces and amounts are above zero for what
@@ -60,9 +61,10 @@ type input struct {
 
 // An item is a row of the hub's bulk load of items.
 type item struct {
-	SKU   string `json:"sku"`
-	Name  string `json:"name"`
-	Price int64  `json:"price_minor"`
+	SKU      string `json:"sku"`
+	Name     string `json:"name"`
+	Category string `json:"category,omitempty"`
+	Price    int64  `json:"price_minor"`
 }
 
 // agentOf is the only agent of a shop.
@@ -180,9 +182,9 @@ func readTable(file io.Reader, stores int) (*input, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case t.has("basket", "timestamp", "store", "sku", "description", "qty", "line_total_minor", "currency"):
+	case t.has("basket", "timestamp", "customer", "store", "sku", "description", "qty", "line_total_minor", "currency"):
 		return readGrocery(t, stores)
-	case t.has("invoice", "timestamp", "sku", "description", "qty", "unit_price_minor", "currency"):
+	case t.has("invoice", "timestamp", "customer", "sku", "description", "qty", "unit_price_minor", "currency"):
 		return readWholesale(t, stores)
 	}
 	return nil, errors.New("the columns are those of no known format")
@@ -204,7 +206,7 @@ func (c *catalogue) add(sku, name string, price int64) {
 	if !ok {
 		i = len(c.list)
 		c.at[sku] = i
-		c.list = append(c.list, item{SKU: sku, Name: sku})
+		c.list = append(c.list, item{SKU: sku, Name: sku, Category: categoryOf(sku)})
 	}
 	if strings.TrimSpace(name) != "" {
 		c.list[i].Name = name

@@ -1,11 +1,11 @@
 // Replay feeds recorded trade through real processes and holds the hub to it.
 //
-// It starts a hub and one agent for each store of a file, enters every basket
-// through the agents' HTTP interface, and meanwhile cuts lines and kills agents
+// It starts a hub and one agent for each store of a file, makes members of the
+// file's customers, enters every basket through the agents' HTTP interface, and meanwhile cuts lines and kills agents
 // and hub with SIGKILL at random moments. When all agree again, it compares
 // what the hub says was sold and is on hand, for each store and SKU, in units
-// and money, with totals that an independent pass adds up from the file. It
-// exits with status 1 on any difference.
+// and money, and what points each member has, with totals that an independent pass
+// adds up from the file. It exits with status 1 on any difference.
 //
 // With -orders it plays a wholesaler's file as trade in stores and online orders
 // from the same shelves. Real processes come first: people buy in the stores,

@@ -68,21 +68,37 @@ func (p *pass) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	result, err := p.feed(ctx, chain, in)
+	members, err := enrol(ctx, chain, in)
 	if err != nil {
 		return err
 	}
-	want, err := expect(p.path, p.stores, p.native)
+	result, err := p.feed(ctx, chain, in, members)
 	if err != nil {
 		return err
 	}
-	if result.comparison, err = compare(ctx, result.feeder, want); err != nil {
+	if err := p.compare(ctx, result); err != nil {
 		return err
 	}
 	if err := stopAndVerify(ctx, chain); err != nil {
 		return err
 	}
 	return p.report(in, result)
+}
+
+// compare holds the hub against the file.
+func (p *pass) compare(ctx context.Context, r *result) error {
+	want, err := expect(p.path, p.stores, p.native)
+	if err != nil {
+		return err
+	}
+	points, err := expectPoints(p.path, p.stores, p.native)
+	if err != nil {
+		return err
+	}
+	if r.comparison, err = compare(ctx, r.feeder, want); err != nil {
+		return err
+	}
+	return r.comparison.points(ctx, r.feeder.fleet, points)
 }
 
 func (p *pass) say(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
@@ -109,8 +125,8 @@ func (p *pass) open(ctx context.Context, host *process.Host, in *input) (*fleet.
 
 // feed feeds all baskets while processes are killed and lines cut, and waits
 // until the chain agrees.
-func (p *pass) feed(ctx context.Context, chain *fleet.Fleet, in *input) (*result, error) {
-	r := &result{feeder: newFeeder(in, chain, p.native), chaos: &chaos{fleet: chain}, skipped: in.skipped}
+func (p *pass) feed(ctx context.Context, chain *fleet.Fleet, in *input, members map[string]string) (*result, error) {
+	r := &result{feeder: newFeeder(in, chain, p.native, members), chaos: &chaos{fleet: chain}, skipped: in.skipped}
 	strikes := plan(p.seed, p.kills, p.cuts, len(chain.Machines))
 	start := time.Now()
 	fed := make(chan struct{})

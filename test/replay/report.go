@@ -80,6 +80,8 @@ func (p *pass) report(in *input, r *result) error {
 	units("units sold", file.pieces, hub.pieces)
 	units("units on hand", file.stock, hub.stock)
 	fmt.Fprintf(text, "money, %s\t%s\t%s\t%s\t\n", in.currency, decimal(file.money), decimal(hub.money), decimal(hub.money-file.money))
+	row("members", file.members, hub.members)
+	row("points", file.points, hub.points)
 	if err := text.Flush(); err != nil {
 		return err
 	}
@@ -98,7 +100,7 @@ func (p *pass) report(in *input, r *result) error {
 	if n := r.comparison.differences + r.feeder.refused; n > 0 {
 		return fmt.Errorf("%w in %d places", errDiffers, n)
 	}
-	p.say("The hub and the file agree for every store and SKU, in units and money.")
+	p.say("The hub and the file agree for every store and SKU, in units and money, and for every member in points.")
 	p.say("")
 	return nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"hash/fnv"
 	"strconv"
 	"strings"
 	"time"
@@ -41,7 +40,7 @@ func readWholesale(t *table, stores int) (*input, error) {
 			i = len(in.baskets)
 			at[part] = i
 			in.baskets = append(in.baskets, basket{
-				id: invoice, shop: dealt(invoice, stores), at: t.moment("timestamp", zone), kind: part.kind,
+				id: invoice, customer: t.text("customer"), shop: dealt(invoice, stores), at: t.moment("timestamp", zone), kind: part.kind,
 			})
 		}
 		if part.kind == returned {
@@ -72,7 +71,5 @@ func kindOf(invoice string, pieces int64) kind {
 
 // dealt is the store that an invoice goes to.
 func dealt(invoice string, stores int) int {
-	hash := fnv.New32a()
-	hash.Write([]byte(invoice))
-	return int(hash.Sum32() % uint32(stores))
+	return int(hashOf(invoice) % uint32(stores))
 }
