@@ -339,7 +339,9 @@ func (s *shop) ask(p *promise, action string) {
 	_, err := w.cloud.hub.ActOnOrder(w.ctx, protocol.Call{Route: "POST /v1/orders/" + action}, p.Order, action, pickup.HubAction{})
 	w.tell("shop: %s %s: %v", action, p.PartID, err)
 	switch code := protocol.CodeOf(err); {
-	case err == nil, code == protocol.Conflict:
+	case err == nil:
+		w.auditPaidBack(p)
+	case code == protocol.Conflict:
 	case w.cloud.process.usable() != nil, code == protocol.DiskFull:
 		again(time.Minute)
 	case code == protocol.NotFound && !w.cloud.book.holdsOrder(p):

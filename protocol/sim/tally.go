@@ -278,7 +278,7 @@ func (w *world) auditPromises(r ledger.Reader, held map[*act]bool) error {
 		}
 		// What was late or sold away has to come to an end all the same.
 		open := slices.ContainsFunc([]string{pickup.UnknownOrder, pickup.AtOnce, pickup.HandedTwice, pickup.HandedAfterCancel, pickup.SettledTwice}, func(kind string) bool { return found[kind+" "+p.PartID.String()] })
-		if len(list) == 0 || open || w.unattended(p.store) || w.twice(held) {
+		if len(list) == 0 || w.unattended(p.store) || w.twice(held) {
 			w.counts.OrdersOpen++
 			continue
 		}
@@ -287,10 +287,18 @@ func (w *world) auditPromises(r ledger.Reader, held map[*act]bool) error {
 			return err
 		}
 		t := p.tally(list)
-		for _, check := range []func(*pickup.State) error{func(*pickup.State) error { return w.auditStandIns(t) }, t.auditGoods, t.auditEnd, t.auditMoney} {
+		checks := []func(*pickup.State) error{func(*pickup.State) error { return w.auditStandIns(t) }, t.auditGoods, t.auditEnd, t.auditMoney}
+		if open {
+			w.counts.OrdersOpen++
+			checks = []func(*pickup.State) error{t.auditTakenOnce}
+		}
+		for _, check := range checks {
 			if err := check(&state); err != nil {
 				return fmt.Errorf("order %s at %s: %w", p.PartID, p.store, err)
 			}
+		}
+		if open {
+			continue
 		}
 		if t.collected() {
 			w.counts.OrdersCollected++
@@ -300,6 +308,21 @@ func (w *world) auditPromises(r ledger.Reader, held map[*act]bool) error {
 		}
 	}
 	return nil
+}
+
+// auditPaidBack demands that what the hub owes a part of an order is logged when it
+// answers whoever asked for something.
+func (w *world) auditPaidBack(p *promise) {
+	if w.cloud.process.usable() != nil {
+		return
+	}
+	w.view(w.cloud.disk, func(r ledger.Reader) error {
+		state, err := partAt(r, p)
+		if owed := state.Owed(); err == nil && len(owed) > 0 {
+			err = fmt.Errorf("order %s at %s: %s is owed after the answer (I15)", p.PartID, p.store, owed[0].Change)
+		}
+		return err
+	})
 }
 
 // auditGoods demands that nothing of an order is promised or staged in the end,
@@ -324,6 +347,17 @@ func (t *tally) auditGoods(*pickup.State) error {
 	for i, sku := range t.items {
 		if t.committed[i] != 0 || t.staged[i] != 0 {
 			return fmt.Errorf("%d of %s are still committed in the end, %d staged (I12)", t.committed[i], sku, t.staged[i])
+		}
+	}
+	return nil
+}
+
+// auditTakenOnce demands of what a person has to look at that two who took the same
+// goods have not left the book with less than nothing.
+func (t *tally) auditTakenOnce(*pickup.State) error {
+	for i, sku := range t.items {
+		if t.committed[i] < 0 || t.staged[i] < 0 {
+			return fmt.Errorf("%d of %s are committed in the end, %d staged (I12)", t.committed[i], sku, t.staged[i])
 		}
 	}
 	return nil
