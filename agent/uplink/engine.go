@@ -57,8 +57,11 @@ type Config struct {
 	// StateBehind is how many events the store's event feed may be ahead before
 	// the state that it made is fetched instead; 0 is never.
 	StateBehind uint64
-	Rand        *rand.Rand
-	Log         *slog.Logger
+	// Keys are the keys of members whom events enrol, which go up beside them; nil
+	// for none.
+	Keys func([]protocol.Record) []protocol.MemberKey
+	Rand *rand.Rand
+	Log  *slog.Logger
 }
 
 // State is where the link to the hub stands.
@@ -134,6 +137,8 @@ type (
 		Tried
 		Feed protocol.FeedID
 	}
+	// Lookup is the chain's key under which members are looked up, to be kept.
+	Lookup struct{ Key protocol.LookupKey }
 	// Fork asks to begin a new stream, because the hub holds other events of
 	// this one. The engine does nothing more: the new stream has one of its own.
 	Fork struct{ Cause ledger.ForkCause }

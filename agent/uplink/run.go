@@ -35,7 +35,9 @@ type Options struct {
 	// Changed is called when Status would show something else. Neither
 	// callback may block for long.
 	Changed func()
-	Log     *slog.Logger
+	// Keys keep the keys of members; nil keeps none.
+	Keys Keys
+	Log  *slog.Logger
 }
 
 // Uplink runs the engine over a real connection. Nothing in it is ever waited
@@ -90,6 +92,7 @@ func NewUplink(ctx context.Context, o Options) (*Uplink, error) {
 		Origin: o.Origin, Build: o.Build, BootID: o.BootID, Outbox: outbox{o.Driver, o.Origin}, Log: o.Log, Parent: o.Parent, Cause: o.Cause, StateBehind: stateBehind,
 		Rand: rand.New(rand.NewPCG(o.BootID, binary.BigEndian.Uint64(o.Origin.Inc[:]))),
 	}
+	c.Keys = u.keysBeside
 	err := o.Driver.View(ctx, func(r ledger.Reader) (err error) {
 		marks, err := ReadMarks(r, o.Origin.Inc)
 		if err != nil {
@@ -110,7 +113,7 @@ func NewUplink(ctx context.Context, o Options) (*Uplink, error) {
 // Followed lists the feeds that the agent of a store reads. The price feed is
 // known once the store record is here.
 func Followed(r ledger.Reader, store protocol.StoreID) ([]ledger.Cursor, error) {
-	feeds := []protocol.FeedID{protocol.StoreFeed(store), protocol.FeedCatalog, protocol.PeerFeed(store)}
+	feeds := []protocol.FeedID{protocol.StoreFeed(store), protocol.FeedCatalog, protocol.PeerFeed(store), protocol.MemberFeed(store)}
 	record, err := ledger.ReadStore(r, store)
 	if err != nil {
 		return nil, err
@@ -278,7 +281,7 @@ func (u *Uplink) do(ctx context.Context, out any) {
 				}
 			}()
 		}
-	case Apply, Fetch, Reset:
+	case Apply, Fetch, Reset, Lookup:
 		u.work <- out
 	}
 }
