@@ -544,6 +544,9 @@ func (e *Engine) ClockOffset() time.Duration { return time.Duration(e.offsetMs) 
 // HubHeard tells whether the hub told its time since the process started.
 func (e *Engine) HubHeard() bool { return e.heard > 0 }
 
+// Heard is the running time at which the hub was last heard; 0 for never.
+func (e *Engine) Heard() time.Duration { return e.heard }
+
 // OthersSafe is up to where the store's other streams are safe at the hub, as it
 // told in this session. What it told before may be of another database.
 func (e *Engine) OthersSafe() []protocol.StreamHead { return e.othersSafe }

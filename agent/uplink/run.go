@@ -65,7 +65,8 @@ type Status struct {
 	Feeds       []FeedStatus
 	OthersSafe  []protocol.StreamHead // of the store's other streams; not to be changed
 	ClockOffset time.Duration
-	HubHeard    bool // since the process started, so that ClockOffset means something
+	HubHeard    bool          // since the process started, so that ClockOffset means something
+	Heard       time.Duration // the running time at which it last was
 }
 
 // linkUp carries a new connection from the dialing goroutine to the loop.
@@ -250,7 +251,7 @@ func (u *Uplink) lost() <-chan struct{} {
 
 // publish makes the engine's state readable for others.
 func (u *Uplink) publish() {
-	s := Status{Link: u.engine.Link(), Feeds: u.engine.Feeds(), OthersSafe: u.engine.OthersSafe(), ClockOffset: u.engine.ClockOffset(), HubHeard: u.engine.HubHeard()}
+	s := Status{Link: u.engine.Link(), Feeds: u.engine.Feeds(), OthersSafe: u.engine.OthersSafe(), ClockOffset: u.engine.ClockOffset(), HubHeard: u.engine.HubHeard(), Heard: u.engine.Heard()}
 	marks := u.engine.Marks()
 	s.Ack, s.Safe = marks.Acked, marks.Safe
 	u.mu.Lock()
