@@ -34,6 +34,10 @@ type Agent struct {
 	fed     chan struct{} // rows or events came down
 	disk    *disk
 	idle    []byte // idleHeapBytes of them
+	keys    *memberKeys
+	// heardBefore is when an earlier process last heard the hub, heardSaved when
+	// this one last wrote that down; Unix milliseconds. The latter is upkeep's alone.
+	heardBefore, heardSaved int64
 }
 
 const (
@@ -60,9 +64,13 @@ func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Agen
 	if a.db.keys, err = openKeys(ctx, cfg, log); err != nil {
 		return nil, errors.Join(err, a.db.Close())
 	}
+	a.keys = &memberKeys{a.db.keys}
 	id, err := a.start(ctx)
 	if protocol.CodeOf(err) == protocol.DiskFull {
 		id, err = a.startFull(ctx, err)
+	}
+	if err == nil {
+		err = errors.Join(a.readHeard(ctx), a.membersAnew(ctx))
 	}
 	if err == nil {
 		err = a.openStream(ctx, id)

@@ -26,7 +26,7 @@ func (a *Agent) openStream(ctx context.Context, id *ledger.Identity) error {
 	o := a.originOf(id.Inc)
 	link, err := uplink.NewUplink(ctx, uplink.Options{
 		Origin: o, Parent: id.Parent, Cause: id.Cause, Build: a.build, BootID: a.boot, HubURL: a.cfg.Hub, Dir: a.cfg.Data, MQTTURL: a.cfg.MQTT, Driver: following{a.db, a.disk},
-		Clock: a.clock, Applied: a.applied, Changed: a.changes.Notify, Log: a.log,
+		Clock: a.clock, Applied: a.applied, Changed: a.changes.Notify, Keys: a.keys, Log: a.log,
 	})
 	if err == nil {
 		a.present.Store(&stream{origin: o, uplink: link})

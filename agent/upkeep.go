@@ -59,6 +59,7 @@ func (a *Agent) upkeep(ctx context.Context) error {
 			return nil
 		case <-look.C:
 			a.lookAtDisk(ctx, trim)
+			a.keepHeard(ctx)
 			look.Reset(lookPace(a.disk.stage()))
 		case <-a.disk.wake:
 			a.tellDisk(ctx)

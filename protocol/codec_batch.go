@@ -8,6 +8,7 @@ func encodeBatch(m *Batch) *wire.Batch {
 	return &wire.Batch{
 		Session: sent(m.Session, m.Session[:]), Inc: sent(m.Inc, m.Inc[:]), FirstSeq: uint64(m.FirstSeq),
 		PrevHash: sent(m.PrevHash, m.PrevHash[:]), Count: m.Count, Checksum: m.Checksum, Frame: m.Frame,
+		Keys: encodeMemberKeys(m.Keys),
 	}
 }
 
@@ -15,7 +16,24 @@ func decodeBatch(c *check, w *wire.Batch) *Batch {
 	return &Batch{
 		Session: decodeSession(c, w.Session), Inc: decodeInc(c, w.Inc), FirstSeq: Seq(w.FirstSeq),
 		PrevHash: decodeHash(c, w.PrevHash), Count: w.Count, Checksum: w.Checksum, Frame: orNil(w.Frame),
+		Keys: decodeMemberKeys(c, w.Keys),
 	}
+}
+
+func encodeMemberKeys(keys []MemberKey) []*wire.MemberKey {
+	w := list[*wire.MemberKey](len(keys))
+	for i := range keys {
+		w[i] = &wire.MemberKey{Member: string(keys[i].Member), Key: sent(keys[i].Key, keys[i].Key[:])}
+	}
+	return w
+}
+
+func decodeMemberKeys(c *check, w []*wire.MemberKey) []MemberKey {
+	keys := list[MemberKey](len(w))
+	for i, k := range w {
+		keys[i] = MemberKey{Member: MemberID(k.Member), Key: SubjectKey(secret(c, k.Key, len(SubjectKey{})))}
+	}
+	return keys
 }
 
 func encodeAck(m *Ack) *wire.Ack {
@@ -60,7 +78,7 @@ func encodeDelta(m *Delta) *wire.Delta {
 		Rows: list[*wire.FeedRow](len(m.Rows)), Events: list[*wire.PeerEvents](len(m.Events)),
 	}
 	for i, row := range m.Rows {
-		w.Rows[i] = &wire.FeedRow{Offset: row.Offset, Key: row.Key, Value: row.Value}
+		w.Rows[i] = &wire.FeedRow{Offset: row.Offset, Key: row.Key, Value: row.Value, SubjectKey: sent(row.SubjectKey, m.Rows[i].SubjectKey[:])}
 	}
 	for i := range m.Events {
 		e := &m.Events[i]
@@ -78,7 +96,9 @@ func decodeDelta(c *check, w *wire.Delta) *Delta {
 		Rows: list[FeedRow](len(w.Rows)), Events: list[PeerEvents](len(w.Events)),
 	}
 	for i, row := range w.Rows {
-		m.Rows[i] = FeedRow{Offset: row.Offset, Key: row.Key, Value: orNil(row.Value)}
+		m.Rows[i] = FeedRow{
+			Offset: row.Offset, Key: row.Key, Value: orNil(row.Value), SubjectKey: SubjectKey(secret(c, row.SubjectKey, len(SubjectKey{}))),
+		}
 	}
 	for i, e := range w.Events {
 		m.Events[i] = PeerEvents{

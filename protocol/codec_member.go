@@ -62,12 +62,15 @@ func checkMember(c *check, m *Member) {
 	c.word("preferred channel", m.Preferred, false)
 	c.idOrNone("member", string(m.Into))
 	c.idOrNone("staff", string(m.Staff))
+	c.name("card", m.CardShared)
+	c.idOrNone("member", string(m.DuplicateOf))
 }
 
 func encodeMember(m *Member) *wire.Member {
 	w := &wire.Member{
 		Id: string(m.ID), Version: m.Version, Status: string(m.Status), Card: m.Card, Sealed: m.Sealed, HomeStore: string(m.HomeStore), Locale: m.Locale,
 		Consents: list[*wire.Consent](len(m.Consents)), PreferredChannel: m.Preferred, MergedInto: string(m.Into), Staff: string(m.Staff),
+		CardShared: m.CardShared, DuplicateOf: string(m.DuplicateOf),
 	}
 	if m.PhoneSum != (LookupBytes{}) {
 		w.PhoneSum = m.PhoneSum[:]
@@ -91,6 +94,7 @@ func decodeMember(c *check, w *wire.Member) *Member {
 		ID: MemberID(w.Id), Version: w.Version, Status: MemberStatus(w.Status), Card: w.Card, Sealed: w.Sealed,
 		PhoneSum: LookupBytes(fixed(c, "phone_sum", w.PhoneSum, len(LookupBytes{}))), EmailSum: LookupBytes(fixed(c, "email_sum", w.EmailSum, len(LookupBytes{}))),
 		HomeStore: StoreID(w.HomeStore), Locale: w.Locale, Consents: list[Consent](len(w.Consents)), Preferred: w.PreferredChannel, Into: MemberID(w.MergedInto), Staff: StaffID(w.Staff),
+		CardShared: w.CardShared, DuplicateOf: MemberID(w.DuplicateOf),
 	}
 	for i, x := range w.Consents {
 		m.Consents[i] = Consent{Channel: x.GetChannel(), Purpose: x.GetPurpose(), Granted: x.GetGranted(), AtMs: x.GetAtMs(), Source: x.GetSource()}
@@ -112,4 +116,50 @@ func DecodeMember(value []byte) (*Member, error) {
 		return Member{}
 	}, checkMember)
 	return m, err
+}
+
+func checkMemberRow(c *check, r *MemberRow) {
+	checkMember(c, &r.Member)
+	for _, n := range []Points{r.Balance, r.Leased, r.Here.Earned, r.Here.Redeemed, r.Here.Adjusted, r.Here.Expired, r.Here.Events} {
+		if n < -sumMax || n > sumMax {
+			c.failf("points %d are out of range", n)
+		}
+	}
+}
+
+// sumMax bounds sums of points over many events, so that the balance of a store
+// can be taken out of that of all stores without overflow.
+const sumMax Points = 1 << 60
+
+func encodeMemberRow(r *MemberRow) *wire.MemberRow {
+	w := &wire.MemberRow{Member: encodeMember(&r.Member), Balance: int64(r.Balance), Leased: int64(r.Leased)}
+	if a := r.Here; a != (MemberAccount{}) {
+		w.Here = &wire.MemberAccount{Earned: int64(a.Earned), Redeemed: int64(a.Redeemed), Adjusted: int64(a.Adjusted), Expired: int64(a.Expired), Events: int64(a.Events)}
+	}
+	return w
+}
+
+func decodeMemberRow(c *check, w *wire.MemberRow) MemberRow {
+	r := MemberRow{Balance: Points(w.Balance), Leased: Points(w.Leased)}
+	if w.Member == nil {
+		c.failf("the row has no member")
+		return r
+	}
+	if m := decodeMember(c, w.Member); m != nil {
+		r.Member = *m
+	}
+	if a := w.Here; a != nil {
+		r.Here = MemberAccount{Earned: Points(a.Earned), Redeemed: Points(a.Redeemed), Adjusted: Points(a.Adjusted), Expired: Points(a.Expired), Events: Points(a.Events)}
+	}
+	return r
+}
+
+// EncodeMemberRow writes the value of a row of a member feed.
+func EncodeMemberRow(r *MemberRow) ([]byte, error) {
+	return encodeRow("member row", r, checkMemberRow, encodeMemberRow)
+}
+
+// DecodeMemberRow reads what EncodeMemberRow wrote.
+func DecodeMemberRow(value []byte) (*MemberRow, error) {
+	return decodeRow("member row", value, &wire.MemberRow{}, decodeMemberRow, checkMemberRow)
 }

@@ -152,6 +152,10 @@ func checkMessage(c *check, m Message) {
 		c.count("wants", len(m.Wants), messageListMax)
 	case *Batch:
 		c.frame(m.Frame, m.Count)
+		c.count("keys", len(m.Keys), messageListMax)
+		for i := range m.Keys {
+			c.id("member", string(m.Keys[i].Member))
+		}
 	case *Ack:
 		if m.Own != nil {
 			c.feed(m.Own.Feed)

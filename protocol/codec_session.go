@@ -61,6 +61,7 @@ func encodeWelcome(m *Welcome) *wire.Welcome {
 		Nonce: m.Nonce, Epoch: m.Epoch, Session: sent(m.Session, m.Session[:]), HubTimeMs: m.HubTimeMs,
 		CursorSeq: uint64(m.CursorSeq), CursorHash: sent(m.CursorHash, m.CursorHash[:]), Safe: uint64(m.Safe),
 		Window: m.Window, StartAfterMs: m.StartAfterMs, Feeds: list[*wire.FeedVerdict](len(m.Feeds)), Checkpoint: m.Checkpoint,
+		LookupKey: sent(m.LookupKey, m.LookupKey[:]),
 	}
 	for i, f := range m.Feeds {
 		w.Feeds[i] = &wire.FeedVerdict{Feed: string(f.Feed), Epoch: f.Epoch, Head: f.Head, Verdict: wire.Verdict(f.Verdict), From: f.From}
@@ -77,6 +78,7 @@ func decodeWelcome(c *check, w *wire.Welcome) *Welcome {
 		Nonce: w.Nonce, Epoch: w.Epoch, Session: decodeSession(c, w.Session), HubTimeMs: w.HubTimeMs,
 		CursorSeq: Seq(w.CursorSeq), CursorHash: decodeHash(c, w.CursorHash), Safe: Seq(w.Safe),
 		Window: w.Window, StartAfterMs: w.StartAfterMs, Feeds: list[FeedVerdict](len(w.Feeds)), Checkpoint: w.Checkpoint,
+		LookupKey: LookupKey(secret(c, w.LookupKey, len(LookupKey{}))),
 	}
 	for i, f := range w.Feeds {
 		m.Feeds[i] = FeedVerdict{Feed: FeedID(f.Feed), Epoch: f.Epoch, Head: f.Head, Verdict: Verdict(c.octet("verdict", int32(f.Verdict))), From: f.From}
@@ -160,4 +162,15 @@ func (c *check) octet(what string, n int32) uint8 {
 		return 0
 	}
 	return uint8(n)
+}
+
+// secret is fixed for a key, of which an error repeats nothing.
+func secret(c *check, b []byte, n int) []byte {
+	if len(b) == n {
+		return b
+	}
+	if len(b) > 0 {
+		c.failf("a key of %d bytes is not %d bytes", len(b), n)
+	}
+	return make([]byte, n)
 }

@@ -33,6 +33,7 @@ const (
 	IdempotencyMismatch Code = "idempotency_mismatch"
 	SlowDown            Code = "slow_down"
 	NotProvisioned      Code = "not_provisioned"
+	CannotKnow          Code = "cannot_know"
 	DiskFull            Code = "disk_full"
 	Internal            Code = "internal"
 
@@ -70,6 +71,7 @@ var codes = map[Code]struct {
 	IdempotencyMismatch: {422, "Idempotency key used for another request"},
 	SlowDown:            {429, "Too many requests"},
 	NotProvisioned:      {503, "Not ready to sell"},
+	CannotKnow:          {503, "Not known here"},
 	DiskFull:            {507, "Disk full"},
 	Internal:            {500, "Internal error"},
 	VersionRefused:      {409, "Other protocol version"},

@@ -24,6 +24,9 @@ func examples() map[string]any {
 		"event-programme": &protocol.Event{Kind: protocol.KindCatalog, Boot: 3, Catalog: &protocol.Catalog{Programmes: exampleProgrammes()}},
 		"programme-full":  &exampleProgrammes()[0],
 		"programme-least": &exampleProgrammes()[1],
+
+		"memberrow-full":  exampleMemberRow(),
+		"memberrow-least": &protocol.MemberRow{Member: protocol.Member{ID: "m-20", Version: 3, Status: protocol.MemberErased}},
 	}
 	for name, e := range exampleEvents() {
 		all["event-"+name] = e
@@ -88,7 +91,7 @@ func exampleEvents() map[string]*protocol.Event {
 		"order": exampleOrder(), "order_change": exampleOrderChange(), "fulfilment": exampleFulfilment(),
 		"order-second": exampleSecondPart(), "order_change-refund": exampleRefund(), "order_change-rerouted": exampleRerouted(), "sale-part-after": exampleSoldPart(), "fulfilment-substitute": exampleSubstitute(), "order_change-substitute": exampleSubstituteTakenTwice(),
 		"exception_change": exampleExceptionChange(), "transfer": exampleTransfer(), "return-order": exampleOrderReturn(),
-		"sale-points": examplePointsSale(), "lease": exampleLease(), "points_change": examplePointsChange(), "member": exampleMember(),
+		"sale-points": examplePointsSale(), "lease": exampleLease(), "points_change": examplePointsChange(), "member": exampleMember(), "member-shared": exampleSharedMember(),
 		"digest": {Kind: protocol.KindDigest, Boot: 3, Digest: exampleDigest()},
 		"count_seen": {Kind: protocol.KindCountSeen, Boot: 9, CountSeen: &protocol.CountSeen{
 			Count: protocol.EventID{Inc: sampleInc, Seq: 1043}, SKUs: []protocol.SKU{"PEN-01", "OLIVES"},
@@ -257,6 +260,19 @@ func exampleMember() *protocol.Event {
 	}}
 }
 
+// exampleSharedMember gave up a card that another bears.
+func exampleSharedMember() *protocol.Event {
+	ev := exampleMember()
+	ev.Member.Into, ev.Member.CardShared, ev.Member.DuplicateOf = "", "9900124", "m-19"
+	return ev
+}
+
+func exampleMemberRow() *protocol.MemberRow {
+	return &protocol.MemberRow{
+		Member: *exampleMember().Member, Balance: 1250, Leased: 500, Here: protocol.MemberAccount{Earned: 900, Redeemed: 300, Adjusted: 50, Expired: -10, Events: 12},
+	}
+}
+
 func examplePointsSale() *protocol.Event {
 	return &protocol.Event{
 		Kind: protocol.KindSale, Boot: 3, Moves: []protocol.Move{{SKU: "PEN-01", Delta: -2000}, {SKU: "OLIVES", Delta: -450}},
@@ -353,6 +369,17 @@ func exampleMessages() map[string]protocol.Message {
 		},
 		"batch": &protocol.Batch{
 			Session: sampleSession, Inc: sampleInc, FirstSeq: 1041, PrevHash: hash, Count: 2, Checksum: protocol.FrameChecksum([]byte("frame")), Frame: []byte("frame"),
+		},
+		"batch-keys": &protocol.Batch{
+			Session: sampleSession, Inc: sampleInc, FirstSeq: 1041, PrevHash: hash, Count: 2, Checksum: protocol.FrameChecksum([]byte("frame")), Frame: []byte("frame"),
+			Keys: []protocol.MemberKey{{Member: "m-20", Key: protocol.SubjectKey{4, 5, 6}}},
+		},
+		"welcome-lookup": &protocol.Welcome{
+			Nonce: 11, Epoch: 2, Session: sampleSession, HubTimeMs: 1_795_252_932_120, CursorSeq: 1040, CursorHash: hash, Safe: 1000, Window: 8, LookupKey: protocol.LookupKey{1, 2, 3},
+		},
+		"delta-members": &protocol.Delta{
+			Session: sampleSession, Feed: protocol.MemberFeed("s1"), Epoch: 1, After: 4, Upto: 6,
+			Rows: []protocol.FeedRow{{Offset: 5, Key: "member/m-20", Value: []byte{0x0a, 0x01, 'A'}, SubjectKey: protocol.SubjectKey{4, 5, 6}}, {Offset: 6, Key: "member/m-21"}},
 		},
 		"ack":   &protocol.Ack{Session: sampleSession, Inc: sampleInc, Seq: 1042, Hash: hash, Safe: 1040, Credit: 7, Own: &protocol.OwnRun{Feed: "peer/s1", Epoch: 1, After: 2000, Upto: 2042}},
 		"nack":  &protocol.Nack{Session: sampleSession, Inc: sampleInc, Want: 1041, Reason: "gap"},

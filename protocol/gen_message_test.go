@@ -46,6 +46,7 @@ func drawWelcome(t *rapid.T) protocol.Message {
 			}
 		}), 3),
 		Wants: few(t, "wants", genStreamPos, 3), Checkpoint: rapid.Bool().Draw(t, "checkpoint"),
+		LookupKey: protocol.LookupKey(orNone(t, "lookup key", genHash)),
 	}
 }
 
@@ -53,6 +54,9 @@ func drawBatch(t *rapid.T) protocol.Message {
 	return &protocol.Batch{
 		Session: genSession.Draw(t, "session"), Inc: genInc.Draw(t, "inc"), FirstSeq: seq(t, "first"), PrevHash: genHash.Draw(t, "hash"),
 		Count: rapid.Uint32Range(1, protocol.FrameEventsMax).Draw(t, "count"), Checksum: rapid.Uint32().Draw(t, "sum"), Frame: genBytes.Draw(t, "frame"),
+		Keys: few(t, "keys", rapid.Custom(func(t *rapid.T) protocol.MemberKey {
+			return protocol.MemberKey{Member: protocol.MemberID(genID.Draw(t, "member")), Key: protocol.SubjectKey(genHash.Draw(t, "key"))}
+		}), 2),
 	}
 }
 
@@ -101,7 +105,7 @@ func drawDelta(t *rapid.T) protocol.Message {
 		Session: genSession.Draw(t, "session"), Feed: genFeedID.Draw(t, "feed"), Epoch: rapid.Uint64().Draw(t, "epoch"),
 		After: rapid.Uint64().Draw(t, "after"), Upto: rapid.Uint64().Draw(t, "upto"),
 		Rows: few(t, "rows", rapid.Custom(func(t *rapid.T) protocol.FeedRow {
-			return protocol.FeedRow{Offset: rapid.Uint64().Draw(t, "offset"), Key: text(t, "key"), Value: orNone(t, "value", genBytes)}
+			return protocol.FeedRow{Offset: rapid.Uint64().Draw(t, "offset"), Key: text(t, "key"), Value: orNone(t, "value", genBytes), SubjectKey: protocol.SubjectKey(orNone(t, "subject key", genHash))}
 		}), 3),
 		Events: few(t, "events", rapid.Custom(func(t *rapid.T) protocol.PeerEvents {
 			return protocol.PeerEvents{

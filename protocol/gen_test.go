@@ -380,6 +380,7 @@ var genMember = rapid.Custom(func(t *rapid.T) *protocol.Member {
 		Card: name(t, "card"), Sealed: few(t, "sealed", rapid.Byte(), 40), PhoneSum: orNone(t, "phone", sum), EmailSum: orNone(t, "email", sum),
 		HomeStore: protocol.StoreID(orNone(t, "home", genID)), Locale: text(t, "locale"), Preferred: word(t, "preferred", "", "sms"),
 		Into: protocol.MemberID(orNone(t, "into", genID)), Staff: protocol.StaffID(orNone(t, "staff", genID)),
+		CardShared: name(t, "shared"), DuplicateOf: protocol.MemberID(orNone(t, "duplicate", genID)),
 		Consents: few(t, "consents", rapid.Custom(func(t *rapid.T) protocol.Consent {
 			return protocol.Consent{
 				Channel: word(t, "channel", "sms", "email"), Purpose: word(t, "purpose", "marketing", "receipts"), Granted: rapid.Bool().Draw(t, "granted"),

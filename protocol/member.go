@@ -18,6 +18,28 @@ type Member struct {
 	Preferred string // channel
 	Into      MemberID
 	Staff     StaffID
+	// CardShared is the card that the member gave up, because another bears it;
+	// DuplicateOf a member with the same phone number or e-mail address.
+	CardShared  string
+	DuplicateOf MemberID
+}
+
+// MemberRow is what a store is told of a member.
+type MemberRow struct {
+	Member  Member
+	Balance Points        // over all stores
+	Here    MemberAccount // the hub's account of the store that reads
+	Leased  Points        // of the balance, held by leases
+}
+
+// MemberAccount is what happened to a member's points in one store, as sums.
+type MemberAccount struct{ Earned, Redeemed, Adjusted, Expired, Events Points }
+
+// MemberKey is the key with which a member's fields are sealed, beside a Batch
+// that enrols the member.
+type MemberKey struct {
+	Member MemberID
+	Key    SubjectKey
 }
 
 // LookupBytes is by what a member is looked up (LookupSum); zero is nothing.
@@ -29,8 +51,10 @@ type MemberStatus string
 // The statuses.
 const (
 	MemberActive MemberStatus = "active"
-	MemberMerged MemberStatus = "merged" // another member stands for this one
-	MemberErased MemberStatus = "erased"
+	// MemberTemporary is who was enrolled at a till and is not yet known at the hub.
+	MemberTemporary MemberStatus = "temporary"
+	MemberMerged    MemberStatus = "merged" // another member stands for this one
+	MemberErased    MemberStatus = "erased"
 )
 
 // Consent is what a member allowed, or forbade, and when.

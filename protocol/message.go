@@ -84,6 +84,9 @@ type Welcome struct {
 	Feeds        []FeedVerdict
 	Checkpoint   bool        // events that the agent forgot are given up: send a Checkpoint
 	Wants        []StreamPos // streams of Hello to carry, and from which event on
+	// LookupKey is the chain's key under which members are looked up; zero where
+	// the hub has none.
+	LookupKey LookupKey
 }
 
 // Batch carries consecutive events of one stream.
@@ -95,6 +98,7 @@ type Batch struct {
 	Count    uint32
 	Checksum uint32 // CRC-32C of Frame
 	Frame    []byte
+	Keys     []MemberKey // of members whom events of the frame enrol
 }
 
 // Ack says that everything up to Seq is committed, and up to Safe also in the
@@ -194,6 +198,9 @@ type FeedRow struct {
 	Offset uint64
 	Key    string
 	Value  []byte
+	// SubjectKey goes with the row of a member, so that the fields can be read. It
+	// is kept apart from the row, and zero for none.
+	SubjectKey SubjectKey
 }
 
 // PeerEvents are consecutive events of one stream of a store.

@@ -111,6 +111,9 @@ func StoreFeed(store StoreID) FeedID { return FeedID("store/" + string(store)) }
 // PeerFeed is the feed of every stream of a store, the hub's for it included.
 func PeerFeed(store StoreID) FeedID { return FeedID("peer/" + string(store)) }
 
+// MemberFeed is the feed of the members whom a store serves.
+func MemberFeed(store StoreID) FeedID { return FeedID("member/" + string(store)) }
+
 // FeedKind is the first word of a feed's identifier.
 type FeedKind string
 
@@ -120,10 +123,11 @@ const (
 	FeedOfPrices  FeedKind = "price"
 	FeedOfStore   FeedKind = "store"
 	FeedOfPeers   FeedKind = "peer"
+	FeedOfMembers FeedKind = "member"
 )
 
 // Feed is what a feed's identifier says. Zone is set for prices, Store for
-// store and peer feeds.
+// store, peer and member feeds.
 type Feed struct {
 	Kind  FeedKind
 	Zone  ZoneID
@@ -140,7 +144,7 @@ func ParseFeed(id FeedID) (Feed, error) {
 	case f.Kind == FeedOfPrices && ValidID(name):
 		f.Zone = ZoneID(name)
 		return f, nil
-	case (f.Kind == FeedOfStore || f.Kind == FeedOfPeers) && ValidID(name):
+	case (f.Kind == FeedOfStore || f.Kind == FeedOfPeers || f.Kind == FeedOfMembers) && ValidID(name):
 		f.Store = StoreID(name)
 		return f, nil
 	}

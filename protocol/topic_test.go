@@ -58,12 +58,13 @@ func TestParseFeed(t *testing.T) {
 		protocol.PriceFeed("uk"): {Kind: protocol.FeedOfPrices, Zone: "uk"},
 		protocol.StoreFeed("s1"): {Kind: protocol.FeedOfStore, Store: "s1"},
 		protocol.PeerFeed("s1"):  {Kind: protocol.FeedOfPeers, Store: "s1"},
+		protocol.MemberFeed("1"): {Kind: protocol.FeedOfMembers, Store: "1"},
 	} {
 		if got, err := protocol.ParseFeed(id); err != nil || got != want {
 			t.Errorf("%s reads as %+v (%v), want %+v", id, got, err, want)
 		}
 	}
-	for _, id := range []protocol.FeedID{"", "catalog/", "catalog/x", "price", "price/", "price/a/b", "store/a b", "store/+", "peer/#", "member/1", "PRICE/uk"} {
+	for _, id := range []protocol.FeedID{"", "catalog/", "catalog/x", "price", "price/", "price/a/b", "store/a b", "store/+", "peer/#", "member/", "member/a/b", "PRICE/uk"} {
 		if got, err := protocol.ParseFeed(id); err == nil {
 			t.Errorf("%q reads as %+v", id, got)
 		}

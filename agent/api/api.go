@@ -22,6 +22,7 @@ import (
 	"counterpart/agent/web"
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
+	"counterpart/protocol/loyalty"
 	"counterpart/protocol/pickup"
 	"counterpart/protocol/sale"
 	"counterpart/protocol/stock"
@@ -43,6 +44,12 @@ type Deps struct {
 	// Orders lists those of one state of either register; an empty state means
 	// all. next is where the following page starts, nil for none.
 	Orders func(ctx context.Context, state string, limit int, after string) (orders []pickup.Document, next *string, err error)
+
+	EnrolMember func(context.Context, protocol.Call, loyalty.MemberRequest) (protocol.Answer, error)
+	// Member and Members ask the hub for who is not held here; where that cannot be
+	// asked they fail with protocol.CannotKnow.
+	Member  func(context.Context, protocol.MemberID) (loyalty.MemberDocument, error)
+	Members func(context.Context, MemberQuery) ([]loyalty.MemberDocument, error)
 
 	Sale  func(context.Context, protocol.ReceiptNo) (sale.Document, error)
 	Stock func(ctx context.Context, code string) (stock.Document, error)

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"counterpart/protocol"
+	"counterpart/protocol/loyalty"
 	"counterpart/protocol/sale"
 	"counterpart/protocol/stock"
 
@@ -143,7 +144,7 @@ func TestEveryCodeIsDescribed(t *testing.T) {
 		protocol.BadJSON, protocol.UnknownField, protocol.Unauthenticated, protocol.Forbidden, protocol.NotFound, protocol.UnknownStore, protocol.UnknownCode,
 		protocol.InProgress, protocol.OverReturn, protocol.AlreadyVoided, protocol.Short, protocol.Conflict, protocol.TooLarge, protocol.BadCheckDigit,
 		protocol.BadLength, protocol.RestrictedCode, protocol.PriceMissing, protocol.OutOfRangeCode, protocol.TenderShort, protocol.ReceiptUnknown,
-		protocol.PointsUnavailable, protocol.CardNumber, protocol.IdempotencyMismatch, protocol.SlowDown, protocol.NotProvisioned, protocol.DiskFull,
+		protocol.PointsUnavailable, protocol.CardNumber, protocol.IdempotencyMismatch, protocol.SlowDown, protocol.NotProvisioned, protocol.CannotKnow, protocol.DiskFull,
 		protocol.Internal, methodCode,
 	} {
 		if !slices.Contains(codes, any(string(code))) {
@@ -157,14 +158,14 @@ func TestEveryCodeIsDescribed(t *testing.T) {
 func TestSchemasHaveTheMembersOfTheTypes(t *testing.T) {
 	doc := contractOf(t)
 	for name, example := range map[string]any{
-		"SaleRequest": sale.Request{}, "ReturnRequest": sale.ReturnRequest{}, "VoidRequest": sale.VoidRequest{}, "MovementRequest": stock.MovementRequest{},
+		"SaleRequest": sale.Request{}, "ReturnRequest": sale.ReturnRequest{}, "VoidRequest": sale.VoidRequest{}, "MovementRequest": stock.MovementRequest{}, "MemberRequest": loyalty.MemberRequest{},
 	} {
 		s := schemas{t: t, request: true}
 		s.compare(doc.Components.Schemas[name], reflect.TypeOf(example), name)
 	}
 	for name, example := range map[string]any{
 		"Sale": sale.Document{}, "Movement": stock.MovementDocument{}, "Level": stock.Document{}, "Items": list[stock.ItemDocument]{},
-		"Exceptions": list[Exception]{}, "Status": Status{}, "State": state{},
+		"Exceptions": list[Exception]{}, "Status": Status{}, "State": state{}, "MemberList": list[loyalty.MemberDocument]{},
 	} {
 		s := schemas{t: t}
 		s.compare(doc.Components.Schemas[name], reflect.TypeOf(example), name)

@@ -81,7 +81,7 @@ func (s *shop) handleException(_ context.Context, c protocol.Call, id, action st
 
 func (s *shop) deps() Deps {
 	next := "PEN-02"
-	return Deps{
+	return s.memberDeps(Deps{
 		Sell: func(_ context.Context, c protocol.Call, r sale.Request) (protocol.Answer, error) {
 			return s.record(c, r.Lines[0].Code)
 		},
@@ -144,7 +144,7 @@ func (s *shop) deps() Deps {
 		},
 		Log:         slog.New(slog.NewTextHandler(&s.log, nil)),
 		InsecureDev: true,
-	}
+	})
 }
 
 func (s *shop) eventsAfter(_ context.Context, after protocol.Seq, limit int) ([]Event, error) {

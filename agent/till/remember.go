@@ -51,6 +51,8 @@ func (a *act) answerFromEvents(sum uint64) (*protocol.Answer, error) {
 		doc, err = a.saleDocument(a.tx, e)
 	case e.event.Movement != nil:
 		doc, err = a.movementDocument(a.tx, e)
+	case e.event.Member != nil:
+		doc = enrolled{e.id.String()}
 	case e.event.ExceptionChange != nil:
 		status = http.StatusOK
 		doc, err = a.handledDocument(a.tx, e.event.ExceptionChange)

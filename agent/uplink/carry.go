@@ -89,6 +89,7 @@ func (e *Engine) sendCarried(c *carried) error {
 	e.emit(Send{&protocol.Batch{
 		Session: e.session, Inc: c.origin.Inc, FirstSeq: c.sent + 1, PrevHash: prev,
 		Count: uint32(n), Checksum: protocol.FrameChecksum(frame), Frame: frame,
+		Keys: e.keysBeside(records[:n]),
 	}})
 	c.sent += protocol.Seq(n)
 	c.flight = append(c.flight, c.sent)

@@ -42,12 +42,17 @@ type feed struct {
 	// far says that the state of an event feed is to be fetched, since the way
 	// over its events is long. It is tried once in a session.
 	far bool
+	// denied says that this session's Welcome has no word on the feed: the hub does
+	// not know it, or this agent may not follow it.
+	denied bool
 }
 
 func (f *feed) behind() bool { return f.resync || f.head > f.cursor.Offset || !f.cursor.Tail }
 
 // asks tells whether the feed waits for something that can be asked for now.
-func (e *Engine) asks(f *feed) bool { return f.behind() && f.busy == 0 && !f.whole && !e.paused() }
+func (e *Engine) asks(f *feed) bool {
+	return f.behind() && f.busy == 0 && !f.whole && !f.denied && !e.paused()
+}
 
 // paused tells whether the disk has too little room for what comes down. What
 // goes up is not held back: it needs none.
@@ -141,8 +146,9 @@ func (e *Engine) verdicts(list []protocol.FeedVerdict) {
 		told[v.Feed] = true
 		e.verdict(v)
 	}
-	for _, id := range e.order[e.named:] {
-		if !told[id] {
+	for i, id := range e.order {
+		e.down[id].denied = i < e.named && !told[id]
+		if i >= e.named && !told[id] {
 			e.begin(e.down[id])
 		}
 	}

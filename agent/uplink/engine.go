@@ -57,8 +57,11 @@ type Config struct {
 	// StateBehind is how many events the store's event feed may be ahead before
 	// the state that it made is fetched instead; 0 is never.
 	StateBehind uint64
-	Rand        *rand.Rand
-	Log         *slog.Logger
+	// Keys are the keys of members whom events enrol, which go up beside them; nil
+	// for none.
+	Keys func([]protocol.Record) []protocol.MemberKey
+	Rand *rand.Rand
+	Log  *slog.Logger
 }
 
 // State is where the link to the hub stands.
@@ -134,6 +137,8 @@ type (
 		Tried
 		Feed protocol.FeedID
 	}
+	// Lookup is the chain's key under which members are looked up, to be kept.
+	Lookup struct{ Key protocol.LookupKey }
 	// Fork asks to begin a new stream, because the hub holds other events of
 	// this one. The engine does nothing more: the new stream has one of its own.
 	Fork struct{ Cause ledger.ForkCause }
@@ -538,6 +543,9 @@ func (e *Engine) ClockOffset() time.Duration { return time.Duration(e.offsetMs) 
 
 // HubHeard tells whether the hub told its time since the process started.
 func (e *Engine) HubHeard() bool { return e.heard > 0 }
+
+// Heard is the running time at which the hub was last heard; 0 for never.
+func (e *Engine) Heard() time.Duration { return e.heard }
 
 // OthersSafe is up to where the store's other streams are safe at the hub, as it
 // told in this session. What it told before may be of another database.

@@ -105,6 +105,9 @@ func (u *Uplink) removeSnapshot(feed protocol.FeedID) error {
 
 func removeSnapshotFiles(path string) error {
 	var errs []error
+	if holdsKeys(path) {
+		errs = append(errs, overwrite(path+bodyExtension))
+	}
 	for _, extension := range []string{headExtension, bodyExtension} {
 		if err := os.Remove(path + extension); !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, err)
@@ -299,8 +302,8 @@ func (r *patientReader) Read(b []byte) (int, error) {
 }
 
 // cleanSnapshots removes what an earlier process left and nobody can use any
-// more: files of feeds that are no longer followed, that are applied, or that
-// are old, and loads whose file is gone.
+// more: files of feeds that are no longer followed, that are applied, that are
+// old, or that hold keys of members, and loads whose file is gone.
 func (u *Uplink) cleanSnapshots(ctx context.Context) error {
 	var follow []ledger.Cursor
 	shadows := map[protocol.FeedID]ledger.Shadow{}
@@ -322,7 +325,7 @@ func (u *Uplink) cleanSnapshots(ctx context.Context) error {
 	for _, c := range follow {
 		path := u.snapshotPath(c.Feed)
 		f, _, err := readSnapshotFile(path)
-		if err == nil && f.Feed == c.Feed && !(c.Epoch == f.Epoch && c.Offset >= f.Offset && f.Offset > 0) && !stale(path+bodyExtension) {
+		if err == nil && f.Feed == c.Feed && !holdsKeys(path) && !(c.Epoch == f.Epoch && c.Offset >= f.Offset && f.Offset > 0) && !stale(path+bodyExtension) {
 			kept[path] = f
 		}
 		if s := shadows[c.Feed]; s.Sum != "" && (kept[path].SHA256 != s.Sum) {
@@ -351,6 +354,9 @@ func (u *Uplink) removeExcept(kept map[string]snapshotFile) error {
 		path := filepath.Join(dir, entry.Name())
 		extension := filepath.Ext(path)
 		if _, ok := kept[strings.TrimSuffix(path, extension)]; !ok && slices.Contains([]string{bodyExtension, headExtension}, extension) {
+			if holdsKeys(path) {
+				errs = append(errs, overwrite(path))
+			}
 			errs = append(errs, os.Remove(path))
 		}
 	}

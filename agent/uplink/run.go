@@ -35,7 +35,9 @@ type Options struct {
 	// Changed is called when Status would show something else. Neither
 	// callback may block for long.
 	Changed func()
-	Log     *slog.Logger
+	// Keys keep the keys of members; nil keeps none.
+	Keys Keys
+	Log  *slog.Logger
 }
 
 // Uplink runs the engine over a real connection. Nothing in it is ever waited
@@ -63,7 +65,8 @@ type Status struct {
 	Feeds       []FeedStatus
 	OthersSafe  []protocol.StreamHead // of the store's other streams; not to be changed
 	ClockOffset time.Duration
-	HubHeard    bool // since the process started, so that ClockOffset means something
+	HubHeard    bool          // since the process started, so that ClockOffset means something
+	Heard       time.Duration // the running time at which it last was
 }
 
 // linkUp carries a new connection from the dialing goroutine to the loop.
@@ -90,6 +93,7 @@ func NewUplink(ctx context.Context, o Options) (*Uplink, error) {
 		Origin: o.Origin, Build: o.Build, BootID: o.BootID, Outbox: outbox{o.Driver, o.Origin}, Log: o.Log, Parent: o.Parent, Cause: o.Cause, StateBehind: stateBehind,
 		Rand: rand.New(rand.NewPCG(o.BootID, binary.BigEndian.Uint64(o.Origin.Inc[:]))),
 	}
+	c.Keys = u.keysBeside
 	err := o.Driver.View(ctx, func(r ledger.Reader) (err error) {
 		marks, err := ReadMarks(r, o.Origin.Inc)
 		if err != nil {
@@ -110,7 +114,7 @@ func NewUplink(ctx context.Context, o Options) (*Uplink, error) {
 // Followed lists the feeds that the agent of a store reads. The price feed is
 // known once the store record is here.
 func Followed(r ledger.Reader, store protocol.StoreID) ([]ledger.Cursor, error) {
-	feeds := []protocol.FeedID{protocol.StoreFeed(store), protocol.FeedCatalog, protocol.PeerFeed(store)}
+	feeds := []protocol.FeedID{protocol.StoreFeed(store), protocol.FeedCatalog, protocol.PeerFeed(store), protocol.MemberFeed(store)}
 	record, err := ledger.ReadStore(r, store)
 	if err != nil {
 		return nil, err
@@ -247,7 +251,7 @@ func (u *Uplink) lost() <-chan struct{} {
 
 // publish makes the engine's state readable for others.
 func (u *Uplink) publish() {
-	s := Status{Link: u.engine.Link(), Feeds: u.engine.Feeds(), OthersSafe: u.engine.OthersSafe(), ClockOffset: u.engine.ClockOffset(), HubHeard: u.engine.HubHeard()}
+	s := Status{Link: u.engine.Link(), Feeds: u.engine.Feeds(), OthersSafe: u.engine.OthersSafe(), ClockOffset: u.engine.ClockOffset(), HubHeard: u.engine.HubHeard(), Heard: u.engine.Heard()}
 	marks := u.engine.Marks()
 	s.Ack, s.Safe = marks.Acked, marks.Safe
 	u.mu.Lock()
@@ -278,7 +282,7 @@ func (u *Uplink) do(ctx context.Context, out any) {
 				}
 			}()
 		}
-	case Apply, Fetch, Reset:
+	case Apply, Fetch, Reset, Lookup:
 		u.work <- out
 	}
 }

@@ -26,6 +26,9 @@ func (e *Engine) welcome(m *protocol.Welcome) {
 	e.offsetMs = e.now.Wall.UnixMilli() - m.HubTimeMs
 	e.up.open(m, e.now.Mono)
 	e.setLink(Online, "", "")
+	if m.LookupKey != (protocol.LookupKey{}) {
+		e.emit(Lookup{m.LookupKey})
+	}
 	if err := e.checkGap(m); err != nil {
 		e.cfg.Log.Error("log cannot be read", "error", err)
 	}

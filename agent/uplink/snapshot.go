@@ -39,9 +39,14 @@ func (u *Uplink) fetch(ctx context.Context, job Fetch) Applied {
 	}
 	snap, body, err := u.download(ctx, job.Feed)
 	if err != nil {
+		if holdsKeys(u.snapshotPath(job.Feed)) {
+			err = errors.Join(err, u.removeSnapshot(job.Feed))
+		}
 		return fail(err)
 	}
-	load := func() Applied { return LoadSnapshot(ctx, u.o.Driver, snap, body, job.Tried) }
+	load := func() Applied {
+		return loadSnapshot(ctx, u.o.Driver, snap, body, job.Tried, func(part *protocol.Delta) error { return u.keepKeys(ctx, part) })
+	}
 	if job.Feed == protocol.PeerFeed(u.o.Origin.Store) {
 		load = func() Applied { return LoadStanding(ctx, u.o.Driver, u.o.Origin, snap, body) }
 	}
@@ -50,6 +55,9 @@ func (u *Uplink) fetch(ctx context.Context, job Fetch) Applied {
 		if poisonous(in.Err) && job.Feed == protocol.PeerFeed(u.o.Origin.Store) {
 			// The events are the way now; this body would fail again.
 			err = errors.Join(err, u.dropSnapshot(ctx, job.Feed))
+		}
+		if holdsKeys(u.snapshotPath(job.Feed)) {
+			err = errors.Join(err, u.removeSnapshot(job.Feed))
 		}
 		return fail(errors.Join(in.Err, err))
 	}
@@ -70,6 +78,12 @@ func (u *Uplink) fetch(ctx context.Context, job Fetch) Applied {
 // transactions, and makes it live in one. Parts that an earlier try loaded are
 // passed over. What was live before is left to Sweep.
 func LoadSnapshot(ctx context.Context, d ledger.Driver, snap Snapshot, body io.Reader, tried Tried) Applied {
+	return loadSnapshot(ctx, d, snap, body, tried, func(*protocol.Delta) error { return nil })
+}
+
+// loadSnapshot is LoadSnapshot, and calls before ahead of each part, also of those
+// that are loaded already.
+func loadSnapshot(ctx context.Context, d ledger.Driver, snap Snapshot, body io.Reader, tried Tried, before func(*protocol.Delta) error) Applied {
 	in := Applied{Feed: snap.Feed}
 	var shadow ledger.Shadow
 	in.Err = d.Update(ctx, func(tx ledger.Tx) (err error) {
@@ -80,6 +94,9 @@ func LoadSnapshot(ctx context.Context, d ledger.Driver, snap Snapshot, body io.R
 		return in
 	}
 	in.Err = eachDelta(body, snap.Feed, func(part *protocol.Delta) error {
+		if err := before(part); err != nil {
+			return err
+		}
 		for _, piece := range chunks(part) {
 			if piece.Upto <= shadow.Upto {
 				continue

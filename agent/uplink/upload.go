@@ -144,8 +144,16 @@ func (e *Engine) sendBatch() error {
 	e.emit(Send{&protocol.Batch{
 		Session: e.session, Inc: e.cfg.Origin.Inc, FirstSeq: u.sent + 1, PrevHash: prev,
 		Count: uint32(n), Checksum: protocol.FrameChecksum(frame), Frame: frame,
+		Keys: e.keysBeside(records[:n]),
 	}})
 	u.sent += protocol.Seq(n)
 	u.flight = append(u.flight, u.sent)
 	return nil
+}
+
+func (e *Engine) keysBeside(records []protocol.Record) []protocol.MemberKey {
+	if e.cfg.Keys == nil {
+		return nil
+	}
+	return e.cfg.Keys(records)
 }

@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"context"
+	"fmt"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
@@ -28,6 +29,9 @@ func (u *Uplink) worker(ctx context.Context) {
 				in = u.fetch(ctx, job)
 			case Reset:
 				in = ResetFeed(ctx, u.o.Driver, job)
+			case Lookup:
+				u.keepLookup(ctx, job.Key)
+				continue
 			}
 			u.report(ctx, in)
 		}
@@ -61,6 +65,9 @@ func (u *Uplink) saveMarks(ctx context.Context, m Marks) error {
 }
 
 func (u *Uplink) apply(ctx context.Context, a Apply) Applied {
+	if err := u.keepKeys(ctx, a.Delta); err != nil {
+		return Applied{Feed: a.Delta.Feed, Err: fmt.Errorf("keys of members: %w", err)}
+	}
 	in := ApplyDelta(ctx, u.o.Driver, a)
 	if in.Err == nil {
 		in.Err = u.committed(ctx, a.Delta)

@@ -41,7 +41,8 @@ type right struct {
 }
 
 // rights is the only place that says who may use which topic. What is not
-// listed is refused. {part}, {store} and {agent} are the client's own.
+// listed is refused. {part}, {store} and {agent} are the client's own. What is said
+// of one store goes to that store's machines alone: keys of members travel there.
 var rights = []right{
 	{
 		principal: PrincipalHub,
@@ -51,7 +52,10 @@ var rights = []right{
 	{
 		principal: PrincipalAgent,
 		publish:   []string{"cp/1/{part}/{store}/{agent}/up", "cp/1/{part}/{store}/{agent}/st"},
-		subscribe: []string{"cp/1/{part}/{store}/{agent}/dn", "cp/1/feed/#", "cp/1/hub"},
+		subscribe: []string{
+			"cp/1/{part}/{store}/{agent}/dn", "cp/1/hub", "cp/1/feed/catalog", "cp/1/feed/price/#",
+			"cp/1/feed/store/{store}", "cp/1/feed/peer/{store}", "cp/1/feed/member/{store}",
+		},
 	},
 	{
 		principal: PrincipalDev,

@@ -32,7 +32,7 @@ func mayFollow(o protocol.Origin, feed protocol.FeedID) bool {
 	if err != nil {
 		return false
 	}
-	return feed == protocol.FeedCatalog || feed == protocol.StoreFeed(o.Store) || feed == protocol.PeerFeed(o.Store) || f.Zone != ""
+	return feed == protocol.FeedCatalog || feed == protocol.StoreFeed(o.Store) || feed == protocol.PeerFeed(o.Store) || feed == protocol.MemberFeed(o.Store) || f.Zone != ""
 }
 
 // verdicts answers the cursors of a Hello.
@@ -132,6 +132,9 @@ func (h *Hub) pump(ctx context.Context, s *session, feed protocol.FeedID) error 
 			d, err = ledger.ReadDelta(r, feed, h.Epoch(), from)
 			return err
 		})
+		if err == nil {
+			err = h.withKeys(ctx, d)
+		}
 		if err != nil {
 			return err
 		}
@@ -211,6 +214,9 @@ func (h *Hub) announceFeed(ctx context.Context, feed protocol.FeedID, g ledger.G
 			return err
 		})
 		if err != nil || d.Upto == from {
+			return err
+		}
+		if err := h.withKeys(ctx, d); err != nil {
 			return err
 		}
 		h.broadcast(d)

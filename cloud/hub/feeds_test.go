@@ -160,7 +160,7 @@ func TestI11_StateOfAStoreIsThatOfItsHead(t *testing.T) {
 		t.Errorf("after 5 events of 64 the state is at %d, want %d", s.Offset, head+5)
 	}
 	for i := range standingsMax + 2 {
-		c.snapshots.keep(&Snapshot{Feed: protocol.PeerFeed(protocol.StoreID(fmt.Sprint("x", i))), Offset: 1})
+		c.snapshots.keep(&Snapshot{Feed: protocol.PeerFeed(protocol.StoreID(fmt.Sprint("x", i))), Offset: 1}, 0)
 	}
 	if n := len(c.snapshots.list); n != standingsMax {
 		t.Errorf("%d states are kept, want %d", n, standingsMax)

@@ -144,8 +144,8 @@ func New(ctx context.Context, o Options) (*Hub, error) {
 	if err := errors.Join(h.loadAgents(ctx), h.loadPolicies(ctx), h.loadHolds(ctx), h.loadDemand(ctx)); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(h.settleAll(ctx), h.settleAllTransfers(ctx)); protocol.CodeOf(err) == protocol.DiskFull {
-		h.log.Error("the hub's disk is full; goods of orders are not yet released", "error", err)
+	if err := errors.Join(h.settleAll(ctx), h.settleAllTransfers(ctx), h.settleAllMembers(ctx)); protocol.CodeOf(err) == protocol.DiskFull {
+		h.log.Error("the hub's disk is full; what is owed to stores waits", "error", err)
 	} else if err != nil {
 		return nil, err
 	}
@@ -255,8 +255,14 @@ func (h *Hub) logOwn(tx ledger.Tx, origin protocol.Origin, clock protocol.Clock,
 	if err != nil {
 		return res, err
 	}
-	for feed, growth := range res.Feeds {
-		grown[feed] = grown[feed].Join(growth)
+	members, err := ledger.AppendMembers(tx, res.Members)
+	if err != nil {
+		return res, err
+	}
+	for _, feeds := range []map[protocol.FeedID]ledger.Growth{res.Feeds, members} {
+		for feed, growth := range feeds {
+			grown[feed] = grown[feed].Join(growth)
+		}
 	}
 	if origin.Store == protocol.ChainStore {
 		return res, nil

@@ -110,10 +110,14 @@ func (h *Hub) ingest(ctx context.Context, run []*incoming) error {
 		return nil
 	}
 	var short []ledger.ItemAt
-	err := h.driver.Update(ctx, func(tx ledger.Tx) (err error) {
-		short, err = foldAll(tx, ready)
-		return err
-	})
+	var grown map[protocol.FeedID]ledger.Growth
+	err := h.keepKeys(ctx, ready)
+	if err == nil {
+		err = h.driver.Update(ctx, func(tx ledger.Tx) (err error) {
+			short, grown, err = foldAll(tx, ready)
+			return err
+		})
+	}
 	switch {
 	case protocol.CodeOf(err) == protocol.DiskFull:
 		// Nothing was committed and nothing is acknowledged: the agents keep
@@ -140,12 +144,15 @@ func (h *Hub) ingest(ctx context.Context, run []*incoming) error {
 			return nil
 		}
 	}
-	return h.committed(ctx, ready, short)
+	return h.committed(ctx, ready, short, grown)
 }
 
-// committed tells everybody of a commit.
-func (h *Hub) committed(ctx context.Context, ready []*incoming, short []ledger.ItemAt) error {
-	grown, carried := map[protocol.FeedID]ledger.Growth{}, map[protocol.FeedID]*protocol.Delta{}
+// committed tells everybody of a commit, in which the state feeds of grown grew.
+func (h *Hub) committed(ctx context.Context, ready []*incoming, short []ledger.ItemAt, grown map[protocol.FeedID]ledger.Growth) error {
+	if grown == nil {
+		grown = map[protocol.FeedID]ledger.Growth{}
+	}
+	carried := map[protocol.FeedID]*protocol.Delta{}
 	for i, in := range ready {
 		if in.err == nil && in.res.Applied > 0 {
 			h.safety.note(in.origin, in.res.Stream.Seq)
@@ -163,6 +170,9 @@ func (h *Hub) committed(ctx context.Context, ready []*incoming, short []ledger.I
 		return err
 	}
 	if err := h.settleTransfers(ctx, ready); err != nil {
+		return err
+	}
+	if err := h.settleMembers(ctx, ready); err != nil {
 		return err
 	}
 	return h.settleTouched(ctx, ready, short)
@@ -262,8 +272,9 @@ func (h *Hub) refuseFrame(in *incoming) {
 }
 
 // foldAll folds batches in one transaction and over one working set. short are the
-// items that can no longer keep what is promised.
-func foldAll(tx ledger.Tx, ready []*incoming) (short []ledger.ItemAt, err error) {
+// items that can no longer keep what is promised, grown the feeds of members that
+// gained rows.
+func foldAll(tx ledger.Tx, ready []*incoming) (short []ledger.ItemAt, grown map[protocol.FeedID]ledger.Growth, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic in the fold: %v", r)
@@ -272,11 +283,18 @@ func foldAll(tx ledger.Tx, ready []*incoming) (short []ledger.ItemAt, err error)
 	group := ledger.NewGroup(tx)
 	for _, in := range ready {
 		if err := in.apply(group); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	err = group.Flush()
-	return group.Short(), err
+	if err := group.Flush(); err != nil {
+		return nil, nil, err
+	}
+	var touched []ledger.MemberAt
+	for _, in := range ready {
+		touched = append(touched, in.res.Members...)
+	}
+	grown, err = ledger.AppendMembers(tx, touched)
+	return group.Short(), grown, err
 }
 
 // apply folds one batch; refusals are kept in in.err and do not hurt the other

@@ -125,17 +125,23 @@ func (h *Hub) seal(ctx context.Context, m *protocol.Member, person protocol.Pers
 	if sale.ContainsCardNumber(person.Name) || sale.ContainsCardNumber(person.Email) || sale.ContainsCardNumber(m.Locale) {
 		return protocol.Refuse(protocol.CardNumber, "A field holds what looks like the number of a payment card. Nothing was recorded, and the number was not kept. Take it out and send the rest again.")
 	}
-	lookup, err := h.lookupKey(ctx)
-	if err != nil {
+	if err := h.setContacts(ctx, m, person); err != nil {
 		return err
 	}
-	if m.PhoneSum, m.EmailSum, err = loyalty.Contacts(lookup, person); err != nil {
-		return err
-	}
+	var err error
 	if m.Sealed, err = protocol.Seal(key, string(m.ID), person, h.random); err != nil {
 		return err
 	}
 	return h.keys.Put(ctx, map[string]protocol.SubjectKey{string(m.ID): key})
+}
+
+// setContacts sets what a member is looked up by.
+func (h *Hub) setContacts(ctx context.Context, m *protocol.Member, person protocol.Personal) error {
+	lookup, err := h.lookupKey(ctx)
+	if err == nil {
+		m.PhoneSum, m.EmailSum, err = loyalty.Contacts(lookup, person)
+	}
+	return err
 }
 
 // mayEnrol refuses a home store that does not exist and a card that another
@@ -383,7 +389,7 @@ func (h *Hub) EraseMember(ctx context.Context, id protocol.MemberID) (loyalty.Me
 	if m != nil && m.Status == protocol.MemberErased {
 		return h.Member(ctx, id)
 	}
-	if err != nil {
+	if err != nil && (m == nil || m.Status != protocol.MemberTemporary) {
 		return loyalty.MemberDocument{}, err
 	}
 	// The key goes first: a crash in between leaves somebody who is erased and
@@ -391,6 +397,7 @@ func (h *Hub) EraseMember(ctx context.Context, id protocol.MemberID) (loyalty.Me
 	if err := h.keys.Erase(ctx, []string{string(id)}); err != nil {
 		return loyalty.MemberDocument{}, err
 	}
+	h.snapshots.forgetMembers()
 	if err := h.markErased(ctx, m, store); err != nil {
 		return loyalty.MemberDocument{}, err
 	}

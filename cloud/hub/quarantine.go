@@ -42,7 +42,7 @@ func (h *Hub) quarantine(ctx context.Context, in *incoming) error {
 		one.records = []protocol.Record{r}
 		hash = hash.Next(r)
 		err := h.driver.Update(ctx, func(tx ledger.Tx) error {
-			_, err := foldAll(tx, []*incoming{&one})
+			_, _, err := foldAll(tx, []*incoming{&one})
 			return err
 		})
 		if err != nil {
@@ -53,9 +53,9 @@ func (h *Hub) quarantine(ctx context.Context, in *incoming) error {
 		if err != nil {
 			return fmt.Errorf("event %d: %w", one.batch.FirstSeq, err)
 		}
-		applied, parts := total.res.Applied+one.res.Applied, append(total.parts, one.parts...)
+		applied, parts, members := total.res.Applied+one.res.Applied, append(total.parts, one.parts...), append(total.res.Members, one.res.Members...)
 		total = one
-		total.res.Applied, total.parts = applied, parts
+		total.res.Applied, total.parts, total.res.Members = applied, parts, members
 		if one.err != nil {
 			break
 		}

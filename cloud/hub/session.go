@@ -105,6 +105,7 @@ func (h *Hub) hello(ctx context.Context, t protocol.Topic, m *protocol.Hello) er
 	if err != nil {
 		return err
 	}
+	lookup := h.keyForLookups(ctx)
 	h.mu.Lock()
 	if old := h.sessionOf(m.Agent, m.Inc); old != nil {
 		s.boots, s.caughtUpAt, s.caughtEra, s.standing = old.boots, old.caughtUpAt, old.caughtEra, old.standing
@@ -115,6 +116,7 @@ func (h *Hub) hello(ctx context.Context, t protocol.Topic, m *protocol.Hello) er
 	s.welcome = &protocol.Welcome{
 		Nonce: m.Nonce, Epoch: h.Epoch(), Session: s.id, HubTimeMs: now.UnixMilli(), CursorSeq: stream.Seq, CursorHash: stream.Head(),
 		Safe: h.safety.safe(m.Inc, stream.Seq), Window: windowBatches, StartAfterMs: h.startAfter(now), Feeds: verdicts, Wants: wants, Checkpoint: given,
+		LookupKey: lookup,
 	}
 	h.notify()
 	h.mu.Unlock()

@@ -56,6 +56,27 @@ type snapshotCache struct {
 	building singleflight.Group // by feed
 	mu       sync.Mutex
 	list     []*Snapshot
+	erasures uint64 // how often somebody was erased
+}
+
+// forgetMembers drops what holds members' keys, because one of them is erased. One
+// that is being built is not kept.
+func (c *snapshotCache) forgetMembers() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.erasures++
+	c.list = slices.DeleteFunc(c.list, func(s *Snapshot) bool { return memberFeed(s.Feed) })
+}
+
+func (c *snapshotCache) erased() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.erasures
+}
+
+func memberFeed(feed protocol.FeedID) bool {
+	f, err := protocol.ParseFeed(feed)
+	return err == nil && f.Kind == protocol.FeedOfMembers
 }
 
 // find returns the kept snapshot of a feed, nil for none.
@@ -74,7 +95,7 @@ func (c *snapshotCache) find(feed protocol.FeedID) *Snapshot {
 // built once, however many agents ask.
 func (h *Hub) Snapshot(ctx context.Context, feed protocol.FeedID) (*Snapshot, error) {
 	if _, err := protocol.ParseFeed(feed); err != nil {
-		return nil, protocol.Refuse(protocol.NotFound, "There is no such snapshot. Feeds are catalog, price/{zone}, store/{id} and peer/{id}.")
+		return nil, protocol.Refuse(protocol.NotFound, "There is no such snapshot. Feeds are catalog, price/{zone}, store/{id}, peer/{id} and member/{id}.")
 	}
 	snap, err, _ := h.snapshots.building.Do(string(feed), func() (any, error) {
 		// Whoever asks at the same time waits for this one, so it must not end
@@ -88,8 +109,8 @@ func (h *Hub) Snapshot(ctx context.Context, feed protocol.FeedID) (*Snapshot, er
 }
 
 func (h *Hub) snapshot(ctx context.Context, feed protocol.FeedID) (*Snapshot, error) {
-	snap := h.snapshots.find(feed)
-	build, age := buildSnapshot, uint64(snapshotAge)
+	snap, erased := h.snapshots.find(feed), h.snapshots.erased()
+	build, age := h.buildSnapshot, uint64(snapshotAge)
 	if eventFeed(feed) {
 		build, age = buildStanding, standingAge
 	}
@@ -105,14 +126,18 @@ func (h *Hub) snapshot(ctx context.Context, feed protocol.FeedID) (*Snapshot, er
 		return err
 	})
 	if err == nil && snap.Offset > 0 {
-		h.snapshots.keep(snap)
+		h.snapshots.keep(snap, erased)
 	}
 	return snap, err
 }
 
-func (c *snapshotCache) keep(snap *Snapshot) {
+// keep keeps a snapshot that was built when so many members were erased.
+func (c *snapshotCache) keep(snap *Snapshot, erased uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if memberFeed(snap.Feed) && c.erasures != erased {
+		return
+	}
 	c.list = append(slices.DeleteFunc(c.list, func(s *Snapshot) bool { return s.Feed == snap.Feed }), snap)
 	if len(c.list) > snapshotsMax {
 		c.list = c.list[1:]
@@ -133,13 +158,16 @@ func eventFeed(feed protocol.FeedID) bool {
 	return err == nil && f.Store != "" && feed == protocol.PeerFeed(f.Store)
 }
 
-func buildSnapshot(r ledger.Reader, feed protocol.FeedID, epoch, head uint64) (*Snapshot, error) {
+func (h *Hub) buildSnapshot(r ledger.Reader, feed protocol.FeedID, epoch, head uint64) (*Snapshot, error) {
 	w, err := newSnapshotWriter()
 	if err != nil {
 		return nil, err
 	}
 	for after := uint64(0); after < head; {
 		d, err := ledger.ReadDelta(r, feed, epoch, after)
+		if err == nil {
+			err = h.withKeys(context.Background(), d)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -245,11 +245,14 @@ func untilGap(r ledger.Reader, o protocol.Origin, records []protocol.Record) (re
 	return true, len(records), nil
 }
 
-// applyRun is the fold, and the store's event feed.
+// applyRun is the fold, and the feeds of the store and of members.
 func applyRun(tx ledger.Tx, b ledger.Batch) (int, error) {
 	res, err := ledger.Apply(tx, b)
 	if _, gap := errors.AsType[*ledger.GapError](err); gap {
 		return 0, nil
+	}
+	if err == nil {
+		_, err = ledger.AppendMembers(tx, res.Members)
 	}
 	if err != nil || res.Applied == 0 || b.Origin.Store == protocol.ChainStore {
 		return res.Applied, err

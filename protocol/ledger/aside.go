@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,7 +30,15 @@ func asidePrefix(feed protocol.FeedID, gen uint64) string {
 	return "aside" + sep + string(feed) + sep + strconv.FormatUint(gen, 10) + sep
 }
 
+// putAside keeps a piece as it came, but for the keys beside its rows: those lie in
+// the key ring alone.
 func putAside(tx Tx, gen uint64, piece *protocol.Delta, reason string) error {
+	kept := *piece
+	kept.Rows = slices.Clone(piece.Rows)
+	for i := range kept.Rows {
+		kept.Rows[i].SubjectKey = protocol.SubjectKey{}
+	}
+	piece = &kept
 	b, err := protocol.EncodeMessage(piece)
 	if err != nil {
 		return err

@@ -211,6 +211,16 @@ const rowNameBytesMax = 1024
 
 var errRowName = errors.New("the name of the row is too long")
 
+var errMemberRow = errors.New("the row is of another member than its name")
+
+func checkMemberRow(r *protocol.FeedRow) error {
+	row, err := protocol.DecodeMemberRow(r.Value)
+	if id, _ := memberOfRow(r.Key); err == nil && row.Member.ID != id {
+		err = errMemberRow
+	}
+	return err
+}
+
 // checkRow tells whether a row can be read, so that nothing is stored which
 // would fail a till later.
 func checkRow(feed protocol.FeedID, r *protocol.FeedRow) (err error) {
@@ -234,6 +244,8 @@ func checkRow(feed protocol.FeedID, r *protocol.FeedRow) (err error) {
 		_, err = protocol.DecodePolicyRow(r.Value)
 	case feedProgramme:
 		_, err = protocol.DecodeProgramme(r.Value)
+	case feedMember:
+		err = checkMemberRow(r)
 	}
 	if err != nil {
 		return fmt.Errorf("row %q of %s: %w", r.Key, feed, err)

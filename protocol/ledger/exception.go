@@ -19,14 +19,16 @@ import (
 // different streams can break together, though none of them did anything wrong
 // by itself; a person resolves it.
 const (
-	ExceptionOverReturn     = "over_return"     // more came back than was sold
-	ExceptionVoidTwice      = "void_twice"      // two voids of one receipt
-	ExceptionVoidAndReturn  = "void_and_return" // a voided receipt was also returned
-	ExceptionReceiptTwice   = "receipt_twice"   // two events with one receipt number
-	ExceptionExternalTwice  = "external_twice"  // one sale of another POS recorded twice
-	ExceptionEventTwice     = "event_twice"     // one event id with two bodies
-	ExceptionGap            = "gap"             // events that exist nowhere any more
-	ExceptionLeaseOverspent = "lease_overspent" // more of a member's points was spent than a machine might
+	ExceptionOverReturn     = "over_return"      // more came back than was sold
+	ExceptionVoidTwice      = "void_twice"       // two voids of one receipt
+	ExceptionVoidAndReturn  = "void_and_return"  // a voided receipt was also returned
+	ExceptionReceiptTwice   = "receipt_twice"    // two events with one receipt number
+	ExceptionExternalTwice  = "external_twice"   // one sale of another POS recorded twice
+	ExceptionEventTwice     = "event_twice"      // one event id with two bodies
+	ExceptionGap            = "gap"              // events that exist nowhere any more
+	ExceptionLeaseOverspent = "lease_overspent"  // more of a member's points was spent than a machine might
+	ExceptionCardShared     = "card_shared"      // a card was given to two members
+	ExceptionMemberTwice    = "member_duplicate" // one person enrolled twice, as it seems
 	exceptionReferenceLimit = 100
 )
 
@@ -55,6 +57,8 @@ var exceptionDetails = map[string]string{
 	"external_over_return":     "Another till took back more than was sold. It is recorded. Check the return against the goods.",
 	"external_receipt_unknown": "Another till took back goods of a receipt that is not known here. It is recorded. Check the return there.",
 	ExceptionLeaseOverspent:    "A machine spent more of a member's points than it might: it was copied, and both spent. Every sale stands, and the member's balance has all of them. Ask which machine is the copy; what is missing is repaid by later points.",
+	ExceptionCardShared:        "A card was given to a member in a store that could not know that another member bears it. The member who was enrolled later has a new card, and both members are kept. Give out the new card, or merge the two if they are one person.",
+	ExceptionMemberTwice:       "A member was enrolled in a store with the phone number or e-mail address of another member. Both are kept, each with their points. Ask whether they are one person, and merge the two if they are.",
 	ExceptionGap:               "Receipts of this machine are lost: the hub was restored from an older copy, and the machine had deleted what it was told is safe. The stock that they moved is put right. Restore a newer copy if there is one; count the items that were sold.",
 	pickup.UnknownOrder:        "Something was done for an order that is not known here. It is recorded. Look for the order, and for the goods.",
 	pickup.AtOnce:              "Two machines worked on one order and did not know of each other. What each did is recorded. Check what lies on the shelf for it.",
@@ -139,6 +143,28 @@ func newException(store protocol.StoreID, events []protocol.EventID) *Exception 
 		e.Events, e.Total = events[:exceptionReferenceLimit], uint64(len(events))
 	}
 	return e
+}
+
+// raiseMore adds an event to an exception whose row must be loaded. Of very many
+// events the row keeps the smallest, so that what stands in the end does not depend
+// on their order.
+func (s *set) raiseMore(store protocol.StoreID, kind, subject string, id protocol.EventID) error {
+	key := exceptionKey(kind, subject)
+	e, err := change(s, key, func(b []byte) (*Exception, error) {
+		e, err := decodeException(key.ID, b)
+		return &e, err
+	})
+	if err != nil {
+		return err
+	}
+	if len(e.Events) == 0 || store < e.Store {
+		e.Store = store
+	}
+	if i, found := slices.BinarySearchFunc(e.Events, id, compareIDs); !found {
+		e.Events = slices.Insert(e.Events, i, id)
+	}
+	e.Events = e.Events[:min(len(e.Events), exceptionReferenceLimit)]
+	return nil
 }
 
 // receiptKinds are the exceptions that a receipt can show.

@@ -101,6 +101,8 @@ func rowKey(gen uint64, feed protocol.FeedID, name string) (Key, error) {
 		return policyKey(gen, protocol.StoreID(zone), name), nil
 	case kind == feedProgramme && feed == protocol.FeedCatalog:
 		return programmeKey(gen, rest), nil
+	case kind == feedMember && strings.HasPrefix(string(feed), feedMember+"/"):
+		return memberRowKey(gen, MemberAt{protocol.StoreID(zone), protocol.MemberID(rest)}), nil
 	}
 	return Key{}, errRowUnknown
 }

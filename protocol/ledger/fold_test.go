@@ -14,6 +14,11 @@ func TestI3_I8_FoldInMemory(t *testing.T) { ledgertest.TestFold(t, inMemory, 10_
 func TestI3_I5_I8_GroupInMemory(t *testing.T) {
 	ledgertest.TestGroup(t, inMemory, 1_000/ledgertest.Share)
 }
+
+func TestI6_I10_MemberFeedInMemory(t *testing.T) {
+	ledgertest.TestMemberFeed(t, inMemory, 1_000/ledgertest.Share)
+}
+
 func TestI4_I5_RefusalInMemory(t *testing.T) { ledgertest.TestRefusal(t, inMemory) }
 
 func TestI3_I11_StandingInMemory(t *testing.T) {

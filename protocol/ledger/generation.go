@@ -131,7 +131,7 @@ const (
 	kindProgramme = "programme"
 )
 
-var referenceKinds = []string{kindItem, kindCode, kindPrice, kindTax, kindStore, kindPolicy, kindProgramme}
+var referenceKinds = []string{kindItem, kindCode, kindPrice, kindTax, kindStore, kindPolicy, kindProgramme, kindMemberRow, kindMemberCard, kindMemberContact}
 
 // referenceKey is where a row of reference data is kept in a generation.
 func referenceKey(kind string, gen uint64, parts ...string) Key {
@@ -223,6 +223,10 @@ func generationRanges(feed protocol.FeedID, gen uint64) [][2]string {
 	case kind == feedStore:
 		id := storeKey(gen, protocol.StoreID(name)).ID
 		return [][2]string{{id, id + sep}, all(referencePrefix(kindPolicy, gen, name))}
+	case kind == feedMember:
+		return [][2]string{
+			all(referencePrefix(kindMemberRow, gen, name)), all(referencePrefix(kindMemberCard, gen, name)), all(referencePrefix(kindMemberContact, gen, name)),
+		}
 	case kind+"/" == standingPrefix:
 		ranges := make([][2]string, 0, len(standingKinds))
 		for _, k := range slices.Sorted(maps.Keys(standingKinds)) {

@@ -268,6 +268,16 @@ func (r *KeyRing) SetSecret(ctx context.Context, name string, secret []byte) err
 // any more, as far as the driver can see to that. After an error it is to be
 // called again; a start in between completes what was begun.
 func (r *KeyRing) Erase(ctx context.Context, subjects []string) error {
+	return r.drop(ctx, subjects, true)
+}
+
+// Forget deletes the keys of subjects as Erase does, but does not note that they
+// were erased: a machine that no longer needs a key may get it again.
+func (r *KeyRing) Forget(ctx context.Context, subjects []string) error {
+	return r.drop(ctx, subjects, false)
+}
+
+func (r *KeyRing) drop(ctx context.Context, subjects []string, forGood bool) error {
 	for _, s := range subjects {
 		if !protocol.ValidID(s) {
 			return errors.New("ledger: what is to be erased is no subject")
@@ -290,7 +300,7 @@ func (r *KeyRing) Erase(ctx context.Context, subjects []string) error {
 				rows = append(rows, Row{Key: noteKey(keyNote, s)})
 				stays, unscrubbed = false, true
 			}
-			if erased[i] == nil {
+			if erased[i] == nil && forGood {
 				rows = append(rows, Row{noteKey(erasedNote, s), []byte{1}})
 			}
 		}

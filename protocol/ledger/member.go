@@ -135,6 +135,12 @@ func (f *fold) memberKeys(keys []Key, a *act) ([]Key, error) {
 	}
 	key := memberKey(MemberAt{f.origin.Store, m.ID})
 	keys = append(append(keys, key, memberStoresKey(m.ID)), lookups(m)...)
+	if m.CardShared != "" {
+		keys = append(keys, exceptionKey(ExceptionCardShared, m.CardShared))
+	}
+	if m.DuplicateOf != "" {
+		keys = append(keys, exceptionKey(ExceptionMemberTwice, string(m.ID)))
+	}
 	if !f.set.has(key) {
 		a.settled = false
 		return keys, nil
@@ -149,6 +155,9 @@ func (f *fold) memberKeys(keys []Key, a *act) ([]Key, error) {
 // member folds what an event says of a member.
 func (f *fold) member(a *act) error {
 	at := MemberAt{f.origin.Store, a.event.Member.ID}
+	if err := f.raiseMember(a); err != nil {
+		return err
+	}
 	value, err := protocol.EncodeMember(a.event.Member)
 	if err != nil {
 		return err
@@ -181,6 +190,21 @@ func (f *fold) member(a *act) error {
 	}
 	stores.add(at.Store)
 	f.touch(at)
+	return nil
+}
+
+// raiseMember opens the exceptions of which the hub wrote when it settled a member
+// who was enrolled at a till. They are functions of the events that say so alone.
+func (f *fold) raiseMember(a *act) error {
+	m := a.event.Member
+	if m.CardShared != "" {
+		if err := f.set.raiseMore(f.origin.Store, ExceptionCardShared, m.CardShared, a.id); err != nil {
+			return err
+		}
+	}
+	if m.DuplicateOf != "" {
+		return f.set.raiseMore(f.origin.Store, ExceptionMemberTwice, string(m.ID), a.id)
+	}
 	return nil
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // reference is a row of the chain's reference data (an item, a price list, a
-// tax list, a store, a policy, a programme) with the feed offset at which it last changed. The hub's
+// tax list, a store, a policy, a programme, a member as a store is told) with the feed offset at which it last changed. The hub's
 // fold gives offsets out; an agent takes them over with the row. A row without a
 // value is gone: the hub keeps its offset, so that the feed tells of it, and an
 // agent keeps nothing.
@@ -196,8 +196,8 @@ func catalogRows(c *protocol.Catalog) ([]feedRow, error) {
 }
 
 // putReference stores a row of reference data at its offset and keeps the
-// index of codes. The row, and the code rows of its old and new value, must be
-// loaded.
+// index of codes or of members. The row, and the index rows of its old and new
+// value, must be loaded.
 func (s *set) putReference(row feedRow, offset uint64) error {
 	ref, err := change(s, row.key, decodeReference)
 	if err != nil {
@@ -205,6 +205,11 @@ func (s *set) putReference(row feedRow, offset uint64) error {
 	}
 	if row.item() {
 		if err := s.indexCodes(row.gen, ref.value, row.value); err != nil {
+			return err
+		}
+	}
+	if row.member() {
+		if err := s.indexMember(row, ref.value); err != nil {
 			return err
 		}
 	}
@@ -262,15 +267,25 @@ func codesOf(value []byte) (codedItem, error) {
 }
 
 // referenceKeys adds the keys that putReference needs: the row itself, then,
-// once it is loaded, the codes of its old and new value.
+// once it is loaded, the index rows of its old and new value.
 func (s *set) referenceKeys(keys []Key, row feedRow) ([]Key, error) {
 	keys = append(keys, row.key)
-	if !row.item() || !s.has(row.key) {
+	if !row.item() && !row.member() || !s.has(row.key) {
 		return keys, nil
 	}
 	ref, err := get(s, row.key, decodeReference)
 	if err != nil {
 		return nil, err
+	}
+	if row.member() {
+		for _, b := range [][]byte{ref.value, row.value} {
+			found, err := memberLookups(row.feed, row.gen, b)
+			if err != nil {
+				return nil, err
+			}
+			keys = append(keys, found...)
+		}
+		return keys, nil
 	}
 	for _, b := range [][]byte{ref.value, row.value} {
 		it, err := codesOf(b)

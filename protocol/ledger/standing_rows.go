@@ -289,11 +289,21 @@ func (p *projection) exceptions() error {
 	prefix := "exception" + sep
 	return p.r.Scan(States, prefix, after(prefix), func(id string, v []byte) (bool, error) {
 		e, err := decodeException(id, v)
+		if err == nil && (e.Kind == ExceptionCardShared || e.Kind == ExceptionMemberTwice) {
+			return true, p.ofMembers(&e)
+		}
 		if err != nil || e.Store != p.store || slices.Contains(receiptKinds, e.Kind) || e.Kind == pickup.OverReturn {
 			return err == nil, err
 		}
 		return true, p.fn(StandingRow{id, v})
 	})
+}
+
+// ofMembers takes of an exception about members, who may be known in several
+// stores, what this store's events say.
+func (p *projection) ofMembers(e *Exception) error {
+	ours := slices.DeleteFunc(e.Events, func(id protocol.EventID) bool { return !p.ours(id) })
+	return p.emit(exceptionKey(e.Kind, e.Subject), newException(p.store, ours))
 }
 
 // events takes the newest events of the store, and those that carry what is left

@@ -195,7 +195,12 @@ func compareStates(stored, replayed Reader, rep *Report) error {
 	if err != nil {
 		return err
 	}
-	relevant := func(id string) bool { return len(chain) > 0 || !fromFeeds(id) }
+	if len(chain) > 0 {
+		if err := verifyMemberRows(stored, rep); err != nil {
+			return err
+		}
+	}
+	relevant := func(id string) bool { return !ofMemberFeed(id) && (len(chain) > 0 || !fromFeeds(id)) }
 	err = stored.Scan(States, "", "", func(id string, v []byte) (bool, error) {
 		if !relevant(id) {
 			return true, nil

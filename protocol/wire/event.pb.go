@@ -1821,7 +1821,7 @@ type Member struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Id               string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Version          uint32                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`                     // from 1; the highest stands
-	Status           string                 `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`                        // active, merged or erased
+	Status           string                 `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`                        // active, temporary, merged or erased
 	Card             string                 `protobuf:"bytes,4,opt,name=card,proto3" json:"card,omitempty"`                            // what the card says when it is scanned
 	Sealed           []byte                 `protobuf:"bytes,5,opt,name=sealed,proto3" json:"sealed,omitempty"`                        // a Personal, sealed with the member's own key; absent of who is erased
 	PhoneSum         []byte                 `protobuf:"bytes,6,opt,name=phone_sum,json=phoneSum,proto3" json:"phone_sum,omitempty"`    // 16 bytes: by what the member is looked up; absent for none
@@ -1832,6 +1832,8 @@ type Member struct {
 	PreferredChannel string                 `protobuf:"bytes,11,opt,name=preferred_channel,json=preferredChannel,proto3" json:"preferred_channel,omitempty"`
 	MergedInto       string                 `protobuf:"bytes,12,opt,name=merged_into,json=mergedInto,proto3" json:"merged_into,omitempty"` // of merged: the member who stands for this one
 	Staff            string                 `protobuf:"bytes,13,opt,name=staff,proto3" json:"staff,omitempty"`
+	CardShared       string                 `protobuf:"bytes,14,opt,name=card_shared,json=cardShared,proto3" json:"card_shared,omitempty"`    // the card that the member gave up, because another bears it
+	DuplicateOf      string                 `protobuf:"bytes,15,opt,name=duplicate_of,json=duplicateOf,proto3" json:"duplicate_of,omitempty"` // a member with the same phone number or e-mail address
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -1953,6 +1955,20 @@ func (x *Member) GetMergedInto() string {
 func (x *Member) GetStaff() string {
 	if x != nil {
 		return x.Staff
+	}
+	return ""
+}
+
+func (x *Member) GetCardShared() string {
+	if x != nil {
+		return x.CardShared
+	}
+	return ""
+}
+
+func (x *Member) GetDuplicateOf() string {
+	if x != nil {
+		return x.DuplicateOf
 	}
 	return ""
 }
@@ -3429,7 +3445,7 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\x06change\x18\x02 \x01(\tR\x06change\x12\x16\n" +
 	"\x06points\x18\x03 \x01(\x12R\x06points\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n" +
-	"\x05staff\x18\x05 \x01(\tR\x05staff\"\x80\x03\n" +
+	"\x05staff\x18\x05 \x01(\tR\x05staff\"\xc4\x03\n" +
 	"\x06Member\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12\x16\n" +
@@ -3446,7 +3462,10 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\x11preferred_channel\x18\v \x01(\tR\x10preferredChannel\x12\x1f\n" +
 	"\vmerged_into\x18\f \x01(\tR\n" +
 	"mergedInto\x12\x14\n" +
-	"\x05staff\x18\r \x01(\tR\x05staff\"\x84\x01\n" +
+	"\x05staff\x18\r \x01(\tR\x05staff\x12\x1f\n" +
+	"\vcard_shared\x18\x0e \x01(\tR\n" +
+	"cardShared\x12!\n" +
+	"\fduplicate_of\x18\x0f \x01(\tR\vduplicateOf\"\x84\x01\n" +
 	"\aConsent\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x18\n" +
 	"\apurpose\x18\x02 \x01(\tR\apurpose\x12\x18\n" +

@@ -98,16 +98,176 @@ func (x *Personal) GetBirthday() string {
 	return ""
 }
 
+// MemberRow is what a store is told of a member: the row member/{id} of the feed
+// member/{store}.
+type MemberRow struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Member  *Member                `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`      // without what they are looked up by, where merged or erased
+	Balance int64                  `protobuf:"zigzag64,2,opt,name=balance,proto3" json:"balance,omitempty"` // over all stores
+	// The hub's account of the store that reads, whose events the balance has. The
+	// store puts its own account in its place.
+	Here          *MemberAccount `protobuf:"bytes,3,opt,name=here,proto3" json:"here,omitempty"`
+	Leased        int64          `protobuf:"zigzag64,4,opt,name=leased,proto3" json:"leased,omitempty"` // of the balance, held by leases
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberRow) Reset() {
+	*x = MemberRow{}
+	mi := &file_protocol_wire_member_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberRow) ProtoMessage() {}
+
+func (x *MemberRow) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_member_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberRow.ProtoReflect.Descriptor instead.
+func (*MemberRow) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_member_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *MemberRow) GetMember() *Member {
+	if x != nil {
+		return x.Member
+	}
+	return nil
+}
+
+func (x *MemberRow) GetBalance() int64 {
+	if x != nil {
+		return x.Balance
+	}
+	return 0
+}
+
+func (x *MemberRow) GetHere() *MemberAccount {
+	if x != nil {
+		return x.Here
+	}
+	return nil
+}
+
+func (x *MemberRow) GetLeased() int64 {
+	if x != nil {
+		return x.Leased
+	}
+	return 0
+}
+
+// MemberAccount is what happened to a member's points in one store.
+type MemberAccount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Earned        int64                  `protobuf:"zigzag64,1,opt,name=earned,proto3" json:"earned,omitempty"`     // less what returns and voids took back
+	Redeemed      int64                  `protobuf:"zigzag64,2,opt,name=redeemed,proto3" json:"redeemed,omitempty"` // less what returns and voids gave back
+	Adjusted      int64                  `protobuf:"zigzag64,3,opt,name=adjusted,proto3" json:"adjusted,omitempty"`
+	Expired       int64                  `protobuf:"zigzag64,4,opt,name=expired,proto3" json:"expired,omitempty"` // below zero
+	Events        int64                  `protobuf:"zigzag64,5,opt,name=events,proto3" json:"events,omitempty"`   // how many events made it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberAccount) Reset() {
+	*x = MemberAccount{}
+	mi := &file_protocol_wire_member_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberAccount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberAccount) ProtoMessage() {}
+
+func (x *MemberAccount) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_member_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberAccount.ProtoReflect.Descriptor instead.
+func (*MemberAccount) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_member_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *MemberAccount) GetEarned() int64 {
+	if x != nil {
+		return x.Earned
+	}
+	return 0
+}
+
+func (x *MemberAccount) GetRedeemed() int64 {
+	if x != nil {
+		return x.Redeemed
+	}
+	return 0
+}
+
+func (x *MemberAccount) GetAdjusted() int64 {
+	if x != nil {
+		return x.Adjusted
+	}
+	return 0
+}
+
+func (x *MemberAccount) GetExpired() int64 {
+	if x != nil {
+		return x.Expired
+	}
+	return 0
+}
+
+func (x *MemberAccount) GetEvents() int64 {
+	if x != nil {
+		return x.Events
+	}
+	return 0
+}
+
 var File_protocol_wire_member_proto protoreflect.FileDescriptor
 
 const file_protocol_wire_member_proto_rawDesc = "" +
 	"\n" +
-	"\x1aprotocol/wire/member.proto\x12\x0ecounterpart.v1\"f\n" +
+	"\x1aprotocol/wire/member.proto\x12\x0ecounterpart.v1\x1a\x19protocol/wire/event.proto\"f\n" +
 	"\bPersonal\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05phone\x18\x02 \x01(\tR\x05phone\x12\x14\n" +
 	"\x05email\x18\x03 \x01(\tR\x05email\x12\x1a\n" +
-	"\bbirthday\x18\x04 \x01(\tR\bbirthdayB\x1bZ\x19counterpart/protocol/wireb\x06proto3"
+	"\bbirthday\x18\x04 \x01(\tR\bbirthday\"\xa0\x01\n" +
+	"\tMemberRow\x12.\n" +
+	"\x06member\x18\x01 \x01(\v2\x16.counterpart.v1.MemberR\x06member\x12\x18\n" +
+	"\abalance\x18\x02 \x01(\x12R\abalance\x121\n" +
+	"\x04here\x18\x03 \x01(\v2\x1d.counterpart.v1.MemberAccountR\x04here\x12\x16\n" +
+	"\x06leased\x18\x04 \x01(\x12R\x06leased\"\x91\x01\n" +
+	"\rMemberAccount\x12\x16\n" +
+	"\x06earned\x18\x01 \x01(\x12R\x06earned\x12\x1a\n" +
+	"\bredeemed\x18\x02 \x01(\x12R\bredeemed\x12\x1a\n" +
+	"\badjusted\x18\x03 \x01(\x12R\badjusted\x12\x18\n" +
+	"\aexpired\x18\x04 \x01(\x12R\aexpired\x12\x16\n" +
+	"\x06events\x18\x05 \x01(\x12R\x06eventsB\x1bZ\x19counterpart/protocol/wireb\x06proto3"
 
 var (
 	file_protocol_wire_member_proto_rawDescOnce sync.Once
@@ -121,16 +281,21 @@ func file_protocol_wire_member_proto_rawDescGZIP() []byte {
 	return file_protocol_wire_member_proto_rawDescData
 }
 
-var file_protocol_wire_member_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_protocol_wire_member_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_protocol_wire_member_proto_goTypes = []any{
-	(*Personal)(nil), // 0: counterpart.v1.Personal
+	(*Personal)(nil),      // 0: counterpart.v1.Personal
+	(*MemberRow)(nil),     // 1: counterpart.v1.MemberRow
+	(*MemberAccount)(nil), // 2: counterpart.v1.MemberAccount
+	(*Member)(nil),        // 3: counterpart.v1.Member
 }
 var file_protocol_wire_member_proto_depIdxs = []int32{
-	0, // [0:0] is the sub-list for method output_type
-	0, // [0:0] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	3, // 0: counterpart.v1.MemberRow.member:type_name -> counterpart.v1.Member
+	2, // 1: counterpart.v1.MemberRow.here:type_name -> counterpart.v1.MemberAccount
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_protocol_wire_member_proto_init() }
@@ -138,13 +303,14 @@ func file_protocol_wire_member_proto_init() {
 	if File_protocol_wire_member_proto != nil {
 		return
 	}
+	file_protocol_wire_event_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protocol_wire_member_proto_rawDesc), len(file_protocol_wire_member_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   1,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

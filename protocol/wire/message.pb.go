@@ -880,8 +880,9 @@ type Welcome struct {
 	Window        uint32                 `protobuf:"varint,8,opt,name=window,proto3" json:"window,omitempty"` // batches that may be unacknowledged
 	StartAfterMs  uint32                 `protobuf:"varint,9,opt,name=start_after_ms,json=startAfterMs,proto3" json:"start_after_ms,omitempty"`
 	Feeds         []*FeedVerdict         `protobuf:"bytes,10,rep,name=feeds,proto3" json:"feeds,omitempty"`
-	Checkpoint    bool                   `protobuf:"varint,12,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"` // the events before base_seq are given up: send a Checkpoint for them
-	Wants         []*StreamPos           `protobuf:"bytes,11,rep,name=wants,proto3" json:"wants,omitempty"`            // of the streams that Hello listed, those to carry, and from which event on
+	Checkpoint    bool                   `protobuf:"varint,12,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`               // the events before base_seq are given up: send a Checkpoint for them
+	Wants         []*StreamPos           `protobuf:"bytes,11,rep,name=wants,proto3" json:"wants,omitempty"`                          // of the streams that Hello listed, those to carry, and from which event on
+	LookupKey     []byte                 `protobuf:"bytes,13,opt,name=lookup_key,json=lookupKey,proto3" json:"lookup_key,omitempty"` // 32 bytes: the chain's key under which members are looked up; absent: the hub has none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1000,6 +1001,13 @@ func (x *Welcome) GetWants() []*StreamPos {
 	return nil
 }
 
+func (x *Welcome) GetLookupKey() []byte {
+	if x != nil {
+		return x.LookupKey
+	}
+	return nil
+}
+
 // Batch carries consecutive events of one stream (agent to hub). It is accepted
 // if first_seq is the hub's cursor + 1 and prev_hash is the hash there.
 type Batch struct {
@@ -1011,6 +1019,7 @@ type Batch struct {
 	Count         uint32                 `protobuf:"varint,5,opt,name=count,proto3" json:"count,omitempty"`        // events in the frame, 1 to 256
 	Checksum      uint32                 `protobuf:"fixed32,6,opt,name=checksum,proto3" json:"checksum,omitempty"` // CRC-32C (Castagnoli) of frame
 	Frame         []byte                 `protobuf:"bytes,7,opt,name=frame,proto3" json:"frame,omitempty"`         // see Frame
+	Keys          []*MemberKey           `protobuf:"bytes,8,rep,name=keys,proto3" json:"keys,omitempty"`           // of members whom events of the frame enrol
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1094,6 +1103,66 @@ func (x *Batch) GetFrame() []byte {
 	return nil
 }
 
+func (x *Batch) GetKeys() []*MemberKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+// MemberKey is the key with which a member's fields are sealed.
+type MemberKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Key           []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"` // 32 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberKey) Reset() {
+	*x = MemberKey{}
+	mi := &file_protocol_wire_message_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberKey) ProtoMessage() {}
+
+func (x *MemberKey) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_message_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberKey.ProtoReflect.Descriptor instead.
+func (*MemberKey) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *MemberKey) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *MemberKey) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
 // Frame is what a batch's frame holds once decompressed. A frame is one zstd
 // frame (RFC 8878) of at most 128 KiB, or of any size up to a message's if it
 // holds one event. Decompressed it is at most 4 MiB. Version 1 uses no
@@ -1115,7 +1184,7 @@ type Frame struct {
 
 func (x *Frame) Reset() {
 	*x = Frame{}
-	mi := &file_protocol_wire_message_proto_msgTypes[8]
+	mi := &file_protocol_wire_message_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1127,7 +1196,7 @@ func (x *Frame) String() string {
 func (*Frame) ProtoMessage() {}
 
 func (x *Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[8]
+	mi := &file_protocol_wire_message_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1140,7 +1209,7 @@ func (x *Frame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frame.ProtoReflect.Descriptor instead.
 func (*Frame) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{8}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Frame) GetWallMs() []int64 {
@@ -1181,7 +1250,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_protocol_wire_message_proto_msgTypes[9]
+	mi := &file_protocol_wire_message_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1193,7 +1262,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[9]
+	mi := &file_protocol_wire_message_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1206,7 +1275,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{9}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Ack) GetSession() []byte {
@@ -1273,7 +1342,7 @@ type OwnRun struct {
 
 func (x *OwnRun) Reset() {
 	*x = OwnRun{}
-	mi := &file_protocol_wire_message_proto_msgTypes[10]
+	mi := &file_protocol_wire_message_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1285,7 +1354,7 @@ func (x *OwnRun) String() string {
 func (*OwnRun) ProtoMessage() {}
 
 func (x *OwnRun) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[10]
+	mi := &file_protocol_wire_message_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1298,7 +1367,7 @@ func (x *OwnRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OwnRun.ProtoReflect.Descriptor instead.
 func (*OwnRun) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{10}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *OwnRun) GetFeed() string {
@@ -1342,7 +1411,7 @@ type Nack struct {
 
 func (x *Nack) Reset() {
 	*x = Nack{}
-	mi := &file_protocol_wire_message_proto_msgTypes[11]
+	mi := &file_protocol_wire_message_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1354,7 +1423,7 @@ func (x *Nack) String() string {
 func (*Nack) ProtoMessage() {}
 
 func (x *Nack) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[11]
+	mi := &file_protocol_wire_message_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1367,7 +1436,7 @@ func (x *Nack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nack.ProtoReflect.Descriptor instead.
 func (*Nack) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{11}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Nack) GetSession() []byte {
@@ -1414,7 +1483,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_protocol_wire_message_proto_msgTypes[12]
+	mi := &file_protocol_wire_message_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1426,7 +1495,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[12]
+	mi := &file_protocol_wire_message_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1439,7 +1508,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{12}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Beat) GetSession() []byte {
@@ -1507,7 +1576,7 @@ type Fence struct {
 
 func (x *Fence) Reset() {
 	*x = Fence{}
-	mi := &file_protocol_wire_message_proto_msgTypes[13]
+	mi := &file_protocol_wire_message_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1519,7 +1588,7 @@ func (x *Fence) String() string {
 func (*Fence) ProtoMessage() {}
 
 func (x *Fence) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[13]
+	mi := &file_protocol_wire_message_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1532,7 +1601,7 @@ func (x *Fence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fence.ProtoReflect.Descriptor instead.
 func (*Fence) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{13}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Fence) GetSession() []byte {
@@ -1599,7 +1668,7 @@ type Fork struct {
 
 func (x *Fork) Reset() {
 	*x = Fork{}
-	mi := &file_protocol_wire_message_proto_msgTypes[14]
+	mi := &file_protocol_wire_message_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1611,7 +1680,7 @@ func (x *Fork) String() string {
 func (*Fork) ProtoMessage() {}
 
 func (x *Fork) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[14]
+	mi := &file_protocol_wire_message_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1624,7 +1693,7 @@ func (x *Fork) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fork.ProtoReflect.Descriptor instead.
 func (*Fork) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{14}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Fork) GetOldInc() []byte {
@@ -1680,7 +1749,7 @@ type Delta struct {
 
 func (x *Delta) Reset() {
 	*x = Delta{}
-	mi := &file_protocol_wire_message_proto_msgTypes[15]
+	mi := &file_protocol_wire_message_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1692,7 +1761,7 @@ func (x *Delta) String() string {
 func (*Delta) ProtoMessage() {}
 
 func (x *Delta) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[15]
+	mi := &file_protocol_wire_message_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1705,7 +1774,7 @@ func (x *Delta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delta.ProtoReflect.Descriptor instead.
 func (*Delta) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{15}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Delta) GetSession() []byte {
@@ -1760,17 +1829,20 @@ func (x *Delta) GetEvents() []*PeerEvents {
 // FeedRow is the newest value of one key. An absent value means that the row is
 // gone.
 type FeedRow struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Offset        uint64                 `protobuf:"varint,1,opt,name=offset,proto3" json:"offset,omitempty"`
-	Key           string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
-	Value         []byte                 `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"` // an encoded Item, PriceList, TaxList or StoreRecord
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Offset uint64                 `protobuf:"varint,1,opt,name=offset,proto3" json:"offset,omitempty"`
+	Key    string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	Value  []byte                 `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"` // an encoded row of catalog.proto or MemberRow; absent: the row is gone
+	// Of a row of member/{store}: 32 bytes, the key with which the member's fields
+	// are sealed. It is no part of the value and is kept apart from it.
+	SubjectKey    []byte `protobuf:"bytes,4,opt,name=subject_key,json=subjectKey,proto3" json:"subject_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FeedRow) Reset() {
 	*x = FeedRow{}
-	mi := &file_protocol_wire_message_proto_msgTypes[16]
+	mi := &file_protocol_wire_message_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1782,7 +1854,7 @@ func (x *FeedRow) String() string {
 func (*FeedRow) ProtoMessage() {}
 
 func (x *FeedRow) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[16]
+	mi := &file_protocol_wire_message_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1795,7 +1867,7 @@ func (x *FeedRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedRow.ProtoReflect.Descriptor instead.
 func (*FeedRow) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{16}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *FeedRow) GetOffset() uint64 {
@@ -1819,6 +1891,13 @@ func (x *FeedRow) GetValue() []byte {
 	return nil
 }
 
+func (x *FeedRow) GetSubjectKey() []byte {
+	if x != nil {
+		return x.SubjectKey
+	}
+	return nil
+}
+
 // PeerEvents are consecutive events of one stream of a store.
 type PeerEvents struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1835,7 +1914,7 @@ type PeerEvents struct {
 
 func (x *PeerEvents) Reset() {
 	*x = PeerEvents{}
-	mi := &file_protocol_wire_message_proto_msgTypes[17]
+	mi := &file_protocol_wire_message_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1847,7 +1926,7 @@ func (x *PeerEvents) String() string {
 func (*PeerEvents) ProtoMessage() {}
 
 func (x *PeerEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[17]
+	mi := &file_protocol_wire_message_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1860,7 +1939,7 @@ func (x *PeerEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerEvents.ProtoReflect.Descriptor instead.
 func (*PeerEvents) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{17}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PeerEvents) GetStore() string {
@@ -1927,7 +2006,7 @@ type Dack struct {
 
 func (x *Dack) Reset() {
 	*x = Dack{}
-	mi := &file_protocol_wire_message_proto_msgTypes[18]
+	mi := &file_protocol_wire_message_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1939,7 +2018,7 @@ func (x *Dack) String() string {
 func (*Dack) ProtoMessage() {}
 
 func (x *Dack) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[18]
+	mi := &file_protocol_wire_message_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1952,7 +2031,7 @@ func (x *Dack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dack.ProtoReflect.Descriptor instead.
 func (*Dack) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{18}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Dack) GetSession() []byte {
@@ -2010,7 +2089,7 @@ type Cmd struct {
 
 func (x *Cmd) Reset() {
 	*x = Cmd{}
-	mi := &file_protocol_wire_message_proto_msgTypes[19]
+	mi := &file_protocol_wire_message_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2022,7 +2101,7 @@ func (x *Cmd) String() string {
 func (*Cmd) ProtoMessage() {}
 
 func (x *Cmd) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[19]
+	mi := &file_protocol_wire_message_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2035,7 +2114,7 @@ func (x *Cmd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cmd.ProtoReflect.Descriptor instead.
 func (*Cmd) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{19}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Cmd) GetSession() []byte {
@@ -2080,7 +2159,7 @@ type Digest struct {
 
 func (x *Digest) Reset() {
 	*x = Digest{}
-	mi := &file_protocol_wire_message_proto_msgTypes[20]
+	mi := &file_protocol_wire_message_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2092,7 +2171,7 @@ func (x *Digest) String() string {
 func (*Digest) ProtoMessage() {}
 
 func (x *Digest) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[20]
+	mi := &file_protocol_wire_message_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2105,7 +2184,7 @@ func (x *Digest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Digest.ProtoReflect.Descriptor instead.
 func (*Digest) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{20}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Digest) GetSession() []byte {
@@ -2155,7 +2234,7 @@ type Diff struct {
 
 func (x *Diff) Reset() {
 	*x = Diff{}
-	mi := &file_protocol_wire_message_proto_msgTypes[21]
+	mi := &file_protocol_wire_message_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2167,7 +2246,7 @@ func (x *Diff) String() string {
 func (*Diff) ProtoMessage() {}
 
 func (x *Diff) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[21]
+	mi := &file_protocol_wire_message_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2180,7 +2259,7 @@ func (x *Diff) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diff.ProtoReflect.Descriptor instead.
 func (*Diff) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{21}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Diff) GetSession() []byte {
@@ -2220,7 +2299,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_protocol_wire_message_proto_msgTypes[22]
+	mi := &file_protocol_wire_message_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2232,7 +2311,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[22]
+	mi := &file_protocol_wire_message_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2245,7 +2324,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{22}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Checkpoint) GetSession() []byte {
@@ -2365,7 +2444,7 @@ const file_protocol_wire_message_proto_rawDesc = "" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x12\n" +
 	"\x04head\x18\x03 \x01(\x04R\x04head\x121\n" +
 	"\averdict\x18\x04 \x01(\x0e2\x17.counterpart.v1.VerdictR\averdict\x12\x12\n" +
-	"\x04from\x18\x05 \x01(\x04R\x04from\"\x85\x03\n" +
+	"\x04from\x18\x05 \x01(\x04R\x04from\"\xa4\x03\n" +
 	"\aWelcome\x12\x14\n" +
 	"\x05nonce\x18\x01 \x01(\x06R\x05nonce\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x18\n" +
@@ -2383,7 +2462,9 @@ const file_protocol_wire_message_proto_rawDesc = "" +
 	"\n" +
 	"checkpoint\x18\f \x01(\bR\n" +
 	"checkpoint\x12/\n" +
-	"\x05wants\x18\v \x03(\v2\x19.counterpart.v1.StreamPosR\x05wants\"\xb5\x01\n" +
+	"\x05wants\x18\v \x03(\v2\x19.counterpart.v1.StreamPosR\x05wants\x12\x1d\n" +
+	"\n" +
+	"lookup_key\x18\r \x01(\fR\tlookupKey\"\xe4\x01\n" +
 	"\x05Batch\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x10\n" +
 	"\x03inc\x18\x02 \x01(\fR\x03inc\x12\x1b\n" +
@@ -2391,7 +2472,11 @@ const file_protocol_wire_message_proto_rawDesc = "" +
 	"\tprev_hash\x18\x04 \x01(\fR\bprevHash\x12\x14\n" +
 	"\x05count\x18\x05 \x01(\rR\x05count\x12\x1a\n" +
 	"\bchecksum\x18\x06 \x01(\aR\bchecksum\x12\x14\n" +
-	"\x05frame\x18\a \x01(\fR\x05frame\"c\n" +
+	"\x05frame\x18\a \x01(\fR\x05frame\x12-\n" +
+	"\x04keys\x18\b \x03(\v2\x19.counterpart.v1.MemberKeyR\x04keys\"5\n" +
+	"\tMemberKey\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\"c\n" +
 	"\x05Frame\x12\x17\n" +
 	"\awall_ms\x18\x01 \x03(\x12R\x06wallMs\x12)\n" +
 	"\x11mono_less_wall_ms\x18\x02 \x03(\x12R\x0emonoLessWallMs\x12\x16\n" +
@@ -2443,11 +2528,13 @@ const file_protocol_wire_message_proto_rawDesc = "" +
 	"\x05after\x18\x04 \x01(\x04R\x05after\x12\x12\n" +
 	"\x04upto\x18\x05 \x01(\x04R\x04upto\x12+\n" +
 	"\x04rows\x18\x06 \x03(\v2\x17.counterpart.v1.FeedRowR\x04rows\x122\n" +
-	"\x06events\x18\a \x03(\v2\x1a.counterpart.v1.PeerEventsR\x06events\"I\n" +
+	"\x06events\x18\a \x03(\v2\x1a.counterpart.v1.PeerEventsR\x06events\"j\n" +
 	"\aFeedRow\x12\x16\n" +
 	"\x06offset\x18\x01 \x01(\x04R\x06offset\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x03 \x01(\fR\x05value\"\xb0\x01\n" +
+	"\x05value\x18\x03 \x01(\fR\x05value\x12\x1f\n" +
+	"\vsubject_key\x18\x04 \x01(\fR\n" +
+	"subjectKey\"\xb0\x01\n" +
 	"\n" +
 	"PeerEvents\x12\x14\n" +
 	"\x05store\x18\x01 \x01(\tR\x05store\x12\x14\n" +
@@ -2510,7 +2597,7 @@ func file_protocol_wire_message_proto_rawDescGZIP() []byte {
 }
 
 var file_protocol_wire_message_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_protocol_wire_message_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_protocol_wire_message_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_protocol_wire_message_proto_goTypes = []any{
 	(Verdict)(0),        // 0: counterpart.v1.Verdict
 	(FenceAction)(0),    // 1: counterpart.v1.FenceAction
@@ -2522,56 +2609,58 @@ var file_protocol_wire_message_proto_goTypes = []any{
 	(*FeedVerdict)(nil), // 7: counterpart.v1.FeedVerdict
 	(*Welcome)(nil),     // 8: counterpart.v1.Welcome
 	(*Batch)(nil),       // 9: counterpart.v1.Batch
-	(*Frame)(nil),       // 10: counterpart.v1.Frame
-	(*Ack)(nil),         // 11: counterpart.v1.Ack
-	(*OwnRun)(nil),      // 12: counterpart.v1.OwnRun
-	(*Nack)(nil),        // 13: counterpart.v1.Nack
-	(*Beat)(nil),        // 14: counterpart.v1.Beat
-	(*Fence)(nil),       // 15: counterpart.v1.Fence
-	(*Fork)(nil),        // 16: counterpart.v1.Fork
-	(*Delta)(nil),       // 17: counterpart.v1.Delta
-	(*FeedRow)(nil),     // 18: counterpart.v1.FeedRow
-	(*PeerEvents)(nil),  // 19: counterpart.v1.PeerEvents
-	(*Dack)(nil),        // 20: counterpart.v1.Dack
-	(*Cmd)(nil),         // 21: counterpart.v1.Cmd
-	(*Digest)(nil),      // 22: counterpart.v1.Digest
-	(*Diff)(nil),        // 23: counterpart.v1.Diff
-	(*Checkpoint)(nil),  // 24: counterpart.v1.Checkpoint
-	(*StreamPos)(nil),   // 25: counterpart.v1.StreamPos
+	(*MemberKey)(nil),   // 10: counterpart.v1.MemberKey
+	(*Frame)(nil),       // 11: counterpart.v1.Frame
+	(*Ack)(nil),         // 12: counterpart.v1.Ack
+	(*OwnRun)(nil),      // 13: counterpart.v1.OwnRun
+	(*Nack)(nil),        // 14: counterpart.v1.Nack
+	(*Beat)(nil),        // 15: counterpart.v1.Beat
+	(*Fence)(nil),       // 16: counterpart.v1.Fence
+	(*Fork)(nil),        // 17: counterpart.v1.Fork
+	(*Delta)(nil),       // 18: counterpart.v1.Delta
+	(*FeedRow)(nil),     // 19: counterpart.v1.FeedRow
+	(*PeerEvents)(nil),  // 20: counterpart.v1.PeerEvents
+	(*Dack)(nil),        // 21: counterpart.v1.Dack
+	(*Cmd)(nil),         // 22: counterpart.v1.Cmd
+	(*Digest)(nil),      // 23: counterpart.v1.Digest
+	(*Diff)(nil),        // 24: counterpart.v1.Diff
+	(*Checkpoint)(nil),  // 25: counterpart.v1.Checkpoint
+	(*StreamPos)(nil),   // 26: counterpart.v1.StreamPos
 }
 var file_protocol_wire_message_proto_depIdxs = []int32{
 	5,  // 0: counterpart.v1.Envelope.hello:type_name -> counterpart.v1.Hello
 	8,  // 1: counterpart.v1.Envelope.welcome:type_name -> counterpart.v1.Welcome
 	9,  // 2: counterpart.v1.Envelope.batch:type_name -> counterpart.v1.Batch
-	11, // 3: counterpart.v1.Envelope.ack:type_name -> counterpart.v1.Ack
-	13, // 4: counterpart.v1.Envelope.nack:type_name -> counterpart.v1.Nack
-	14, // 5: counterpart.v1.Envelope.beat:type_name -> counterpart.v1.Beat
-	15, // 6: counterpart.v1.Envelope.fence:type_name -> counterpart.v1.Fence
-	16, // 7: counterpart.v1.Envelope.fork:type_name -> counterpart.v1.Fork
-	17, // 8: counterpart.v1.Envelope.delta:type_name -> counterpart.v1.Delta
-	20, // 9: counterpart.v1.Envelope.dack:type_name -> counterpart.v1.Dack
-	21, // 10: counterpart.v1.Envelope.cmd:type_name -> counterpart.v1.Cmd
-	22, // 11: counterpart.v1.Envelope.digest:type_name -> counterpart.v1.Digest
-	23, // 12: counterpart.v1.Envelope.diff:type_name -> counterpart.v1.Diff
-	24, // 13: counterpart.v1.Envelope.checkpoint:type_name -> counterpart.v1.Checkpoint
-	25, // 14: counterpart.v1.Hello.parent:type_name -> counterpart.v1.StreamPos
+	12, // 3: counterpart.v1.Envelope.ack:type_name -> counterpart.v1.Ack
+	14, // 4: counterpart.v1.Envelope.nack:type_name -> counterpart.v1.Nack
+	15, // 5: counterpart.v1.Envelope.beat:type_name -> counterpart.v1.Beat
+	16, // 6: counterpart.v1.Envelope.fence:type_name -> counterpart.v1.Fence
+	17, // 7: counterpart.v1.Envelope.fork:type_name -> counterpart.v1.Fork
+	18, // 8: counterpart.v1.Envelope.delta:type_name -> counterpart.v1.Delta
+	21, // 9: counterpart.v1.Envelope.dack:type_name -> counterpart.v1.Dack
+	22, // 10: counterpart.v1.Envelope.cmd:type_name -> counterpart.v1.Cmd
+	23, // 11: counterpart.v1.Envelope.digest:type_name -> counterpart.v1.Digest
+	24, // 12: counterpart.v1.Envelope.diff:type_name -> counterpart.v1.Diff
+	25, // 13: counterpart.v1.Envelope.checkpoint:type_name -> counterpart.v1.Checkpoint
+	26, // 14: counterpart.v1.Hello.parent:type_name -> counterpart.v1.StreamPos
 	3,  // 15: counterpart.v1.Hello.feeds:type_name -> counterpart.v1.FeedPos
 	4,  // 16: counterpart.v1.Hello.clock:type_name -> counterpart.v1.Clock
 	6,  // 17: counterpart.v1.Hello.streams:type_name -> counterpart.v1.StreamHead
 	0,  // 18: counterpart.v1.FeedVerdict.verdict:type_name -> counterpart.v1.Verdict
 	7,  // 19: counterpart.v1.Welcome.feeds:type_name -> counterpart.v1.FeedVerdict
-	25, // 20: counterpart.v1.Welcome.wants:type_name -> counterpart.v1.StreamPos
-	12, // 21: counterpart.v1.Ack.own:type_name -> counterpart.v1.OwnRun
-	3,  // 22: counterpart.v1.Beat.feeds:type_name -> counterpart.v1.FeedPos
-	6,  // 23: counterpart.v1.Beat.safe:type_name -> counterpart.v1.StreamHead
-	1,  // 24: counterpart.v1.Fence.action:type_name -> counterpart.v1.FenceAction
-	18, // 25: counterpart.v1.Delta.rows:type_name -> counterpart.v1.FeedRow
-	19, // 26: counterpart.v1.Delta.events:type_name -> counterpart.v1.PeerEvents
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	26, // 20: counterpart.v1.Welcome.wants:type_name -> counterpart.v1.StreamPos
+	10, // 21: counterpart.v1.Batch.keys:type_name -> counterpart.v1.MemberKey
+	13, // 22: counterpart.v1.Ack.own:type_name -> counterpart.v1.OwnRun
+	3,  // 23: counterpart.v1.Beat.feeds:type_name -> counterpart.v1.FeedPos
+	6,  // 24: counterpart.v1.Beat.safe:type_name -> counterpart.v1.StreamHead
+	1,  // 25: counterpart.v1.Fence.action:type_name -> counterpart.v1.FenceAction
+	19, // 26: counterpart.v1.Delta.rows:type_name -> counterpart.v1.FeedRow
+	20, // 27: counterpart.v1.Delta.events:type_name -> counterpart.v1.PeerEvents
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_protocol_wire_message_proto_init() }
@@ -2602,7 +2691,7 @@ func file_protocol_wire_message_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protocol_wire_message_proto_rawDesc), len(file_protocol_wire_message_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

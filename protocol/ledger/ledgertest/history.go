@@ -354,6 +354,17 @@ func (h *history) member() {
 	if h.rnd.IntN(3) > 0 {
 		m.PhoneSum[0], m.EmailSum[0] = byte(h.rnd.IntN(3)), byte(h.rnd.IntN(2))
 	}
+	m.HomeStore = []protocol.StoreID{"", "s1", "s2"}[h.rnd.IntN(3)]
+	statuses := []protocol.MemberStatus{protocol.MemberActive, protocol.MemberTemporary, protocol.MemberMerged, protocol.MemberErased}
+	if h.rnd.IntN(2) == 0 {
+		m.Status = statuses[h.rnd.IntN(len(statuses))]
+	}
+	if h.rnd.IntN(4) == 0 {
+		m.CardShared = fmt.Sprint("card ", h.rnd.IntN(2))
+	}
+	if h.rnd.IntN(4) == 0 {
+		m.DuplicateOf = protocol.MemberID(fmt.Sprint("m-", h.rnd.IntN(3)))
+	}
 	h.log(h.streams[h.rnd.IntN(len(h.streams))], &protocol.Event{Kind: protocol.KindMember, Member: m})
 }
 

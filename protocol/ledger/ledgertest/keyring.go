@@ -33,6 +33,7 @@ func TestKeyRing(t *testing.T, open func(t *testing.T) (d ledger.Scrubber, file 
 		{"RefusesAnotherKey", refusesAnotherKey},
 		{"RefusesWhatIsNoKey", refusesNoKey},
 		{"ErasesForGood", erasesForGood},
+		{"ForgetsForNow", forgetsForNow},
 		{"ListsTheErased", listsErased},
 		{"LocksUnderAnotherWrapKey", locksRing},
 		{"BeginsAnewWhenLocked", beginsAnew},
@@ -190,6 +191,21 @@ func refusesNoKey(t *testing.T, d ringDisk) {
 		t.Error("erased what is no subject")
 	}
 	expectErased(t, r)
+}
+
+// forgetsForNow lets a key come again that was only no longer needed, and leaves no
+// trace of it meanwhile.
+func forgetsForNow(t *testing.T, d ringDisk) {
+	r := openRing(t, d, wrapOne, 1)
+	keys, left := newKeys("m-1", "m-2"), newKeys("m-2")
+	putKeys(t, r, keys)
+	if err := r.Forget(t.Context(), []string{"m-1", "m-4"}); err != nil {
+		t.Fatal(err)
+	}
+	expectKeys(t, r, []string{"m-1", "m-2"}, left)
+	expectErased(t, r)
+	putKeys(t, r, keys)
+	expectKeys(t, openRing(t, d, wrapOne, 2), []string{"m-1", "m-2"}, keys)
 }
 
 func erasesForGood(t *testing.T, d ringDisk) {

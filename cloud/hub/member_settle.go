@@ -1,0 +1,148 @@
+package hub
+
+import (
+	"context"
+	"slices"
+
+	"counterpart/protocol"
+	"counterpart/protocol/ledger"
+)
+
+// settledAtOnce are read at a time when a start looks for what is owed.
+const settledAtOnce = 1000
+
+// settleMembers settles the members whom committed batches concerned. While there
+// is no room what is owed waits for the next start, or the next event.
+func (h *Hub) settleMembers(ctx context.Context, ready []*incoming) error {
+	var touched []protocol.MemberID
+	for _, in := range ready {
+		for _, at := range in.res.Members {
+			touched = append(touched, at.Member)
+		}
+		for i := range in.batch.Keys {
+			touched = append(touched, in.batch.Keys[i].Member)
+		}
+	}
+	slices.Sort(touched)
+	for _, id := range slices.Compact(touched) {
+		if err := h.settleMember(ctx, id); protocol.CodeOf(err) == protocol.DiskFull {
+			h.log.Error("the hub's disk is full; a member who was enrolled at a till is not settled yet", "member", id, "error", err)
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settleAllMembers settles those whom a crash has left.
+func (h *Hub) settleAllMembers(ctx context.Context) error {
+	last := protocol.MemberID("")
+	for {
+		var list []protocol.MemberID
+		err := h.view(ctx, func(r ledger.Reader) (err error) {
+			list, err = ledger.TemporaryMembers(r, last, settledAtOnce)
+			return err
+		})
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		for _, id := range list {
+			if err := h.settleMember(ctx, id); err != nil {
+				return err
+			}
+		}
+		last = list[len(list)-1]
+	}
+}
+
+// settleMember writes the second version of a member who was enrolled at a till:
+// active, and with what they are looked up by. It waits for the member's key. Who
+// was erased before their event came, or came back, is marked so.
+func (h *Hub) settleMember(ctx context.Context, id protocol.MemberID) error {
+	if h.keys == nil {
+		return nil
+	}
+	h.changing.Lock()
+	defer h.changing.Unlock()
+	m, store, err := h.memberRow(ctx, id)
+	if err != nil || m == nil || m.Status == protocol.MemberErased {
+		return err
+	}
+	erased, err := h.keys.IsErased(ctx, string(id))
+	if err != nil {
+		return err
+	}
+	if erased {
+		return h.markErased(ctx, m, store)
+	}
+	if m.Status != protocol.MemberTemporary {
+		return nil
+	}
+	next := *m
+	next.Version, next.Status, next.Staff = m.Version+1, protocol.MemberActive, ""
+	if len(m.Sealed) > 0 {
+		person, err := h.unseal(ctx, m)
+		if err != nil || person == nil {
+			return err
+		}
+		if err := h.setContacts(ctx, &next, *person); err != nil {
+			return err
+		}
+	}
+	_, err = h.act(ctx, store, func(tx ledger.Tx) (*protocol.Event, error) {
+		ev := &protocol.Event{Kind: protocol.KindMember, Member: &next}
+		return ev, h.compareMember(tx, m, &next)
+	})
+	return err
+}
+
+// compareMember looks whether another member bears the card of the one who is
+// settled, who then gets another, or has the same phone number or e-mail address.
+func (h *Hub) compareMember(r ledger.Reader, m, next *protocol.Member) error {
+	next.Card, next.CardShared, next.DuplicateOf = m.Card, "", ""
+	if m.Card == "" {
+		next.Card = h.newCard()
+	} else {
+		bearers, err := ledger.CardMembers(r, m.Card)
+		if err != nil {
+			return err
+		}
+		other, err := activeBeside(r, bearers, m.ID)
+		if err != nil {
+			return err
+		}
+		if other != "" {
+			next.Card, next.CardShared = h.newCard(), m.Card
+		}
+	}
+	for _, sum := range []protocol.LookupBytes{next.PhoneSum, next.EmailSum} {
+		if sum == (protocol.LookupBytes{}) || next.DuplicateOf != "" {
+			continue
+		}
+		same, err := ledger.ContactMembers(r, sum)
+		if err != nil {
+			return err
+		}
+		if next.DuplicateOf, err = activeBeside(r, same, m.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// activeBeside is the first of several members who is active and another than id.
+func activeBeside(r ledger.Reader, list []ledger.MemberAt, id protocol.MemberID) (protocol.MemberID, error) {
+	for _, at := range list {
+		if at.Member == id {
+			continue
+		}
+		m, _, err := ledger.ReadMember(r, at.Member)
+		if err != nil {
+			return "", err
+		}
+		if m != nil && m.Status == protocol.MemberActive {
+			return at.Member, nil
+		}
+	}
+	return "", nil
+}
