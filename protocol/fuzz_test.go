@@ -80,6 +80,10 @@ func FuzzDecodeProgramme(f *testing.F) {
 	fuzzDecoder(f, "programme", protocol.DecodeProgramme, protocol.EncodeProgramme)
 }
 
+func FuzzDecodePromotion(f *testing.F) {
+	fuzzDecoder(f, "promotion", protocol.DecodePromotion, protocol.EncodePromotion)
+}
+
 // FuzzDecodeFrame tries the bytes as a frame and as what a frame holds, since
 // the compressor hides the content from the fuzzer.
 func FuzzDecodeFrame(f *testing.F) {

@@ -47,6 +47,8 @@ func decodeGolden(name string, b []byte) (any, error) {
 		return plainPersonal{p.Name, p.Phone, p.Email, p.Birthday}, err
 	case "programme":
 		return protocol.DecodeProgramme(b)
+	case "promotion":
+		return protocol.DecodePromotion(b)
 	default:
 		return nil, fmt.Errorf("no decoder reads %s", kind)
 	}
@@ -75,6 +77,8 @@ func encodeGolden(v any) ([]byte, error) {
 		return protocol.EncodePersonal(v)
 	case *protocol.Programme:
 		return protocol.EncodeProgramme(v)
+	case *protocol.Promotion:
+		return protocol.EncodePromotion(v)
 	default:
 		return nil, fmt.Errorf("no encoder writes %T", v)
 	}
