@@ -23,8 +23,10 @@ func checkPromotion(c *check, p *Promotion) {
 	c.text("hours", p.Hours)
 	c.text("coupon", p.Coupon)
 	c.count("goods", len(p.SKUs), RowsMax)
-	for _, sku := range p.SKUs {
-		c.sku(sku)
+	for i, sku := range p.SKUs {
+		if c.sku(sku); i > 0 && sku <= p.SKUs[i-1] {
+			c.failf("the goods of a promotion are not in the order of their SKUs")
+		}
 	}
 	if c.name("category", p.Category); p.Category != "" && len(p.SKUs) > 0 {
 		c.failf("a promotion names a category beside items")

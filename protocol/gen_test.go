@@ -1,6 +1,8 @@
 package protocol_test
 
 import (
+	"slices"
+
 	"pgregory.net/rapid"
 
 	"counterpart/protocol"
@@ -261,6 +263,8 @@ var genPromotion = rapid.Custom(func(t *rapid.T) protocol.Promotion {
 	}
 	if rapid.Bool().Draw(t, "items") {
 		p.SKUs = few(t, "skus", genSKU, 3)
+		slices.Sort(p.SKUs)
+		p.SKUs = slices.Compact(p.SKUs)
 	} else {
 		p.Category = name(t, "category")
 	}

@@ -16,7 +16,7 @@ type Promotion struct {
 	// MembersOnly leaves out shoppers who are not known.
 	MembersOnly bool
 	Limit       uint32 // groups on one receipt, at most; 0 sets no bound
-	SKUs        []SKU  // the goods
+	SKUs        []SKU  // the goods, each once, in the order of their bytes
 	Category    string // the goods, in the place of SKUs; neither: all goods
 	Kind        PromotionKind
 	N           uint32  // pieces of a group
@@ -40,7 +40,8 @@ const (
 	PercentOff PromotionKind = "percent"
 	// CheapestFree: of N pieces of the goods the Free cheapest cost nothing.
 	CheapestFree PromotionKind = "cheapest_free"
-	// AmountOff takes Amount off the goods of a receipt that come to Minimum.
+	// AmountOff takes Amount off a receipt whose goods come to Minimum. It names no
+	// goods.
 	AmountOff PromotionKind = "amount_off"
 )
 

@@ -646,7 +646,7 @@ type PolicyRow struct {
 	state                protoimpl.MessageState `protogen:"open.v1"`
 	Store                string                 `protobuf:"bytes,1,opt,name=store,proto3" json:"store,omitempty"`                                                                      // absent: in all stores
 	Category             string                 `protobuf:"bytes,2,opt,name=category,proto3" json:"category,omitempty"`                                                                // of the items of this category
-	Sku                  string                 `protobuf:"bytes,3,opt,name=sku,proto3" json:"sku,omitempty"`                                                                          // of this item; never beside a category
+	Sku                  string                 `protobuf:"bytes,3,opt,name=sku,proto3" json:"sku,omitempty"`                                                                          // of this item; never beside a category, nor of amount_off
 	SafetyStock          *int64                 `protobuf:"zigzag64,4,opt,name=safety_stock,json=safetyStock,proto3,oneof" json:"safety_stock,omitempty"`                              // kept back from online, thousandths of the item's unit
 	Online               *bool                  `protobuf:"varint,5,opt,name=online,proto3,oneof" json:"online,omitempty"`                                                             // false: online sells nothing of it
 	OverpromiseTargetPpm *int64                 `protobuf:"zigzag64,6,opt,name=overpromise_target_ppm,json=overpromiseTargetPpm,proto3,oneof" json:"overpromise_target_ppm,omitempty"` // how likely a promise of what was sold may be: 1 % is 10000
@@ -1214,8 +1214,8 @@ type PromotionRow struct {
 	Coupon        string                 `protobuf:"bytes,7,opt,name=coupon,proto3" json:"coupon,omitempty"`                        // the text that has to be presented; absent: for everybody
 	MembersOnly   bool                   `protobuf:"varint,8,opt,name=members_only,json=membersOnly,proto3" json:"members_only,omitempty"`
 	Limit         uint32                 `protobuf:"varint,9,opt,name=limit,proto3" json:"limit,omitempty"`                                      // groups on one receipt, at most; 0: without a bound
-	Skus          []string               `protobuf:"bytes,10,rep,name=skus,proto3" json:"skus,omitempty"`                                        // the goods; never beside a category
-	Category      string                 `protobuf:"bytes,11,opt,name=category,proto3" json:"category,omitempty"`                                // goods of this category; neither: all goods
+	Skus          []string               `protobuf:"bytes,10,rep,name=skus,proto3" json:"skus,omitempty"`                                        // the goods, each once, in the order of their bytes; never beside a category
+	Category      string                 `protobuf:"bytes,11,opt,name=category,proto3" json:"category,omitempty"`                                // the goods of this category, in the place of skus; neither: all goods
 	Kind          string                 `protobuf:"bytes,12,opt,name=kind,proto3" json:"kind,omitempty"`                                        // n_for_price, percent, cheapest_free or amount_off
 	N             uint32                 `protobuf:"varint,13,opt,name=n,proto3" json:"n,omitempty"`                                             // pieces of a group: of n_for_price and cheapest_free
 	PriceMinor    int64                  `protobuf:"zigzag64,14,opt,name=price_minor,json=priceMinor,proto3" json:"price_minor,omitempty"`       // what a group costs: of n_for_price
