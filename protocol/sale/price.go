@@ -386,22 +386,10 @@ func Build(t Terms, r Request, lines []Resolved) (*protocol.Sale, []protocol.Mov
 	if err := b.points(r.RedeemPoints); err != nil {
 		return nil, nil, err
 	}
-	s := b.receipt(protocol.SaleSale, r.Staff)
-	s.Member, s.Training = protocol.MemberID(r.MemberID), r.Training
-	for i, in := range r.Lines {
-		line, err := b.saleLine(i+1, in, lines[i])
-		if err != nil {
-			return nil, nil, err
-		}
-		s.Lines = append(s.Lines, line)
-		b.move(s, line, protocol.OnHand)
-	}
-	b.promote(s, r, lines)
-	taxes, err := b.taxes(s.Lines, s.PricesIncludeTax)
+	s, err := b.sold(r, lines)
 	if err != nil {
 		return nil, nil, err
 	}
-	s.Taxes = taxes
 	if err := b.settle(s, r.Tenders); err != nil {
 		return nil, nil, err
 	}
@@ -410,6 +398,24 @@ func Build(t Terms, r Request, lines []Resolved) (*protocol.Sale, []protocol.Mov
 		return nil, nil, err
 	}
 	return s, moves, nil
+}
+
+// sold computes a sale but for its payment.
+func (b *builder) sold(r Request, lines []Resolved) (*protocol.Sale, error) {
+	s := b.receipt(protocol.SaleSale, r.Staff)
+	s.Member, s.Training = protocol.MemberID(r.MemberID), r.Training
+	for i, in := range r.Lines {
+		line, err := b.saleLine(i+1, in, lines[i])
+		if err != nil {
+			return nil, err
+		}
+		s.Lines = append(s.Lines, line)
+		b.move(s, line, protocol.OnHand)
+	}
+	b.promote(s, r, lines)
+	var err error
+	s.Taxes, err = b.taxes(s.Lines, s.PricesIncludeTax)
+	return s, err
 }
 
 // points refuses to spend points, which needs a lease that no part of this

@@ -55,7 +55,7 @@ const WarnCouponUnused = "coupon_unused"
 
 // couponWords are what staff read of a coupon that took nothing off, by why.
 var couponWords = [...]string{
-	InForce:    "took nothing off: its goods are not on this receipt or are too few, or another promotion takes off more",
+	InForce:    "does not count here: its goods are not on this receipt or are too few, or another promotion takes off more",
 	OtherHours: "is not valid at this hour",
 	NotYet:     "is not valid yet",
 	Over:       "is no longer valid",
@@ -134,7 +134,7 @@ func (b *builder) warnOfCoupons(r Request, used map[string]bool) {
 			continue
 		}
 		told[key] = true
-		b.warn(WarnCouponUnused, 0, "Coupon "+strings.TrimSpace(coupon)+" "+b.unused(key, r)+". The sale was made without it.")
+		b.warn(WarnCouponUnused, 0, "Coupon "+strings.TrimSpace(coupon)+" "+b.unused(key, r)+". Nothing is taken off for it.")
 	}
 }
 
