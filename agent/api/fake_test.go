@@ -85,6 +85,11 @@ func (s *shop) deps() Deps {
 		Sell: func(_ context.Context, c protocol.Call, r sale.Request) (protocol.Answer, error) {
 			return s.record(c, r.Lines[0].Code)
 		},
+		Quote: func(_ context.Context, r sale.Request) (sale.Quote, error) {
+			s.asked = append(s.asked, r.Coupons...)
+			sold := exampleSale()
+			return sale.Quote{Currency: sold.Currency, Lines: sold.Lines, Taxes: sold.Taxes, TotalMinor: 450, CashTotalMinor: 450, Warnings: sold.Warnings}, s.err
+		},
 		Return: func(_ context.Context, c protocol.Call, r sale.ReturnRequest) (protocol.Answer, error) {
 			return s.record(c, r.ReceiptNo)
 		},
