@@ -43,8 +43,9 @@ const (
 	Over
 )
 
-// discountPromotion is the type of a discount that a promotion makes.
-const discountPromotion = "promotion"
+// DiscountPromotion is the type of a discount that a promotion makes. Its id is the
+// promotion's, its reason the promotion's name.
+const DiscountPromotion = "promotion"
 
 // promotedDiscountsMax is how many discounts of its own a line may have and still
 // take part. It leaves room for those of promotions in an event.
@@ -74,7 +75,7 @@ func (b *builder) promote(s *protocol.Sale, r Request, lines []Resolved) {
 				line := &s.Lines[off.line]
 				line.Amount -= off.amount
 				line.Discounts = append(line.Discounts, protocol.Discount{
-					Type: discountPromotion, ID: string(off.by.ID), Reason: off.by.Name, Amount: off.amount,
+					Type: DiscountPromotion, ID: string(off.by.ID), Reason: off.by.Name, Amount: off.amount,
 				})
 				used[couponKey(off.by.Coupon)] = true
 			}
