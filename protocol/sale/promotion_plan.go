@@ -8,10 +8,14 @@ import (
 )
 
 // promotionStepsMax bounds the exact search: the pieces that promotions for groups
-// compete for, times the ways in which their groups can be begun. It is some
+// compete for, times the ways in which their groups can be begun. It is ten
 // milliseconds of one core. A receipt of 100 pieces reaches it with six promotions
 // of three pieces that all hold for the same goods.
 const promotionStepsMax = 100_000
+
+// usesMax bounds the promotions for groups on one receipt, so that no line has more
+// discounts than an event can hold.
+const usesMax = 250
 
 // plan says which pieces are part of which groups.
 type plan struct {
@@ -46,7 +50,7 @@ type contest struct {
 // stand in each other's way, so each lot of those that have is looked at alone.
 func (p *plan) group(rules []*protocol.Promotion) {
 	for _, c := range p.contests(rules) {
-		if !p.groupBest(c) {
+		if len(p.uses)+len(c.rules) > usesMax || !p.groupBest(c) {
 			p.groupWell(c)
 		}
 	}
@@ -131,6 +135,9 @@ func (p *plan) groupWell(c *contest) {
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(gains[b], gains[a]) })
 	for _, r := range order {
+		if len(p.uses) >= usesMax {
+			break
+		}
 		if u, gain := p.alone(c, r); gain > 0 {
 			for i, n := range u.pieces {
 				p.free[i] -= n

@@ -23,19 +23,17 @@ type counter struct {
 	bounded bool // the digit counts all pieces up to the limit, else those of the last group
 }
 
-// next is the state after one piece of a value goes into the rule's groups, and
-// what that takes off in millionths; ok is false beyond the limit.
-func (c *counter) next(state int, value int64) (to int, off int64, ok bool) {
-	count, n := state/c.stride%c.size, int(c.rule.N)
+// next is the state after one piece more goes into the rule's groups, which hold
+// count in a state, and the place of that piece in its group; ok is false beyond the
+// limit.
+func (c *counter) next(state, count int) (to, place int, ok bool) {
 	switch {
-	case c.bounded && count == c.size-1:
-		return 0, 0, false
-	case !c.bounded && count == n-1:
-		to = state - count*c.stride
-	default:
-		to = state + c.stride
+	case !c.bounded && count == c.size-1:
+		return state - count*c.stride, count, true
+	case !c.bounded:
+		return state + c.stride, count, true
 	}
-	return to, c.off(count%n, value) * millionth, true
+	return state + c.stride, count % int(c.rule.N), count < c.size-1
 }
 
 // off is what the piece at a place in its group takes off, in minor units. The
@@ -65,6 +63,7 @@ func (c *counter) whole(state int) bool { return state/c.stride%c.size%int(c.rul
 // search is the exact search over one contest.
 type search struct {
 	counters []counter
+	counts   []int // the digits of the state at hand, by counter
 	states   int
 	pieces   []int   // the place in the contest's goods of each piece, dearest first
 	choices  []uint8 // by piece and state after it: the rule from 1, 0 for none
@@ -104,6 +103,7 @@ func (p *plan) newSearch(c *contest) *search {
 			s.pieces = append(s.pieces, k)
 		}
 	}
+	s.counts = make([]int, len(s.counters))
 	s.choices = make([]uint8, len(s.pieces)*s.states)
 	return s
 }
@@ -144,19 +144,30 @@ func (s *search) step(c *contest, k int, g *goods, best, next []int64, choices [
 			next[state], choices[state] = off, uint8(choice)
 		}
 	}
+	clear(s.counts)
 	for state, off := range best {
-		if off == unreachable {
-			continue
-		}
-		reach(state, off+g.percentOff, 0)
-		for r := range s.counters {
-			if !c.about[r][k] {
-				continue
+		if off != unreachable {
+			reach(state, off+g.percentOff, 0)
+			for r := range s.counters {
+				if !c.about[r][k] {
+					continue
+				}
+				if to, place, ok := s.counters[r].next(state, s.counts[r]); ok {
+					reach(to, off+s.counters[r].off(place, g.value)*millionth, r+1)
+				}
 			}
-			if to, more, ok := s.counters[r].next(state, g.value); ok {
-				reach(to, off+more, r+1)
-			}
 		}
+		s.count()
+	}
+}
+
+// count makes counts those of the next state.
+func (s *search) count() {
+	for r := range s.counts {
+		if s.counts[r]++; s.counts[r] < s.counters[r].size {
+			return
+		}
+		s.counts[r] = 0
 	}
 }
 

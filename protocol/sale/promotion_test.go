@@ -470,3 +470,29 @@ func TestReturnsOfPromotedGoods(t *testing.T) {
 		t.Errorf("%d came back of %d", back, paid)
 	}
 }
+
+// BenchmarkPromotions is a basket of ten pieces under as many promotions as a chain
+// may have, and the largest exact search.
+func BenchmarkPromotions(b *testing.B) {
+	var many, hard []protocol.Promotion
+	for i := range 200 {
+		many = append(many, ofSKUs(percent(protocol.RatePPM(1000+i)), protocol.SKU(fmt.Sprintf("SKU-%d", i))))
+	}
+	for range 6 {
+		hard = append(hard, nFor(3, 350))
+	}
+	for name, c := range map[string]struct {
+		rules  []sale.Promotion
+		pieces []piece
+	}{
+		"none": {nil, []piece{{apple, 200, 3}, {berry, 250, 3}, {chair, 999, 4}}},
+		"200":  {force(append(many, nFor(3, 500), free(4, 1))...), []piece{{apple, 200, 3}, {berry, 250, 3}, {chair, 999, 4}}},
+		"hard": {force(hard...), []piece{{apple, 200, 46}, {berry, 250, 46}, {chair, 999, 45}}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				promoted(b, c.rules, c.pieces, nil)
+			}
+		})
+	}
+}
