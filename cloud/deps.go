@@ -36,6 +36,7 @@ func (c *Cloud) deps() api.Deps {
 		Hold: h.Hold, ReleaseHold: h.ReleaseHold,
 		SetPolicy:    func(ctx context.Context, r stock.PolicyRequest) (any, error) { return h.SetPolicy(ctx, r) },
 		Policies:     func(ctx context.Context, p api.Page) (any, error) { return h.Policies(ctx, hub.Page(p)) },
+		Promotions:   func(ctx context.Context, p api.Page) (any, error) { return h.Promotions(ctx, hub.Page(p)) },
 		SetProgramme: func(ctx context.Context, d loyalty.Document) (any, error) { return h.SetProgramme(ctx, d) },
 		Programmes:   func(ctx context.Context, p api.Page) (any, error) { return h.Programmes(ctx, hub.Page(p)) },
 		EnrolMember:  h.EnrolMember,

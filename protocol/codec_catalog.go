@@ -117,6 +117,9 @@ func checkCatalog(c *check, cat *Catalog) {
 	for i := range cat.Programmes {
 		checkProgramme(c, &cat.Programmes[i])
 	}
+	for i := range cat.Promotions {
+		checkPromotion(c, &cat.Promotions[i])
+	}
 }
 
 func encodeCatalog(cat *Catalog) *wire.Catalog {
@@ -127,6 +130,7 @@ func encodeCatalog(cat *Catalog) *wire.Catalog {
 		Stores:     list[*wire.StoreRecord](len(cat.Stores)),
 		Policies:   list[*wire.PolicyRow](len(cat.Policies)),
 		Programmes: list[*wire.ProgrammeRow](len(cat.Programmes)),
+		Promotions: list[*wire.PromotionRow](len(cat.Promotions)),
 	}
 	for i := range cat.Items {
 		w.Items[i] = encodeItem(&cat.Items[i])
@@ -146,11 +150,14 @@ func encodeCatalog(cat *Catalog) *wire.Catalog {
 	for i := range cat.Programmes {
 		w.Programmes[i] = encodeProgramme(&cat.Programmes[i])
 	}
+	for i := range cat.Promotions {
+		w.Promotions[i] = encodePromotion(&cat.Promotions[i])
+	}
 	return w
 }
 
 func decodeCatalog(c *check, w *wire.Catalog) *Catalog {
-	c.count("rows", len(w.Items)+len(w.Prices)+len(w.Taxes)+len(w.Stores)+len(w.Policies)+len(w.Programmes), RowsMax)
+	c.count("rows", len(w.Items)+len(w.Prices)+len(w.Taxes)+len(w.Stores)+len(w.Policies)+len(w.Programmes)+len(w.Promotions), RowsMax)
 	if c.err != nil {
 		return nil
 	}
@@ -161,6 +168,7 @@ func decodeCatalog(c *check, w *wire.Catalog) *Catalog {
 		Stores:     list[StoreRecord](len(w.Stores)),
 		Policies:   list[PolicyRow](len(w.Policies)),
 		Programmes: list[Programme](len(w.Programmes)),
+		Promotions: list[Promotion](len(w.Promotions)),
 	}
 	for i, row := range w.Items {
 		cat.Items[i] = decodeItem(c, row)
@@ -179,6 +187,9 @@ func decodeCatalog(c *check, w *wire.Catalog) *Catalog {
 	}
 	for i, row := range w.Programmes {
 		cat.Programmes[i] = decodeProgramme(c, row)
+	}
+	for i, row := range w.Promotions {
+		cat.Promotions[i] = decodePromotion(c, row)
 	}
 	return cat
 }

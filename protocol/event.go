@@ -308,9 +308,10 @@ type Catalog struct {
 	Stores     []StoreRecord
 	Policies   []PolicyRow
 	Programmes []Programme
+	Promotions []Promotion
 }
 
 // Rows is how many rows of any kind there are.
 func (c *Catalog) Rows() int {
-	return len(c.Items) + len(c.Prices) + len(c.Taxes) + len(c.Stores) + len(c.Policies) + len(c.Programmes)
+	return len(c.Items) + len(c.Prices) + len(c.Taxes) + len(c.Stores) + len(c.Policies) + len(c.Programmes) + len(c.Promotions)
 }

@@ -25,6 +25,12 @@ func examples() map[string]any {
 		"programme-full":  &exampleProgrammes()[0],
 		"programme-least": &exampleProgrammes()[1],
 
+		"event-promotion":         &protocol.Event{Kind: protocol.KindCatalog, Boot: 3, Catalog: &protocol.Catalog{Promotions: examplePromotions()}},
+		"promotion-n_for_price":   &examplePromotions()[0],
+		"promotion-percent":       &examplePromotions()[1],
+		"promotion-cheapest_free": &examplePromotions()[2],
+		"promotion-amount_off":    &examplePromotions()[3],
+
 		"memberrow-full":  exampleMemberRow(),
 		"memberrow-least": &protocol.MemberRow{Member: protocol.Member{ID: "m-20", Version: 3, Status: protocol.MemberErased}},
 	}
@@ -335,6 +341,20 @@ func exampleProgrammes() []protocol.Programme {
 			}},
 		},
 		{ValidFrom: "2027-01-01T00:00:00Z"},
+	}
+}
+
+// examplePromotions are one of each kind, and one that is gone.
+func examplePromotions() []protocol.Promotion {
+	return []protocol.Promotion{
+		{
+			Zone: "uk", ID: "pens", Name: "3 pens for 5", From: "2026-11-21", To: "2026-12-01T12:00:00Z", Kind: protocol.NForPrice, SKUs: []protocol.SKU{"PEN-01", "PEN-02"},
+			N: 3, Price: 500, Currency: "GBP", Limit: 2,
+		},
+		{Zone: "uk", ID: "happy", Name: "Happy hour", From: "2026-11-21", Hours: "Mo-Fr 16:00-18:00", Kind: protocol.PercentOff, Category: "stationery", Rate: 100_000, MembersOnly: true},
+		{Zone: "uk", ID: "three-for-two", From: "2026-11-21", Kind: protocol.CheapestFree, N: 3, Free: 1},
+		{Zone: "uk", ID: "welcome", Name: "5 off from 30", From: "2026-11-21", Coupon: "WELCOME 5", Kind: protocol.AmountOff, Amount: 500, Minimum: 3000, Currency: "GBP"},
+		{Zone: "uk", ID: "over"},
 	}
 }
 

@@ -84,6 +84,10 @@ func FuzzDecodeMemberRow(f *testing.F) {
 	fuzzDecoder(f, "memberrow", protocol.DecodeMemberRow, protocol.EncodeMemberRow)
 }
 
+func FuzzDecodePromotion(f *testing.F) {
+	fuzzDecoder(f, "promotion", protocol.DecodePromotion, protocol.EncodePromotion)
+}
+
 // FuzzDecodeFrame tries the bytes as a frame and as what a frame holds, since
 // the compressor hides the content from the fuzzer.
 func FuzzDecodeFrame(f *testing.F) {

@@ -1,6 +1,8 @@
 package protocol_test
 
 import (
+	"slices"
+
 	"pgregory.net/rapid"
 
 	"counterpart/protocol"
@@ -248,6 +250,27 @@ var genPolicyRow = rapid.Custom(func(t *rapid.T) protocol.PolicyRow {
 	return p
 })
 
+var genPromotion = rapid.Custom(func(t *rapid.T) protocol.Promotion {
+	amount := func(what string) protocol.Money {
+		return protocol.Money(orNone(t, what, rapid.Int64Range(0, protocol.AmountMax)))
+	}
+	p := protocol.Promotion{
+		Zone: protocol.ZoneID(genID.Draw(t, "zone")), ID: protocol.PromotionID(genID.Draw(t, "id")), Name: text(t, "name"), From: text(t, "from"), To: text(t, "to"),
+		Hours: text(t, "hours"), Coupon: text(t, "coupon"), MembersOnly: rapid.Bool().Draw(t, "members"), Limit: orNone(t, "limit", rapid.Uint32()),
+		Kind: word(t, "kind", "", protocol.NForPrice, protocol.PercentOff, protocol.CheapestFree, protocol.AmountOff), N: orNone(t, "n", rapid.Uint32()), Price: amount("price"),
+		Currency: genCoin.Draw(t, "currency"), Rate: protocol.RatePPM(rapid.Int64Range(0, 1_000_000).Draw(t, "rate")), Free: orNone(t, "free", rapid.Uint32()),
+		Amount: amount("amount"), Minimum: amount("minimum"),
+	}
+	if rapid.Bool().Draw(t, "items") {
+		p.SKUs = few(t, "skus", genSKU, 3)
+		slices.Sort(p.SKUs)
+		p.SKUs = slices.Compact(p.SKUs)
+	} else {
+		p.Category = name(t, "category")
+	}
+	return p
+})
+
 var genProgramme = rapid.Custom(func(t *rapid.T) protocol.Programme {
 	points := rapid.Custom(func(t *rapid.T) protocol.Points {
 		return protocol.Points(rapid.Int64Range(0, int64(protocol.PointsMax)).Draw(t, "points"))
@@ -309,7 +332,7 @@ var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
 		e.Kind, e.Catalog = protocol.KindCatalog, &protocol.Catalog{
 			Items: few(t, "items", genItem, 2), Prices: few(t, "prices", genPriceList, 2),
 			Taxes: few(t, "taxes", genTaxList, 2), Stores: few(t, "stores", genStoreRecord, 2),
-			Policies: few(t, "policies", genPolicyRow, 2), Programmes: few(t, "programmes", genProgramme, 2),
+			Policies: few(t, "policies", genPolicyRow, 2), Programmes: few(t, "programmes", genProgramme, 2), Promotions: few(t, "promotions", genPromotion, 2),
 		}
 	case 6:
 		e.Kind, e.Reissue, e.Moves = protocol.KindReissue, &protocol.Reissue{ID: genEventID.Draw(t, "id"), Record: genRecord.Draw(t, "record")}, nil

@@ -49,6 +49,8 @@ func decodeGolden(name string, b []byte) (any, error) {
 		return protocol.DecodeProgramme(b)
 	case "memberrow":
 		return protocol.DecodeMemberRow(b)
+	case "promotion":
+		return protocol.DecodePromotion(b)
 	default:
 		return nil, fmt.Errorf("no decoder reads %s", kind)
 	}
@@ -79,6 +81,8 @@ func encodeGolden(v any) ([]byte, error) {
 		return protocol.EncodeProgramme(v)
 	case *protocol.MemberRow:
 		return protocol.EncodeMemberRow(v)
+	case *protocol.Promotion:
+		return protocol.EncodePromotion(v)
 	default:
 		return nil, fmt.Errorf("no encoder writes %T", v)
 	}

@@ -38,6 +38,8 @@ type Deps struct {
 	Return func(context.Context, protocol.Call, sale.ReturnRequest) (protocol.Answer, error)
 	Void   func(context.Context, protocol.Call, protocol.ReceiptNo, sale.VoidRequest) (protocol.Answer, error)
 	Move   func(context.Context, protocol.Call, stock.MovementRequest) (protocol.Answer, error)
+	// Quote is what a sale would come to; it records nothing.
+	Quote  func(context.Context, sale.Request) (sale.Quote, error)
 	Fulfil func(ctx context.Context, c protocol.Call, id protocol.OrderID, action string, r pickup.Request) (protocol.Answer, error)
 
 	Order func(context.Context, protocol.OrderID) (pickup.Document, error)

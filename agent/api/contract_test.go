@@ -164,7 +164,7 @@ func TestSchemasHaveTheMembersOfTheTypes(t *testing.T) {
 		s.compare(doc.Components.Schemas[name], reflect.TypeOf(example), name)
 	}
 	for name, example := range map[string]any{
-		"Sale": sale.Document{}, "Movement": stock.MovementDocument{}, "Level": stock.Document{}, "Items": list[stock.ItemDocument]{},
+		"Sale": sale.Document{}, "Quote": sale.Quote{}, "Movement": stock.MovementDocument{}, "Level": stock.Document{}, "Items": list[stock.ItemDocument]{},
 		"Exceptions": list[Exception]{}, "Status": Status{}, "State": state{}, "MemberList": list[loyalty.MemberDocument]{},
 	} {
 		s := schemas{t: t}

@@ -79,12 +79,19 @@ func (s *shop) handleException(_ context.Context, c protocol.Call, id, action st
 	return protocol.Answer{Status: http.StatusOK, Body: body}, err
 }
 
+func (s *shop) quote(_ context.Context, r sale.Request) (sale.Quote, error) {
+	s.asked = append(s.asked, r.Coupons...)
+	sold := exampleSale()
+	return sale.Quote{Currency: sold.Currency, Lines: sold.Lines, Taxes: sold.Taxes, TotalMinor: 450, CashTotalMinor: 450, Warnings: sold.Warnings}, s.err
+}
+
 func (s *shop) deps() Deps {
 	next := "PEN-02"
 	return s.memberDeps(Deps{
 		Sell: func(_ context.Context, c protocol.Call, r sale.Request) (protocol.Answer, error) {
 			return s.record(c, r.Lines[0].Code)
 		},
+		Quote: s.quote,
 		Return: func(_ context.Context, c protocol.Call, r sale.ReturnRequest) (protocol.Answer, error) {
 			return s.record(c, r.ReceiptNo)
 		},

@@ -31,6 +31,19 @@ func (s *server) sell(w http.ResponseWriter, r *http.Request) error {
 	return s.answer(w, r, answer, err)
 }
 
+// quote records nothing, so a key is read and has no effect.
+func (s *server) quote(w http.ResponseWriter, r *http.Request) error {
+	var request sale.Request
+	if _, err := readCall(r, "POST /v1/sales/quote", &request); err != nil {
+		return err
+	}
+	quote, err := s.deps.Quote(r.Context(), request)
+	if err != nil {
+		return err
+	}
+	return s.show(w, r, quote)
+}
+
 func (s *server) takeBack(w http.ResponseWriter, r *http.Request) error {
 	var request sale.ReturnRequest
 	call, err := readCall(r, "POST /v1/returns", &request)

@@ -40,6 +40,17 @@ func TestCallsCarryRouteKeyAndBody(t *testing.T) {
 	}
 }
 
+// TestQuote: what was asked is passed on, and the answer is as it is described.
+func TestQuote(t *testing.T) {
+	s := newShop()
+	w := post(t, New(s.deps()), "/v1/sales/quote", `{"lines":[{"code":"1","qty":2}],"coupons":["SPRING"]}`)
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"cash_total_minor":450`) || len(s.asked) != 1 || s.asked[0] != "SPRING" {
+		t.Errorf("%d %s, asked %q", w.Code, w.Body, s.asked)
+	}
+	s.err = protocol.Refuse(protocol.UnknownCode, "Not here.")
+	wantProblem(t, post(t, New(s.deps()), "/v1/sales/quote", saleBody), 422, "unknown_code")
+}
+
 func TestAnswersAreSentByteForByte(t *testing.T) {
 	s := newShop()
 	d := s.deps()
@@ -69,7 +80,7 @@ func TestBadKeys(t *testing.T) {
 	}
 }
 
-// TestBodiesThatAreRefused holds all four routes to the rules for JSON.
+// TestBodiesThatAreRefused holds all routes with a body to the rules for JSON.
 func TestBodiesThatAreRefused(t *testing.T) {
 	line := func(member string) string { return `{"lines":[{"code":"1","qty":1,` + member + `}]}` }
 	for name, c := range map[string]struct {
@@ -105,7 +116,7 @@ func TestBodiesThatAreRefused(t *testing.T) {
 	} {
 		s := newShop()
 		h := New(s.deps())
-		for _, target := range []string{"/v1/sales", "/v1/returns", "/v1/sales/a1-1-1-1/void", "/v1/stock/movements"} {
+		for _, target := range []string{"/v1/sales", "/v1/sales/quote", "/v1/returns", "/v1/sales/a1-1-1-1/void", "/v1/stock/movements"} {
 			w := post(t, h, target, c.body)
 			p := problem(t, w)
 			if w.Code != c.status || c.code != "" && p["code"] != c.code && !strings.HasSuffix(target, "void") {

@@ -40,6 +40,7 @@ type route struct {
 func (s *server) routes() []route {
 	return []route{
 		{method: http.MethodPost, pattern: "/v1/sales", who: staff, body: bodyBytes, handle: s.sell},
+		{method: http.MethodPost, pattern: "/v1/sales/quote", who: staff, body: bodyBytes, handle: s.quote},
 		{method: http.MethodGet, pattern: "/v1/sales/{receipt_no}", who: staff, handle: s.sale},
 		{method: http.MethodPost, pattern: "/v1/sales/{receipt_no}/void", who: staff, body: bodyBytes, handle: s.void},
 		{method: http.MethodPost, pattern: "/v1/returns", who: staff, body: bodyBytes, handle: s.takeBack},

@@ -62,7 +62,9 @@ func (d *desk) prepareSale(r sale.Request) (preparedSale, error) {
 	if err != nil {
 		return preparedSale{}, err
 	}
-	s, moves, err := sale.Build(d.terms(protocol.TillID(r.Till), r.Training, moment, lines), r, lines)
+	terms := d.terms(protocol.TillID(r.Till), r.Training, moment, lines)
+	terms.Promotions = d.shop.promotionsAt(moment)
+	s, moves, err := sale.Build(terms, r, lines)
 	if err == nil {
 		err = d.earn(s, lines, moment)
 	}

@@ -32,7 +32,7 @@ func TestExample(t *testing.T) {
 		want := fmt.Sprintf(`{"type":"sale","event_id":"%s-2","inc":"%s","seq":2,"store":"s1","agent":"a1","till":"1","receipt_no":"a1-1-1-1","original_receipt_no":null,
  "business_date":"2026-11-21","at":"2026-11-21T10:02:12+00:00","staff":"s7","member_id":null,"currency":"GBP",
  "lines":[{"line":1,"sku":"PEN-01","gtin":"04006381333931","name":"Pen","qty":2,"unit_price_minor":250,"discount_minor":50,"amount_minor":450,
-   "tax_code":"STD","returned_qty":0}],
+   "tax_code":"STD","returned_qty":0,"discounts":[{"type":"manual","id":null,"reason":"damaged box","amount_minor":50}]}],
  "taxes":[{"tax_code":"STD","rate_ppm":200000,"net_minor":375,"tax_minor":75}],
  "tenders":[{"type":"cash","amount_minor":500,"ref":null}],"rounding_minor":0,"total_minor":450,"change_minor":50,"points_earned":0,
  "fiscal":null,"training":false,"voided":false,"external":null,

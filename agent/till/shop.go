@@ -24,6 +24,8 @@ type shop struct {
 	loc    *time.Location
 	zone   protocol.ZoneID
 	taxes  []*protocol.TaxList // of the zone
+	// promotions are those of the zone whose dates can be read.
+	promotions []datedPromotion
 }
 
 func zoneOf(record *protocol.StoreRecord) protocol.ZoneID {
@@ -47,7 +49,7 @@ func (t *Till) readShop(r ledger.Reader) (*shop, error) {
 		}
 	}
 	rows := &reading{Reader: r}
-	s, err := t.makeShop(ledger.Live(rows))
+	s, err := t.makeShop(ledger.Live(rows), ledger.Live(r))
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +58,10 @@ func (t *Till) readShop(r ledger.Reader) (*shop, error) {
 	return s, nil
 }
 
-func (t *Till) makeShop(r ledger.Reader) (*shop, error) {
+// makeShop reads the store's terms. Promotions are read past the rows that are
+// looked at again for each sale: they change with the zone's cursor, which is one
+// of those rows.
+func (t *Till) makeShop(r, past ledger.Reader) (*shop, error) {
 	record, err := ledger.ReadStore(r, t.origin().Store)
 	if err != nil {
 		return nil, err
@@ -68,8 +73,16 @@ func (t *Till) makeShop(r ledger.Reader) (*shop, error) {
 	if err != nil {
 		return nil, err
 	}
-	taxes, err := ledger.Taxes(r, zone)
-	return &shop{record: record, loc: t.zones.location(record.Timezone, t.o.Log), zone: zone, taxes: taxes}, err
+	s := &shop{record: record, loc: t.zones.location(record.Timezone, t.o.Log), zone: zone}
+	if s.taxes, err = ledger.Taxes(r, zone); err != nil {
+		return nil, err
+	}
+	if _, err := ledger.ReadCursor(r, protocol.PriceFeed(zone)); err != nil {
+		return nil, err
+	}
+	rows, err := ledger.Promotions(past, zone)
+	s.promotions = s.datePromotions(rows)
+	return s, err
 }
 
 // noteZone is the price zone that this machine last had whole.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"strings"
@@ -50,6 +51,7 @@ type saleView struct {
 	Items     string
 	Total     string
 	Tags      []string
+	Reduced   []string // what promotions took off, each with its name
 }
 
 type findView struct {
@@ -196,7 +198,34 @@ func viewSale(d *sale.Document, today string) saleView {
 	if d.Training {
 		v.Tags = append(v.Tags, "Training")
 	}
+	v.Reduced = viewPromotions(d)
 	return v
+}
+
+// viewPromotions says what promotions took off a receipt, such as "3 for 5 −£1.20".
+func viewPromotions(d *sale.Document) []string {
+	var ids []string
+	names, sums := map[string]string{}, map[string]protocol.Money{}
+	for i := range d.Lines {
+		for _, off := range d.Lines[i].Discounts {
+			id := orEmpty(off.ID)
+			if off.Type != sale.DiscountPromotion {
+				continue
+			}
+			if _, ok := sums[id]; !ok {
+				ids = append(ids, id)
+			}
+			names[id], sums[id] = cmp.Or(orEmpty(off.Reason), id), sums[id]+off.AmountMinor
+		}
+	}
+	var texts []string
+	for i, id := range ids {
+		if i == namesMax {
+			return append(texts, strconv.Itoa(len(ids)-namesMax)+" more promotions")
+		}
+		texts = append(texts, isolate(inert(names[id]))+" "+formatMoney(-sums[id], d.Currency))
+	}
+	return texts
 }
 
 // lineName is one line in a few words, such as "2 × Pen".

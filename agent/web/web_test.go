@@ -146,6 +146,36 @@ func TestHostileNamesAreInert(t *testing.T) {
 	}
 }
 
+// TestPromotionsAreShown: once for each promotion of a receipt, whatever lines it is
+// spread over, and nothing of other discounts.
+func TestPromotionsAreShown(t *testing.T) {
+	off := func(id, name string, amount protocol.Money) sale.DocumentDiscount {
+		return sale.DocumentDiscount{Type: sale.DiscountPromotion, ID: &id, Reason: &name, AmountMinor: amount}
+	}
+	doc := receipt("a1-1-1-7", "Pen")
+	manual := "by hand"
+	doc.Lines = []sale.DocumentLine{
+		{Discounts: []sale.DocumentDiscount{off("p1", "3 for 5", 100), {Type: "manual", Reason: &manual, AmountMinor: 5}}},
+		{Discounts: []sale.DocumentDiscount{off("p1", "3 for 5", 23), off("p2", "<b>Club</b>", 7)}},
+	}
+	page := get(t, New((&shop{sales: []sale.Document{doc}}).deps()), "/").Body.String()
+	for _, want := range []string{"3 for 5\u2069 \u2212£1.23", "&lt;b&gt;Club&lt;/b&gt;\u2069 \u2212£0.07"} {
+		if strings.Count(page, want) != 1 {
+			t.Errorf("the page lacks %q: %s", want, page)
+		}
+	}
+	if strings.Contains(page, manual) {
+		t.Error("the page shows a discount that is no promotion's")
+	}
+	for i := range 5 {
+		id := string(rune('a' + i))
+		doc.Lines[0].Discounts = append(doc.Lines[0].Discounts, off(id, id, 1))
+	}
+	if page := get(t, New((&shop{sales: []sale.Document{doc}}).deps()), "/").Body.String(); !strings.Contains(page, "4 more promotions") {
+		t.Errorf("many promotions: %s", page)
+	}
+}
+
 func TestPageTellsWhatCannotBeRead(t *testing.T) {
 	var log strings.Builder
 	s := &shop{status: Status{Store: "s1", Link: "online"}, err: errors.New("disk fell out")}

@@ -65,6 +65,9 @@ type Deps struct {
 	SetPolicy func(context.Context, stock.PolicyRequest) (any, error)
 	Policies  func(context.Context, Page) (any, error)
 
+	// Promotions lists those of all zones, in the order of zones and ids.
+	Promotions func(context.Context, Page) (any, error)
+
 	SetProgramme func(context.Context, loyalty.Document) (any, error)
 	// Programmes lists the dated programmes, the newest last.
 	Programmes func(context.Context, Page) (any, error)

@@ -162,7 +162,7 @@ var requests = map[string]string{
 	"/v1/feeds/local-inventory.tsv": "/v1/feeds/local-inventory.tsv", "/v1/feeds/local-inventory.xml": "/v1/feeds/local-inventory.xml", "/v1/feeds/items/{file}": "/v1/feeds/items/PEN.jsonld?store=s1",
 	"/v1/webhooks": "/v1/webhooks", "/v1/webhooks/{id}": "/v1/webhooks/wh_1", "/v1/webhooks/{id}/replay": "/v1/webhooks/wh_1/replay", "/v1/webhooks/{id}/dead": "/v1/webhooks/wh_1/dead",
 	"/v1/orders": "/v1/orders", "/v1/holds": "/v1/holds", "/v1/holds/{id}": "/v1/holds/h-1", "/v1/policy": "/v1/policy", "/v1/programme": "/v1/programme", "/v1/members": "/v1/members?card=M1", "/v1/members/{id}": "/v1/members/m-1", "/v1/orders/{id}": "/v1/orders/o-1", "/v1/orders/{id}/{action}": "/v1/orders/o-1/cancel",
-	"/v1/items": "/v1/items", "/v1/prices": "/v1/prices", "/v1/taxes": "/v1/taxes",
+	"/v1/items": "/v1/items", "/v1/prices": "/v1/prices", "/v1/taxes": "/v1/taxes", "/v1/promotions": "/v1/promotions",
 	"/metrics": "/metrics", "/healthz": "/healthz", "/readyz": "/readyz", "/openapi.json": "/openapi.json",
 	"/{$}": "/", "/fleet": "/fleet", "/assets/{file}": "/assets/page.css",
 }

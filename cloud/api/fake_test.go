@@ -189,6 +189,10 @@ var (
 		"id": "msg_1", "type": "order.placed", "subject": "o-1", "attempts": 10, "error": "answered 500", "at": "2026-11-21T10:02:12+00:00", "dead_at": "2026-11-24T10:02:12+00:00",
 	}
 	policyRow    = doc{"store": nil, "category": nil, "sku": "PEN", "gtin": nil, "safety_stock": 0, "online": nil, "overpromise_target_ppm": 10000}
+	promotionRow = doc{
+		"zone": "uk", "id": "pens", "name": "3 for 5", "kind": "n_for_price", "valid_from": "2026-11-21", "valid_to": nil, "hours": nil, "coupon": nil, "members_only": false,
+		"limit": 2, "skus": []string{"PEN"}, "category": nil, "n": 3, "price_minor": 500, "currency": "GBP", "rate_ppm": nil, "free": nil, "amount_minor": nil, "minimum_minor": nil,
+	}
 	programmeRow = loyalty.NewDocument(&protocol.Programme{
 		ValidFrom: "2026-11-21", Earn: []protocol.EarnRule{{PerMinor: 100, Points: 1}}, Redeem: &protocol.RedeemRule{Points: 100, Value: 100},
 		Tiers: []protocol.Tier{{Name: "gold", Points: 1000, WithinDays: 365, Factor: 1_500_000}}, Campaigns: []protocol.Campaign{{ID: "c1", Factor: 2_000_000}},
@@ -226,11 +230,14 @@ func (f *fakeHub) deps() Deps {
 			f.asked = append(f.asked, q)
 			return f.list(each)
 		},
-		Sale:         func(_ context.Context, no protocol.ReceiptNo) (any, error) { return receipt(), f.note(no) },
-		Hold:         f.hold,
-		ReleaseHold:  func(_ context.Context, id string) error { return f.note(id) },
-		SetPolicy:    func(_ context.Context, r stock.PolicyRequest) (any, error) { return policyRow, f.note(r) },
-		Policies:     f.policies,
+		Sale:        func(_ context.Context, no protocol.ReceiptNo) (any, error) { return receipt(), f.note(no) },
+		Hold:        f.hold,
+		ReleaseHold: func(_ context.Context, id string) error { return f.note(id) },
+		SetPolicy:   func(_ context.Context, r stock.PolicyRequest) (any, error) { return policyRow, f.note(r) },
+		Policies:    f.policies,
+		Promotions: func(_ context.Context, p Page) (any, error) {
+			return doc{"items": []any{promotionRow}, "next": nil}, f.note(p)
+		},
 		SetProgramme: func(_ context.Context, d loyalty.Document) (any, error) { return programmeRow, f.note(d) },
 		Programmes: func(_ context.Context, p Page) (any, error) {
 			return doc{"items": []any{programmeRow}, "next": nil}, f.note(p)

@@ -43,6 +43,8 @@ func (s *server) routes() []route {
 		{"PUT", "/v1/stores", operator, uploadMax, none, s.upload("stores")},
 		{"PUT", "/v1/prices", operator, uploadMax, none, s.upload("prices")},
 		{"PUT", "/v1/taxes", operator, uploadMax, none, s.upload("taxes")},
+		{"PUT", "/v1/promotions", operator, uploadMax, none, s.upload("promotions")},
+		{"GET", "/v1/promotions", operator, noBody, page, s.promotions},
 		{"PUT", "/v1/stock", operator, uploadMax, []string{"store"}, s.upload("stock")},
 		{"GET", "/v1/loads/{id}", operator, noBody, none, s.load},
 

@@ -95,7 +95,7 @@ func (j *jsonRows) object(line []byte, cells []cell) (*RowError, error) {
 	return nil, nil
 }
 
-// jsonCell is the text of a member's value. Only codes and attributes may have
+// jsonCell is the text of a member's value. Only codes, skus and attributes may have
 // values of their own shape; their text is then JSON, which their readers know.
 func jsonCell(name string, raw json.RawMessage) (cell, bool) {
 	switch raw[0] {
@@ -106,7 +106,7 @@ func jsonCell(name string, raw json.RawMessage) (cell, bool) {
 		err := json.Unmarshal(raw, &text)
 		return cell{given: true, text: text}, err == nil
 	case '[':
-		return cell{given: true, text: string(raw)}, name == "codes"
+		return cell{given: true, text: string(raw)}, name == "codes" || name == "skus"
 	case '{':
 		return cell{given: true, text: string(raw)}, name == "attributes"
 	}

@@ -90,6 +90,8 @@ func (h *Hub) importFile(ctx context.Context, f File, keep keeper) (Report, erro
 		return h.ImportPrices(ctx, rows)
 	case TaxesTable:
 		return h.ImportTaxes(ctx, rows)
+	case PromotionsTable:
+		return h.ImportPromotions(ctx, rows)
 	case StockTable:
 		return h.StockLoad(ctx, f.Store, rows, keep)
 	}

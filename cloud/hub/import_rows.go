@@ -15,11 +15,12 @@ type Table string
 
 // The tables.
 const (
-	ItemsTable  Table = "items"
-	PricesTable Table = "prices"
-	TaxesTable  Table = "taxes"
-	StoresTable Table = "stores"
-	StockTable  Table = "stock"
+	ItemsTable      Table = "items"
+	PricesTable     Table = "prices"
+	TaxesTable      Table = "taxes"
+	PromotionsTable Table = "promotions"
+	StoresTable     Table = "stores"
+	StockTable      Table = "stock"
 )
 
 // tableColumns are the columns that a file of each table may have. Others are
@@ -31,6 +32,10 @@ var tableColumns = map[Table][]string{
 	},
 	PricesTable: {"zone", "code", "price_minor", "currency", "valid_from", "valid_to"},
 	TaxesTable:  {"zone", "tax_code", "name", "rate_ppm", "prices_include_tax", "valid_from"},
+	PromotionsTable: {
+		"zone", "id", "name", "kind", "valid_from", "valid_to", "hours", "coupon", "members_only", "limit", "skus", "category",
+		"n", "price_minor", "currency", "rate_ppm", "free", "amount_minor", "minimum_minor",
+	},
 	StoresTable: {
 		"id", "name", "lat", "lon", "timezone", "country", "city", "currency", "price_zone", "legal_name", "tax_id", "address",
 		"cash_rounding_minor", "opening_hours", "fiscal", "primary_agent", "source",
@@ -92,7 +97,7 @@ const (
 func ReadRows(table Table, format string, body io.Reader) (RowReader, error) {
 	columns, ok := tableColumns[table]
 	if !ok {
-		return nil, protocol.Refuse(protocol.NotFound, "There is no table "+clip(string(table))+". Nothing was recorded. The tables are items, stores, prices, taxes and stock.")
+		return nil, protocol.Refuse(protocol.NotFound, "There is no table "+clip(string(table))+". Nothing was recorded. The tables are items, stores, prices, taxes, promotions and stock.")
 	}
 	switch format {
 	case FormatCSV:

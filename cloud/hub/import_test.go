@@ -54,7 +54,7 @@ func takeInFrom(t testing.TB, h *Hub, table Table, format string, file io.Reader
 		return Report{}, err
 	}
 	take := map[Table]func(context.Context, RowReader) (Report, error){
-		ItemsTable: h.ImportItems, PricesTable: h.ImportPrices, TaxesTable: h.ImportTaxes, StoresTable: h.ImportStores,
+		ItemsTable: h.ImportItems, PricesTable: h.ImportPrices, TaxesTable: h.ImportTaxes, PromotionsTable: h.ImportPromotions, StoresTable: h.ImportStores,
 		StockTable: func(ctx context.Context, rows RowReader) (Report, error) { return h.StockLoad(ctx, "s1", rows, nil) },
 	}[table]
 	report, err := take(t.Context(), rows)

@@ -125,6 +125,39 @@ func Taxes(r Reader, zone protocol.ZoneID) ([]*protocol.TaxList, error) {
 	return list, err
 }
 
+// ReadPromotion reads a promotion of a zone; nil means that there is none.
+func ReadPromotion(r Reader, zone protocol.ZoneID, id protocol.PromotionID) (*protocol.Promotion, error) {
+	gen, err := liveOf(r, protocol.PriceFeed(zone))
+	if err != nil {
+		return nil, err
+	}
+	list, err := readReferences(r, []Key{promotionKey(gen, zone, id)}, protocol.DecodePromotion)
+	if err != nil {
+		return nil, err
+	}
+	return list[0], nil
+}
+
+// Promotions lists the promotions of a zone in the order of their ids.
+func Promotions(r Reader, zone protocol.ZoneID) ([]*protocol.Promotion, error) {
+	gen, err := liveOf(r, protocol.PriceFeed(zone))
+	if err != nil {
+		return nil, err
+	}
+	var list []*protocol.Promotion
+	err = scanReferences(r, referencePrefix(kindPromotion, gen, string(zone)), "", protocol.DecodePromotion, func(p *protocol.Promotion) (bool, error) {
+		list = append(list, p)
+		return true, nil
+	})
+	return list, err
+}
+
+// ScanPromotions calls fn for the promotions of every zone, in the order of zones
+// and ids. It is for the hub: an agent has those of its store's zone.
+func ScanPromotions(r Reader, fn func(*protocol.Promotion) (bool, error)) error {
+	return scanReferences(r, referencePrefix(kindPromotion, 0), "", protocol.DecodePromotion, fn)
+}
+
 // ReadStore reads the record of a store; nil means that there is none.
 func ReadStore(r Reader, id protocol.StoreID) (*protocol.StoreRecord, error) {
 	gen, err := liveOf(r, protocol.StoreFeed(id))

@@ -246,6 +246,8 @@ func checkRow(feed protocol.FeedID, r *protocol.FeedRow) (err error) {
 		_, err = protocol.DecodeProgramme(r.Value)
 	case feedMember:
 		err = checkMemberRow(r)
+	case feedPromotion:
+		_, err = protocol.DecodePromotion(r.Value)
 	}
 	if err != nil {
 		return fmt.Errorf("row %q of %s: %w", r.Key, feed, err)

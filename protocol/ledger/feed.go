@@ -93,6 +93,8 @@ func rowKey(gen uint64, feed protocol.FeedID, name string) (Key, error) {
 		return priceKey(gen, protocol.ZoneID(zone), protocol.SKU(rest)), nil
 	case kind == feedTax && strings.HasPrefix(string(feed), "price/"):
 		return taxKey(gen, protocol.ZoneID(zone), rest), nil
+	case kind == feedPromotion && strings.HasPrefix(string(feed), "price/"):
+		return promotionKey(gen, protocol.ZoneID(zone), protocol.PromotionID(rest)), nil
 	case kind == feedStore && strings.HasPrefix(string(feed), "store/"):
 		return storeKey(gen, protocol.StoreID(zone)), nil
 	case kind == feedPolicy && feed == protocol.FeedCatalog:

@@ -129,9 +129,12 @@ const (
 	kindStore     = "store"
 	kindPolicy    = "policy"
 	kindProgramme = "programme"
+	kindPromotion = "promotion"
 )
 
-var referenceKinds = []string{kindItem, kindCode, kindPrice, kindTax, kindStore, kindPolicy, kindProgramme, kindMemberRow, kindMemberCard, kindMemberContact}
+var referenceKinds = []string{
+	kindItem, kindCode, kindPrice, kindTax, kindStore, kindPolicy, kindProgramme, kindPromotion, kindMemberRow, kindMemberCard, kindMemberContact,
+}
 
 // referenceKey is where a row of reference data is kept in a generation.
 func referenceKey(kind string, gen uint64, parts ...string) Key {
@@ -167,6 +170,10 @@ func priceKey(gen uint64, zone protocol.ZoneID, sku protocol.SKU) Key {
 
 func taxKey(gen uint64, zone protocol.ZoneID, code string) Key {
 	return referenceKey(kindTax, gen, string(zone), code)
+}
+
+func promotionKey(gen uint64, zone protocol.ZoneID, id protocol.PromotionID) Key {
+	return referenceKey(kindPromotion, gen, string(zone), string(id))
 }
 
 func storeKey(gen uint64, id protocol.StoreID) Key {
@@ -219,7 +226,7 @@ func generationRanges(feed protocol.FeedID, gen uint64) [][2]string {
 			all(referencePrefix(kindItem, gen)), all(referencePrefix(kindCode, gen)), all(referencePrefix(kindPolicy, gen, "")), all(referencePrefix(kindProgramme, gen)),
 		}
 	case kind == feedPrice:
-		return [][2]string{all(referencePrefix(kindPrice, gen, name)), all(referencePrefix(kindTax, gen, name))}
+		return [][2]string{all(referencePrefix(kindPrice, gen, name)), all(referencePrefix(kindTax, gen, name)), all(referencePrefix(kindPromotion, gen, name))}
 	case kind == feedStore:
 		id := storeKey(gen, protocol.StoreID(name)).ID
 		return [][2]string{{id, id + sep}, all(referencePrefix(kindPolicy, gen, name))}

@@ -12,7 +12,7 @@ import (
 )
 
 // reference is a row of the chain's reference data (an item, a price list, a
-// tax list, a store, a policy, a programme, a member as a store is told) with the feed offset at which it last changed. The hub's
+// tax list, a store, a policy, a programme, a promotion, a member as a store is told) with the feed offset at which it last changed. The hub's
 // fold gives offsets out; an agent takes them over with the row. A row without a
 // value is gone: the hub keeps its offset, so that the feed tells of it, and an
 // agent keeps nothing.
@@ -135,6 +135,7 @@ const (
 	feedStore     = "store"
 	feedPolicy    = "policy"
 	feedProgramme = "programme"
+	feedPromotion = "promotion"
 )
 
 // catalogRows are the feed rows of a catalogue event. The fold writes
@@ -192,7 +193,22 @@ func catalogRows(c *protocol.Catalog) ([]feedRow, error) {
 			return nil, err
 		}
 	}
+	for i := range c.Promotions {
+		row, err := promotionRow(&c.Promotions[i])
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row)
+	}
 	return rows, nil
+}
+
+func promotionRow(p *protocol.Promotion) (row feedRow, err error) {
+	row = feedRow{feed: protocol.PriceFeed(p.Zone), name: feedPromotion + "/" + string(p.ID), key: promotionKey(0, p.Zone, p.ID)}
+	if !p.Gone() {
+		row.value, err = protocol.EncodePromotion(p)
+	}
+	return row, err
 }
 
 // putReference stores a row of reference data at its offset and keeps the

@@ -49,6 +49,17 @@ type DocumentLine struct {
 	AmountMinor    protocol.Money    `json:"amount_minor"`
 	TaxCode        *string           `json:"tax_code"`
 	ReturnedQty    protocol.Quantity `json:"returned_qty"`
+	// Discounts are what DiscountMinor is made of.
+	Discounts []DocumentDiscount `json:"discounts"`
+}
+
+// DocumentDiscount is one reduction of a line. That of a promotion has the type
+// promotion, its id and its name.
+type DocumentDiscount struct {
+	Type        string         `json:"type"`
+	ID          *string        `json:"id"`
+	Reason      *string        `json:"reason"`
+	AmountMinor protocol.Money `json:"amount_minor"`
 }
 
 // DocumentTax is the tax of one code.
@@ -156,8 +167,10 @@ func documentLine(m Meta, i int, line protocol.SaleLine) DocumentLine {
 	out := DocumentLine{
 		Line: i + 1, SKU: line.Item.SKU, GTIN: orNull(gtin), Name: orNull(name), Qty: line.Quantity,
 		UnitPriceMinor: line.UnitPrice, AmountMinor: line.Amount, TaxCode: orNull(line.TaxCode),
+		Discounts: make([]DocumentDiscount, 0, len(line.Discounts)),
 	}
 	for _, d := range line.Discounts {
+		out.Discounts = append(out.Discounts, DocumentDiscount{Type: d.Type, ID: orNull(d.ID), Reason: orNull(d.Reason), AmountMinor: d.Amount})
 		out.DiscountMinor += d.Amount
 	}
 	if i < len(m.Returned) {

@@ -54,6 +54,15 @@ func (l *DocumentLine) appendJSON(b []byte) []byte {
 	b = appendInt(append(b, `,"amount_minor":`...), l.AmountMinor)
 	b = appendOrNull(append(b, `,"tax_code":`...), l.TaxCode)
 	b = appendQuantity(append(b, `,"returned_qty":`...), l.ReturnedQty)
+	b = appendList(append(b, `,"discounts":`...), l.Discounts, (*DocumentDiscount).appendJSON)
+	return append(b, '}')
+}
+
+func (d *DocumentDiscount) appendJSON(b []byte) []byte {
+	b = appendText(append(b, `{"type":`...), d.Type)
+	b = appendOrNull(append(b, `,"id":`...), d.ID)
+	b = appendOrNull(append(b, `,"reason":`...), d.Reason)
+	b = appendInt(append(b, `,"amount_minor":`...), d.AmountMinor)
 	return append(b, '}')
 }
 

@@ -40,6 +40,7 @@ func TestAppendJSON(t *testing.T) {
 		for i := range rapid.IntRange(0, 3).Draw(t, "lines") {
 			d.Lines = append(d.Lines, sale.DocumentLine{
 				Line: i + 1, SKU: protocol.SKU(s()), GTIN: p(), Name: p(), Qty: q(), UnitPriceMinor: n(), DiscountMinor: n(), AmountMinor: n(), TaxCode: p(), ReturnedQty: q(),
+				Discounts: rapid.SampledFrom([][]sale.DocumentDiscount{nil, {}, {{Type: s(), ID: p(), Reason: p(), AmountMinor: n()}, {Type: s()}}}).Draw(t, "discounts"),
 			})
 			d.Taxes = append(d.Taxes, sale.DocumentTax{TaxCode: s(), RatePPM: protocol.RatePPM(n()), NetMinor: n(), TaxMinor: n()})
 			d.Tenders = append(d.Tenders, sale.DocumentTender{Type: protocol.TenderType(s()), AmountMinor: n(), Ref: p()})

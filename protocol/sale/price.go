@@ -51,6 +51,8 @@ type Terms struct {
 	// Rate is the rate in force of a tax code. Without a rate a code is
 	// untaxed; a rate of 0 is taxed at nothing and has its row.
 	Rate func(code string) (protocol.RatePPM, bool)
+	// Promotions are those of the store's zone, of a sale that is made here.
+	Promotions []Promotion
 }
 
 // The codes of the warnings that this package gives. The till adds those that
@@ -364,7 +366,7 @@ func scannedCode(code string, sku protocol.SKU, gtin string) string {
 // here again.
 //
 // A line's amount is quantity × unit price, half away from zero, less
-// discounts, unless amount_minor says it. Tax is computed once per code on the
+// discounts, unless amount_minor says it. Promotions are discounts too. Tax is computed once per code on the
 // receipt's sum. The part paid in cash is rounded to the smallest coin, and
 // only cash gives change.
 //
@@ -384,21 +386,10 @@ func Build(t Terms, r Request, lines []Resolved) (*protocol.Sale, []protocol.Mov
 	if err := b.points(r.RedeemPoints); err != nil {
 		return nil, nil, err
 	}
-	s := b.receipt(protocol.SaleSale, r.Staff)
-	s.Member, s.Training = protocol.MemberID(r.MemberID), r.Training
-	for i, in := range r.Lines {
-		line, err := b.saleLine(i+1, in, lines[i])
-		if err != nil {
-			return nil, nil, err
-		}
-		s.Lines = append(s.Lines, line)
-		b.move(s, line, protocol.OnHand)
-	}
-	taxes, err := b.taxes(s.Lines, s.PricesIncludeTax)
+	s, err := b.sold(r, lines)
 	if err != nil {
 		return nil, nil, err
 	}
-	s.Taxes = taxes
 	if err := b.settle(s, r.Tenders); err != nil {
 		return nil, nil, err
 	}
@@ -407,6 +398,24 @@ func Build(t Terms, r Request, lines []Resolved) (*protocol.Sale, []protocol.Mov
 		return nil, nil, err
 	}
 	return s, moves, nil
+}
+
+// sold computes a sale but for its payment.
+func (b *builder) sold(r Request, lines []Resolved) (*protocol.Sale, error) {
+	s := b.receipt(protocol.SaleSale, r.Staff)
+	s.Member, s.Training = protocol.MemberID(r.MemberID), r.Training
+	for i, in := range r.Lines {
+		line, err := b.saleLine(i+1, in, lines[i])
+		if err != nil {
+			return nil, err
+		}
+		s.Lines = append(s.Lines, line)
+		b.move(s, line, protocol.OnHand)
+	}
+	b.promote(s, r, lines)
+	var err error
+	s.Taxes, err = b.taxes(s.Lines, s.PricesIncludeTax)
+	return s, err
 }
 
 // points refuses to spend points, which needs a lease that no part of this

@@ -16,6 +16,9 @@ type Request struct {
 	Staff        string    `json:"staff"`
 	Training     bool      `json:"training"`
 	External     *External `json:"external"`
+	// Coupons are what the shopper presented. What another POS made of them is in
+	// its amounts.
+	Coupons []string `json:"coupons"`
 }
 
 // Line is one scan or one typed code of a sale.

@@ -17,7 +17,8 @@ const (
 	DiscountsMax = 1000 // in one line
 
 	codeBytesMax      = 512
-	nameBytesMax      = 64  // a source or a type
+	couponsMax        = 20
+	nameBytesMax      = 64  // a source, a type or a coupon
 	refBytesMax       = 128 // what another system calls something
 	reasonBytesMax    = 500
 	signatureBytesMax = protocol.TextBytesMax
@@ -48,6 +49,7 @@ func (r *Request) Validate() error {
 	if r.RedeemPoints != nil && *r.RedeemPoints < 0 {
 		c.outOfRange("redeem_points", strconv.FormatInt(*r.RedeemPoints, 10), "below 0")
 	}
+	c.coupons(r.Coupons)
 	c.externalPart(r.External)
 	return c.result()
 }
@@ -280,6 +282,16 @@ func (c *checker) tenders(tenders []Tender) {
 		}
 		c.money("amount_minor", t.AmountMinor, c.least(0))
 		c.text("ref", t.Ref, refBytesMax)
+	}
+}
+
+func (c *checker) coupons(coupons []string) {
+	c.count("coupons", len(coupons), 0, couponsMax)
+	for _, coupon := range coupons {
+		c.text("coupons", coupon, nameBytesMax)
+		if strings.TrimSpace(coupon) == "" {
+			c.outOfRange("coupons", "", "a list with an empty text")
+		}
 	}
 }
 

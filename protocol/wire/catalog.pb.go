@@ -646,7 +646,7 @@ type PolicyRow struct {
 	state                protoimpl.MessageState `protogen:"open.v1"`
 	Store                string                 `protobuf:"bytes,1,opt,name=store,proto3" json:"store,omitempty"`                                                                      // absent: in all stores
 	Category             string                 `protobuf:"bytes,2,opt,name=category,proto3" json:"category,omitempty"`                                                                // of the items of this category
-	Sku                  string                 `protobuf:"bytes,3,opt,name=sku,proto3" json:"sku,omitempty"`                                                                          // of this item; never beside a category
+	Sku                  string                 `protobuf:"bytes,3,opt,name=sku,proto3" json:"sku,omitempty"`                                                                          // of this item; never beside a category, nor of amount_off
 	SafetyStock          *int64                 `protobuf:"zigzag64,4,opt,name=safety_stock,json=safetyStock,proto3,oneof" json:"safety_stock,omitempty"`                              // kept back from online, thousandths of the item's unit
 	Online               *bool                  `protobuf:"varint,5,opt,name=online,proto3,oneof" json:"online,omitempty"`                                                             // false: online sells nothing of it
 	OverpromiseTargetPpm *int64                 `protobuf:"zigzag64,6,opt,name=overpromise_target_ppm,json=overpromiseTargetPpm,proto3,oneof" json:"overpromise_target_ppm,omitempty"` // how likely a promise of what was sold may be: 1 % is 10000
@@ -1200,6 +1200,197 @@ func (x *Campaign) GetFactorPpm() int64 {
 	return 0
 }
 
+// PromotionRow is a rule of one zone that takes something off for everybody, or for
+// whoever presents its coupon. Its key is zone and id. A row without a kind is one
+// that is gone; one of a kind that a reader does not know takes nothing off.
+type PromotionRow struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Zone          string                 `protobuf:"bytes,1,opt,name=zone,proto3" json:"zone,omitempty"`
+	Id            string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`                            // as the receipt shows it
+	ValidFrom     string                 `protobuf:"bytes,4,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"` // as in a Price
+	ValidTo       string                 `protobuf:"bytes,5,opt,name=valid_to,json=validTo,proto3" json:"valid_to,omitempty"`       // as in a Price
+	Hours         string                 `protobuf:"bytes,6,opt,name=hours,proto3" json:"hours,omitempty"`                          // of the week in store time, written as opening hours are; absent: always
+	Coupon        string                 `protobuf:"bytes,7,opt,name=coupon,proto3" json:"coupon,omitempty"`                        // the text that has to be presented; absent: for everybody
+	MembersOnly   bool                   `protobuf:"varint,8,opt,name=members_only,json=membersOnly,proto3" json:"members_only,omitempty"`
+	Limit         uint32                 `protobuf:"varint,9,opt,name=limit,proto3" json:"limit,omitempty"`                                      // groups on one receipt, at most; 0: without a bound
+	Skus          []string               `protobuf:"bytes,10,rep,name=skus,proto3" json:"skus,omitempty"`                                        // the goods, each once, in the order of their bytes; never beside a category
+	Category      string                 `protobuf:"bytes,11,opt,name=category,proto3" json:"category,omitempty"`                                // the goods of this category, in the place of skus; neither: all goods
+	Kind          string                 `protobuf:"bytes,12,opt,name=kind,proto3" json:"kind,omitempty"`                                        // n_for_price, percent, cheapest_free or amount_off
+	N             uint32                 `protobuf:"varint,13,opt,name=n,proto3" json:"n,omitempty"`                                             // pieces of a group: of n_for_price and cheapest_free
+	PriceMinor    int64                  `protobuf:"zigzag64,14,opt,name=price_minor,json=priceMinor,proto3" json:"price_minor,omitempty"`       // what a group costs: of n_for_price
+	Currency      string                 `protobuf:"bytes,15,opt,name=currency,proto3" json:"currency,omitempty"`                                // of all amounts; absent: the store's
+	RatePpm       int64                  `protobuf:"zigzag64,16,opt,name=rate_ppm,json=ratePpm,proto3" json:"rate_ppm,omitempty"`                // what is taken off: of percent
+	Free          uint32                 `protobuf:"varint,17,opt,name=free,proto3" json:"free,omitempty"`                                       // how many of a group, the cheapest, cost nothing: of cheapest_free
+	AmountMinor   int64                  `protobuf:"zigzag64,18,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`    // what is taken off the receipt: of amount_off
+	MinimumMinor  int64                  `protobuf:"zigzag64,19,opt,name=minimum_minor,json=minimumMinor,proto3" json:"minimum_minor,omitempty"` // what the goods have to come to before promotions: of amount_off
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromotionRow) Reset() {
+	*x = PromotionRow{}
+	mi := &file_protocol_wire_catalog_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromotionRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromotionRow) ProtoMessage() {}
+
+func (x *PromotionRow) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_catalog_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromotionRow.ProtoReflect.Descriptor instead.
+func (*PromotionRow) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_catalog_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *PromotionRow) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *PromotionRow) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PromotionRow) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PromotionRow) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *PromotionRow) GetValidTo() string {
+	if x != nil {
+		return x.ValidTo
+	}
+	return ""
+}
+
+func (x *PromotionRow) GetHours() string {
+	if x != nil {
+		return x.Hours
+	}
+	return ""
+}
+
+func (x *PromotionRow) GetCoupon() string {
+	if x != nil {
+		return x.Coupon
+	}
+	return ""
+}
+
+func (x *PromotionRow) GetMembersOnly() bool {
+	if x != nil {
+		return x.MembersOnly
+	}
+	return false
+}
+
+func (x *PromotionRow) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *PromotionRow) GetSkus() []string {
+	if x != nil {
+		return x.Skus
+	}
+	return nil
+}
+
+func (x *PromotionRow) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *PromotionRow) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *PromotionRow) GetN() uint32 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+func (x *PromotionRow) GetPriceMinor() int64 {
+	if x != nil {
+		return x.PriceMinor
+	}
+	return 0
+}
+
+func (x *PromotionRow) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *PromotionRow) GetRatePpm() int64 {
+	if x != nil {
+		return x.RatePpm
+	}
+	return 0
+}
+
+func (x *PromotionRow) GetFree() uint32 {
+	if x != nil {
+		return x.Free
+	}
+	return 0
+}
+
+func (x *PromotionRow) GetAmountMinor() int64 {
+	if x != nil {
+		return x.AmountMinor
+	}
+	return 0
+}
+
+func (x *PromotionRow) GetMinimumMinor() int64 {
+	if x != nil {
+		return x.MinimumMinor
+	}
+	return 0
+}
+
 // StoreRecord is what a chain knows of a shop.
 type StoreRecord struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
@@ -1226,7 +1417,7 @@ type StoreRecord struct {
 
 func (x *StoreRecord) Reset() {
 	*x = StoreRecord{}
-	mi := &file_protocol_wire_catalog_proto_msgTypes[14]
+	mi := &file_protocol_wire_catalog_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +1429,7 @@ func (x *StoreRecord) String() string {
 func (*StoreRecord) ProtoMessage() {}
 
 func (x *StoreRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_catalog_proto_msgTypes[14]
+	mi := &file_protocol_wire_catalog_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,7 +1442,7 @@ func (x *StoreRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreRecord.ProtoReflect.Descriptor instead.
 func (*StoreRecord) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_catalog_proto_rawDescGZIP(), []int{14}
+	return file_protocol_wire_catalog_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *StoreRecord) GetId() string {
@@ -1486,7 +1677,30 @@ const file_protocol_wire_catalog_proto_rawDesc = "" +
 	"valid_from\x18\x05 \x01(\tR\tvalidFrom\x12\x19\n" +
 	"\bvalid_to\x18\x06 \x01(\tR\avalidTo\x12\x1d\n" +
 	"\n" +
-	"factor_ppm\x18\a \x01(\x12R\tfactorPpm\"\xee\x03\n" +
+	"factor_ppm\x18\a \x01(\x12R\tfactorPpm\"\xed\x03\n" +
+	"\fPromotionRow\x12\x12\n" +
+	"\x04zone\x18\x01 \x01(\tR\x04zone\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x1d\n" +
+	"\n" +
+	"valid_from\x18\x04 \x01(\tR\tvalidFrom\x12\x19\n" +
+	"\bvalid_to\x18\x05 \x01(\tR\avalidTo\x12\x14\n" +
+	"\x05hours\x18\x06 \x01(\tR\x05hours\x12\x16\n" +
+	"\x06coupon\x18\a \x01(\tR\x06coupon\x12!\n" +
+	"\fmembers_only\x18\b \x01(\bR\vmembersOnly\x12\x14\n" +
+	"\x05limit\x18\t \x01(\rR\x05limit\x12\x12\n" +
+	"\x04skus\x18\n" +
+	" \x03(\tR\x04skus\x12\x1a\n" +
+	"\bcategory\x18\v \x01(\tR\bcategory\x12\x12\n" +
+	"\x04kind\x18\f \x01(\tR\x04kind\x12\f\n" +
+	"\x01n\x18\r \x01(\rR\x01n\x12\x1f\n" +
+	"\vprice_minor\x18\x0e \x01(\x12R\n" +
+	"priceMinor\x12\x1a\n" +
+	"\bcurrency\x18\x0f \x01(\tR\bcurrency\x12\x19\n" +
+	"\brate_ppm\x18\x10 \x01(\x12R\aratePpm\x12\x12\n" +
+	"\x04free\x18\x11 \x01(\rR\x04free\x12!\n" +
+	"\famount_minor\x18\x12 \x01(\x12R\vamountMinor\x12#\n" +
+	"\rminimum_minor\x18\x13 \x01(\x12R\fminimumMinor\"\xee\x03\n" +
 	"\vStoreRecord\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x15\n" +
@@ -1532,7 +1746,7 @@ func file_protocol_wire_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_protocol_wire_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_protocol_wire_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_protocol_wire_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_protocol_wire_catalog_proto_goTypes = []any{
 	(Unit)(0),            // 0: counterpart.v1.Unit
 	(*Item)(nil),         // 1: counterpart.v1.Item
@@ -1549,7 +1763,8 @@ var file_protocol_wire_catalog_proto_goTypes = []any{
 	(*RiskMode)(nil),     // 12: counterpart.v1.RiskMode
 	(*Tier)(nil),         // 13: counterpart.v1.Tier
 	(*Campaign)(nil),     // 14: counterpart.v1.Campaign
-	(*StoreRecord)(nil),  // 15: counterpart.v1.StoreRecord
+	(*PromotionRow)(nil), // 15: counterpart.v1.PromotionRow
+	(*StoreRecord)(nil),  // 16: counterpart.v1.StoreRecord
 }
 var file_protocol_wire_catalog_proto_depIdxs = []int32{
 	2,  // 0: counterpart.v1.Item.codes:type_name -> counterpart.v1.ItemCode
@@ -1577,14 +1792,14 @@ func file_protocol_wire_catalog_proto_init() {
 	file_protocol_wire_catalog_proto_msgTypes[0].OneofWrappers = []any{}
 	file_protocol_wire_catalog_proto_msgTypes[7].OneofWrappers = []any{}
 	file_protocol_wire_catalog_proto_msgTypes[8].OneofWrappers = []any{}
-	file_protocol_wire_catalog_proto_msgTypes[14].OneofWrappers = []any{}
+	file_protocol_wire_catalog_proto_msgTypes[15].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protocol_wire_catalog_proto_rawDesc), len(file_protocol_wire_catalog_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

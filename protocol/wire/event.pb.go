@@ -3206,6 +3206,7 @@ type Catalog struct {
 	Stores        []*StoreRecord         `protobuf:"bytes,4,rep,name=stores,proto3" json:"stores,omitempty"`
 	Policies      []*PolicyRow           `protobuf:"bytes,5,rep,name=policies,proto3" json:"policies,omitempty"`
 	Programmes    []*ProgrammeRow        `protobuf:"bytes,6,rep,name=programmes,proto3" json:"programmes,omitempty"`
+	Promotions    []*PromotionRow        `protobuf:"bytes,7,rep,name=promotions,proto3" json:"promotions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3278,6 +3279,13 @@ func (x *Catalog) GetPolicies() []*PolicyRow {
 func (x *Catalog) GetProgrammes() []*ProgrammeRow {
 	if x != nil {
 		return x.Programmes
+	}
+	return nil
+}
+
+func (x *Catalog) GetPromotions() []*PromotionRow {
+	if x != nil {
+		return x.Promotions
 	}
 	return nil
 }
@@ -3589,7 +3597,7 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\x05total\x18\x03 \x01(\x04R\x05total\x12\x19\n" +
 	"\brow_skus\x18\x04 \x03(\tR\arowSkus\x12\x1e\n" +
 	"\vrow_on_hand\x18\x05 \x03(\x12R\trowOnHand\x12\x14\n" +
-	"\x05agent\x18\x06 \x01(\tR\x05agent\"\xc1\x02\n" +
+	"\x05agent\x18\x06 \x01(\tR\x05agent\"\xff\x02\n" +
 	"\aCatalog\x12*\n" +
 	"\x05items\x18\x01 \x03(\v2\x14.counterpart.v1.ItemR\x05items\x121\n" +
 	"\x06prices\x18\x02 \x03(\v2\x19.counterpart.v1.PriceListR\x06prices\x12-\n" +
@@ -3598,7 +3606,10 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\bpolicies\x18\x05 \x03(\v2\x19.counterpart.v1.PolicyRowR\bpolicies\x12<\n" +
 	"\n" +
 	"programmes\x18\x06 \x03(\v2\x1c.counterpart.v1.ProgrammeRowR\n" +
-	"programmes*\xbb\x01\n" +
+	"programmes\x12<\n" +
+	"\n" +
+	"promotions\x18\a \x03(\v2\x1c.counterpart.v1.PromotionRowR\n" +
+	"promotions*\xbb\x01\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fEVENT_KIND_SALE\x10\x01\x12\x17\n" +
@@ -3691,6 +3702,7 @@ var file_protocol_wire_event_proto_goTypes = []any{
 	(*StoreRecord)(nil),     // 36: counterpart.v1.StoreRecord
 	(*PolicyRow)(nil),       // 37: counterpart.v1.PolicyRow
 	(*ProgrammeRow)(nil),    // 38: counterpart.v1.ProgrammeRow
+	(*PromotionRow)(nil),    // 39: counterpart.v1.PromotionRow
 }
 var file_protocol_wire_event_proto_depIdxs = []int32{
 	0,  // 0: counterpart.v1.Event.kind:type_name -> counterpart.v1.EventKind
@@ -3740,11 +3752,12 @@ var file_protocol_wire_event_proto_depIdxs = []int32{
 	36, // 44: counterpart.v1.Catalog.stores:type_name -> counterpart.v1.StoreRecord
 	37, // 45: counterpart.v1.Catalog.policies:type_name -> counterpart.v1.PolicyRow
 	38, // 46: counterpart.v1.Catalog.programmes:type_name -> counterpart.v1.ProgrammeRow
-	47, // [47:47] is the sub-list for method output_type
-	47, // [47:47] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	39, // 47: counterpart.v1.Catalog.promotions:type_name -> counterpart.v1.PromotionRow
+	48, // [48:48] is the sub-list for method output_type
+	48, // [48:48] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_protocol_wire_event_proto_init() }

@@ -31,7 +31,7 @@ var orderMutants = []mutant{
 		{fileSource, "		p.hold = request.Hold\n		_, err =", "		p.hold = request.Hold\n		p.lines, err ="},
 		{fileOrder, "	if o.Lines, err = h.orderLines(tx, p, partial); err != nil {\n", "	if o.Lines = p.lines; o.Lines != nil {\n	} else if o.Lines, err = h.orderLines(tx, p, partial); err != nil {\n"},
 	}},
-	{"nothing is owed after a start", "I12, I15", []edit{{fileHub, "errors.Join(h.settleAll(ctx), h.settleAllTransfers(ctx))", "h.settleAllTransfers(ctx)"}}},
+	{"nothing is owed after a start", "I12, I15", []edit{{fileHub, "h.settleAll(ctx), h.settleAllTransfers", "h.settleAllTransfers"}}},
 	{"released again and again", "I12", []edit{{filePart, "		s.move(c.Lines, s.Committed, s.Released)\n", "		s.move(c.Lines, s.Released, nil)\n"}}},
 	{"shortage stays promised", "I12", []edit{{fileOwed, "	case s.Store >= PartiallyPicked && s.Store != PutBack:\n", "	case s.Store >= Ready && s.Store < PutBack:\n"}}},
 	{"picked twice is not corrected", "I12", []edit{{fileOwed, "	if twice := s.below(s.Staged); len(twice) > 0 {\n", "	if twice := s.below(s.Staged); len(twice) > 4 {\n"}}},

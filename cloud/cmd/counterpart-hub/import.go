@@ -15,7 +15,7 @@ import (
 type importCommand struct {
 	Hub   string `help:"Address of the running hub." default:"http://${listen}" placeholder:"URL"`
 	Store string `help:"The store of a stock file." placeholder:"ID"`
-	Kind  string `arg:"" enum:"items,stores,prices,taxes,stock" help:"items, stores, prices, taxes or stock."`
+	Kind  string `arg:"" enum:"items,stores,prices,taxes,promotions,stock" help:"items, stores, prices, taxes, promotions or stock."`
 	File  string `arg:"" help:"CSV with a header, or NDJSON (.ndjson, .jsonl)." type:"existingfile"`
 }
 
