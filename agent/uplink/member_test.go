@@ -250,7 +250,7 @@ func TestKeysGoUpBesideTheirEvents(t *testing.T) {
 // TestFeedThatTheHubDoesNotKnow: an older hub has no word on a feed in its Welcome,
 // and is not asked for it, since each asking would end the session.
 func TestFeedThatTheHubDoesNotKnow(t *testing.T) {
-	r := newEngineRig(t, 0, nil, cursorAt(memberFeed, 0, 0))
+	r := newEngineRig(t, 0, nil, ledger.Cursor{FeedPos: protocol.FeedPos{Feed: memberFeed}})
 	r.open(1)
 	r.answerBeats()
 	r.take()
