@@ -76,11 +76,17 @@ type core struct {
 
 func newCore(t *testing.T) *core {
 	t.Helper()
-	c := &core{t: t, disk: &moodyDriver{Driver: ledger.NewMemory()}}
+	return newCoreOn(t, ledger.NewMemory(), nil)
+}
+
+// newCoreOn is a hub over a database and a ring of keys, which may be of before.
+func newCoreOn(t *testing.T, d ledger.Driver, keys *ledger.KeyRing) *core {
+	t.Helper()
+	c := &core{t: t, disk: &moodyDriver{Driver: d}}
 	last := byte(0)
 	var err error
 	c.Hub, err = New(t.Context(), Options{
-		Driver: c.disk, Currency: "GBP", Log: slog.New(slog.DiscardHandler),
+		Driver: c.disk, Currency: "GBP", Keys: keys, Log: slog.New(slog.DiscardHandler),
 		Now:  func() time.Time { return time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC).Add(c.time) },
 		Mono: func() time.Duration { return time.Hour + c.time },
 		Random: func(b []byte) {

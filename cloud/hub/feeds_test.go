@@ -82,8 +82,8 @@ func TestI10_ResyncGoesOnFromWhatIsHeld(t *testing.T) {
 	}
 }
 
-// packed lists the rows of a state in their order.
-func packed(t *testing.T, s *Snapshot) (names []string) {
+// unpack reads the parts of a snapshot.
+func unpack(t *testing.T, s *Snapshot) (parts []*protocol.Delta) {
 	t.Helper()
 	z, err := zstd.NewReader(bytes.NewReader(s.Body))
 	if err != nil {
@@ -93,7 +93,7 @@ func packed(t *testing.T, s *Snapshot) (names []string) {
 	for in := bufio.NewReader(z); ; {
 		size, err := binary.ReadUvarint(in)
 		if errors.Is(err, io.EOF) {
-			return names
+			return parts
 		}
 		part := make([]byte, size)
 		if _, readErr := io.ReadFull(in, part); errors.Join(err, readErr) != nil {
@@ -101,13 +101,25 @@ func packed(t *testing.T, s *Snapshot) (names []string) {
 		}
 		m, err := protocol.DecodeMessage(part)
 		d, ok := m.(*protocol.Delta)
-		if !ok || err != nil || d.After != uint64(len(names)) || d.Upto != d.After+uint64(len(d.Rows)) {
-			t.Fatalf("behind row %d comes %+v: %v", len(names), m, err)
+		if !ok || err != nil {
+			t.Fatalf("a part is %+v: %v", m, err)
+		}
+		parts = append(parts, d)
+	}
+}
+
+// packed lists the rows of a state in their order.
+func packed(t *testing.T, s *Snapshot) (names []string) {
+	t.Helper()
+	for _, d := range unpack(t, s) {
+		if d.After != uint64(len(names)) || d.Upto != d.After+uint64(len(d.Rows)) {
+			t.Fatalf("behind row %d comes %+v", len(names), d)
 		}
 		for _, row := range d.Rows {
 			names = append(names, row.Key)
 		}
 	}
+	return names
 }
 
 // TestI11_StateOfAStoreIsThatOfItsHead: the state of a store is the one at the
