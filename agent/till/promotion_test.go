@@ -81,7 +81,8 @@ func TestPromotionsHaveTheirTime(t *testing.T) {
 		protocol.Promotion{ID: "broken-too", From: "2026-01-01", Hours: "always", Kind: protocol.PercentOff, Rate: 900_000},
 	)
 	for at, want := range map[string]string{
-		"2026-11-20T13:00:00Z": "250 Coupon happy is not valid yet. Nothing is taken off for it.",
+		"2026-11-20T20:00:00Z": "250 Coupon happy is not valid at this hour. Nothing is taken off for it.",
+		"2026-11-20T19:59:59Z": "250 Coupon happy is not valid yet. Nothing is taken off for it.",
 		"2026-11-21T11:59:59Z": "250 Coupon happy is not valid at this hour. Nothing is taken off for it.",
 		"2026-11-21T12:00:00Z": "125 ",
 		"2026-11-21T21:59:59Z": "125 ",
@@ -100,6 +101,32 @@ func TestPromotionsHaveTheirTime(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: %s, want %s", at, got, want)
 		}
+	}
+}
+
+// TestPromotionsOfTheZoneThatSells: while a zone that the store moved to is not here
+// as a whole, the one before still sells, with what changes in it.
+func TestPromotionsOfTheZoneThatSells(t *testing.T) {
+	s := memory(t)
+	if err := s.till.Settle(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	s.hubLogs(chainOrigin, &protocol.Event{Kind: protocol.KindCatalog, Catalog: &protocol.Catalog{
+		Stores:     []protocol.StoreRecord{{ID: "s1", Name: "High Street", Timezone: "Europe/London", Currency: "GBP", PriceZone: "next", Primary: "a1"}},
+		Promotions: []protocol.Promotion{{Zone: "next", ID: "half", From: "2026-01-01", Kind: protocol.PercentOff, Rate: 500_000}},
+	}})
+	pen := `{"lines":[{"code":"PEN-01","qty":1}]}`
+	for _, rate := range []protocol.RatePPM{0, 100_000, 200_000} {
+		if rate > 0 {
+			s.promote(protocol.Promotion{ID: "some", From: "2026-01-01", Kind: protocol.PercentOff, Rate: rate})
+		}
+		if got, want := s.quote(pen).TotalMinor, 250-250*protocol.Money(rate)/1_000_000; got != want {
+			t.Errorf("at %d off the pen costs %d, want %d", rate, got, want)
+		}
+	}
+	s.tails(protocol.PriceFeed("next"))
+	if got := s.quote(pen).TotalMinor; got != 125 {
+		t.Errorf("in the new zone the pen costs %d", got)
 	}
 }
 

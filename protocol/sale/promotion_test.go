@@ -100,6 +100,8 @@ func ofCategory(p protocol.Promotion, category string) protocol.Promotion {
 func TestPromotions(t *testing.T) {
 	limited := nFor(2, 100)
 	limited.Limit = 1
+	limited2 := nFor(3, 100)
+	limited2.Limit = 2
 	euro := nFor(2, 1)
 	euro.Currency = "EUR"
 	for name, c := range map[string]struct {
@@ -116,6 +118,7 @@ func TestPromotions(t *testing.T) {
 		"a percentage is rounded once":           {[]protocol.Promotion{percent(100_000)}, []piece{{apple, 4, 1}, {berry, 4, 1}, {chair, 4, 1}}, []protocol.Money{3, 4, 4}},
 		"the best percentage wins":               {[]protocol.Promotion{percent(100_000), ofCategory(percent(250_000), "fruit")}, []piece{{apple, 1000, 1}, {chair, 1000, 1}}, []protocol.Money{750, 900}},
 		"the limit":                              {[]protocol.Promotion{limited}, []piece{{apple, 200, 6}}, []protocol.Money{900}},
+		"the limit beyond the exact search":      {[]protocol.Promotion{limited2}, []piece{{chair, 500, 1}, {apple, 200, 200_000}}, []protocol.Money{67, 39_999_133}},
 		"no piece twice, the best together": {
 			[]protocol.Promotion{ofSKUs(nFor(2, 100), "APPLE"), nFor(3, 400), percent(100_000)},
 			[]piece{{apple, 200, 2}, {berry, 300, 3}},
@@ -430,6 +433,10 @@ func TestPromotionsOfManyPieces(t *testing.T) {
 		total := sum(amounts(s))
 		if got := sum(amounts(promoted(t, force(rules...), rapid.Permutation(pieces).Draw(t, "other order"), nil))); got != total {
 			t.Fatalf("comes to %d and in another order to %d", total, got)
+		}
+		without := slices.DeleteFunc(slices.Clone(rules), func(p protocol.Promotion) bool { return p.N > 0 })
+		if got := sum(amounts(promoted(t, force(without...), pieces, nil))); got < total {
+			t.Fatalf("comes to %d, and without promotions for groups to %d", total, got)
 		}
 		for i, one := range rules {
 			others := slices.DeleteFunc(slices.Clone(rules), func(p protocol.Promotion) bool { return p.N > 0 })
