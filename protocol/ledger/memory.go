@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 )
 
 // memoryIDBytesMax is the longest ID that every driver takes.
@@ -19,24 +20,39 @@ var errMemoryTxEnded = errors.New("ledger: the transaction has ended")
 // Memory is a Driver without a disk, for the simulator and for tests.
 //
 // It is deterministic: what it returns depends only on the calls, never on
-// time, map order or chance. Every table is a persistent treap, so that a view,
-// a clone and the way back from a failed function cost nothing: each simply
-// keeps the roots it started from.
+// time, map order or chance. A transaction keeps what it writes to itself, so
+// that the way back from a failed function costs nothing. A commit changes the
+// committed rows in place, unless a view or a clone has them: then it changes a
+// copy, and they keep what they started from.
 type Memory struct {
-	writing sync.Mutex // held for the whole of an Update
+	writing sync.Mutex  // held for the whole of an Update
+	fresh   memoryImage // what the running Update has written
 
 	mu     sync.Mutex // guards what is below
-	image  memoryImage
+	image  *memoryImage
 	closed bool
 	calls  sync.WaitGroup
 }
 
-// memoryImage is one consistent state of all tables. The nodes below it never change
-// once it is published.
-type memoryImage [TableCount]*memoryNode
+// memoryImage is one consistent state of all tables. It changes only while one
+// store has it and nobody reads it.
+type memoryImage struct {
+	tables [TableCount]memoryTable
+	views  atomic.Int64 // that read it now
+	cloned bool         // two stores have it; set before the second has it
+}
+
+// copy returns an image that nobody else has.
+func (i *memoryImage) copy() *memoryImage {
+	c := &memoryImage{}
+	for t := range i.tables {
+		c.tables[t] = i.tables[t].copy()
+	}
+	return c
+}
 
 // NewMemory returns an empty store.
-func NewMemory() *Memory { return &Memory{} }
+func NewMemory() *Memory { return &Memory{image: &memoryImage{}} }
 
 // Clone returns an open store with the committed rows of m. Neither sees what
 // is written to the other afterwards. A clone of a closed store is how a
@@ -44,12 +60,15 @@ func NewMemory() *Memory { return &Memory{} }
 func (m *Memory) Clone() *Memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if !m.image.cloned {
+		m.image.cloned = true
+	}
 	return &Memory{image: m.image}
 }
 
 // Update runs fn and publishes what it wrote when it returns nil.
 func (m *Memory) Update(ctx context.Context, fn func(Tx) error) error {
-	if _, err := m.enter(ctx); err != nil {
+	if err := m.enter(ctx); err != nil {
 		return err
 	}
 	defer m.calls.Done()
@@ -58,35 +77,56 @@ func (m *Memory) Update(ctx context.Context, fn func(Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	tx := &memoryTx{image: m.committed(), owner: new(memoryOwner)}
+	tx := &memoryTx{image: m.committed(), fresh: &m.fresh}
 	defer tx.end()
 	if err := fn(tx); err != nil {
 		return err
 	}
-	if tx.err != nil {
-		return tx.err
+	if tx.err == nil {
+		m.commit(tx.fresh)
 	}
+	return tx.err
+}
+
+// commit makes what a transaction wrote part of the committed rows.
+func (m *Memory) commit(fresh *memoryImage) {
 	m.mu.Lock()
-	m.image = tx.image
-	m.mu.Unlock()
-	return nil
+	defer m.mu.Unlock()
+	if m.image.cloned || m.image.views.Load() > 0 {
+		m.image = m.image.copy()
+	}
+	for t := range fresh.tables {
+		for _, block := range fresh.tables[t].blocks {
+			for i := range block {
+				if block[i].value == nil {
+					m.image.tables[t].remove(block[i].id)
+				} else {
+					m.image.tables[t].put(block[i])
+				}
+			}
+		}
+	}
 }
 
 // View runs fn on the state that was committed last.
 func (m *Memory) View(ctx context.Context, fn func(Reader) error) error {
-	committed, err := m.enter(ctx)
-	if err != nil {
+	if err := m.enter(ctx); err != nil {
 		return err
 	}
 	defer m.calls.Done()
-	tx := &memoryTx{image: committed}
+	m.mu.Lock()
+	image := m.image
+	image.views.Add(1)
+	m.mu.Unlock()
+	defer image.views.Add(-1)
+	tx := &memoryTx{image: image}
 	defer tx.end()
 	return fn(memoryReader{tx})
 }
 
 // Scrub does nothing: what was deleted lies in no file.
 func (m *Memory) Scrub(ctx context.Context) error {
-	_, err := m.enter(ctx)
+	err := m.enter(ctx)
 	if err == nil {
 		m.calls.Done()
 	}
@@ -102,20 +142,20 @@ func (m *Memory) Close() error {
 	return nil
 }
 
-func (m *Memory) enter(ctx context.Context) (memoryImage, error) {
+func (m *Memory) enter(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
-		return memoryImage{}, err
+		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
-		return memoryImage{}, errMemoryClosed
+		return errMemoryClosed
 	}
 	m.calls.Add(1)
-	return m.image, nil
+	return nil
 }
 
-func (m *Memory) committed() memoryImage {
+func (m *Memory) committed() *memoryImage {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.image
@@ -130,17 +170,25 @@ func (r memoryReader) Scan(t Table, from, to string, fn func(string, []byte) (bo
 	return r.tx.Scan(t, from, to, fn)
 }
 
-// memoryTx reads and writes one image. A failed Write sticks: fn cannot commit
-// half of what it meant by overlooking the error.
+// memoryTx reads one image, and above it what it wrote: a row without a value is
+// deleted. A failed Write sticks: fn cannot commit half of what it meant by
+// overlooking the error.
 type memoryTx struct {
-	image  memoryImage
-	owner  *memoryOwner
+	image  *memoryImage
+	fresh  *memoryImage // nil: it only reads
 	writes uint64
 	ended  bool
 	err    error
 }
 
-func (tx *memoryTx) end() { tx.ended = true }
+func (tx *memoryTx) end() {
+	tx.ended = true
+	if tx.fresh != nil {
+		for t := range tx.fresh.tables {
+			tx.fresh.tables[t].empty()
+		}
+	}
+}
 
 func (tx *memoryTx) Load(keys []Key) ([][]byte, error) {
 	if tx.ended {
@@ -151,8 +199,14 @@ func (tx *memoryTx) Load(keys []Key) ([][]byte, error) {
 		if k.Table >= TableCount {
 			return nil, fmt.Errorf("ledger: table %d does not exist", k.Table)
 		}
-		if n := tx.image[k.Table].find(k.ID); n != nil {
-			values[i] = n.value
+		if tx.writes > 0 {
+			if row := tx.fresh.tables[k.Table].find(k.ID); row != nil {
+				values[i] = row.value
+				continue
+			}
+		}
+		if row := tx.image.tables[k.Table].find(k.ID); row != nil {
+			values[i] = row.value
 		}
 	}
 	return values, nil
@@ -165,28 +219,37 @@ func (tx *memoryTx) Scan(t Table, from, to string, fn func(id string, value []by
 	if t >= TableCount {
 		return fmt.Errorf("ledger: table %d does not exist", t)
 	}
+	committed, fresh := tx.image.tables[t].cursor(from), tx.own(t, from)
 	for {
-		// A write by fn may change the tree under the walk. The walk then starts
-		// again behind the row it was at, so that fn sees its own writes ahead.
-		var last string
+		row := fresh.next(committed.row())
+		if row == nil {
+			row = committed.row()
+		}
+		if row == nil || to != "" && row.id >= to {
+			return nil
+		}
+		id, value := row.id, row.value
+		committed.pass(id)
+		fresh.pass(id)
+		if value == nil {
+			continue
+		}
 		before := tx.writes
-		moved := false
-		_, err := tx.image[t].walk(from, to, func(n *memoryNode) (bool, error) {
-			more, err := fn(n.id, n.value)
-			if err != nil || !more {
-				return false, err
-			}
-			if tx.writes != before {
-				last, moved = n.id, true
-				return false, nil
-			}
-			return true, nil
-		})
-		if err != nil || !moved {
+		if more, err := fn(id, value); err != nil || !more {
 			return err
 		}
-		from = last + "\x00"
+		if tx.writes != before {
+			fresh = tx.own(t, id+"\x00") // so that fn sees its own writes ahead
+		}
 	}
+}
+
+// own is where a scan begins in what the transaction wrote.
+func (tx *memoryTx) own(t Table, from string) memoryCursor {
+	if tx.writes == 0 {
+		return memoryCursor{}
+	}
+	return tx.fresh.tables[t].cursor(from)
 }
 
 func (tx *memoryTx) Write(rows []Row) error {
@@ -200,12 +263,7 @@ func (tx *memoryTx) Write(rows []Row) error {
 		}
 	}
 	for i := range rows {
-		root := &tx.image[rows[i].Key.Table]
-		if id, value := rows[i].Key.ID, rows[i].Value; value != nil {
-			*root = tx.owner.put(*root, id, value)
-		} else if (*root).find(id) != nil {
-			*root = tx.owner.remove(*root, id)
-		}
+		tx.fresh.tables[rows[i].Key.Table].put(memoryRow{rows[i].Key.ID, rows[i].Value})
 		tx.writes++
 	}
 	return nil
@@ -221,128 +279,4 @@ func checkMemoryKey(k Key) error {
 		return fmt.Errorf("ledger: an ID of %d bytes is longer than %d", len(k.ID), memoryIDBytesMax)
 	}
 	return nil
-}
-
-// memoryNode is one row in a treap: ordered by id, and a heap by rank. The rank is a
-// hash of the id, so the shape depends on the rows alone.
-type memoryNode struct {
-	id          string
-	value       []byte
-	rank        uint64
-	owner       *memoryOwner
-	left, right *memoryNode
-}
-
-// memoryOwner is a running Update. It changes the nodes it made in place and copies
-// all others, because images that were published share them.
-type memoryOwner struct{ _ byte }
-
-func (n *memoryNode) find(id string) *memoryNode {
-	for n != nil && n.id != id {
-		if id < n.id {
-			n = n.left
-		} else {
-			n = n.right
-		}
-	}
-	return n
-}
-
-// walk calls fn for the rows with from <= id < to in order. It reports whether
-// fn asked for more to the end.
-func (n *memoryNode) walk(from, to string, fn func(*memoryNode) (bool, error)) (bool, error) {
-	if n == nil {
-		return true, nil
-	}
-	if from < n.id {
-		if more, err := n.left.walk(from, to, fn); err != nil || !more {
-			return false, err
-		}
-	}
-	if to != "" && n.id >= to {
-		return true, nil
-	}
-	if from <= n.id {
-		if more, err := fn(n); err != nil || !more {
-			return false, err
-		}
-	}
-	return n.right.walk(from, to, fn)
-}
-
-func (o *memoryOwner) own(n *memoryNode) *memoryNode {
-	if n.owner == o {
-		return n
-	}
-	c := *n
-	c.owner = o
-	return &c
-}
-
-func (o *memoryOwner) put(n *memoryNode, id string, value []byte) *memoryNode {
-	if n == nil {
-		return &memoryNode{id: id, value: value, rank: memoryRank(id), owner: o}
-	}
-	n = o.own(n)
-	switch {
-	case id == n.id:
-		n.value = value
-	case id < n.id:
-		n.left = o.put(n.left, id, value)
-		if l := n.left; l.rank > n.rank {
-			n.left, l.right = l.right, n
-			return l
-		}
-	default:
-		n.right = o.put(n.right, id, value)
-		if r := n.right; r.rank > n.rank {
-			n.right, r.left = r.left, n
-			return r
-		}
-	}
-	return n
-}
-
-// remove takes out a row that exists.
-func (o *memoryOwner) remove(n *memoryNode, id string) *memoryNode {
-	if id == n.id {
-		return o.join(n.left, n.right)
-	}
-	n = o.own(n)
-	if id < n.id {
-		n.left = o.remove(n.left, id)
-	} else {
-		n.right = o.remove(n.right, id)
-	}
-	return n
-}
-
-// join makes one tree of two, where every id of a is below every id of b.
-func (o *memoryOwner) join(a, b *memoryNode) *memoryNode {
-	switch {
-	case a == nil:
-		return b
-	case b == nil:
-		return a
-	case a.rank > b.rank:
-		a = o.own(a)
-		a.right = o.join(a.right, b)
-		return a
-	default:
-		b = o.own(b)
-		b.left = o.join(a, b.left)
-		return b
-	}
-}
-
-// memoryRank is FNV-1a with a final mix, which spreads IDs that differ in their last
-// byte only.
-func memoryRank(id string) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range len(id) {
-		h = (h ^ uint64(id[i])) * 1099511628211
-	}
-	h = (h ^ h>>30) * 0xbf58476d1ce4e5b9
-	h = (h ^ h>>27) * 0x94d049bb133111eb
-	return h ^ h>>31
 }

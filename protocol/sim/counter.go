@@ -53,7 +53,7 @@ func (s *staff) fulfil(p *promise, choose func(*pickup.State, bool) pickup.Ask) 
 	a := &act{part: p.PartID}
 	wrong := ""
 	s.record(a, func(tx ledger.Tx, clock protocol.Clock) (ledger.Result, error) {
-		state, err := partAt(tx, p)
+		state, err := w.partAt(tx, p)
 		if err != nil || state.Order == nil {
 			return ledger.Result{}, cmp.Or(err, errNothing)
 		}
@@ -85,7 +85,7 @@ func (s *staff) fulfil(p *promise, choose func(*pickup.State, bool) pickup.Ask) 
 		if err != nil {
 			return res, err
 		}
-		after, err := partAt(tx, p)
+		after, err := w.partAt(tx, p)
 		want := leadsTo(p, a, seen.state)
 		if err == nil && seen.clear && after.Store.String() != want {
 			wrong = fmt.Sprintf("%s of order %s leads from %s to %s (I15)", a.did, p.PartID, seen.state, after.Store)
@@ -98,14 +98,6 @@ func (s *staff) fulfil(p *promise, choose func(*pickup.State, bool) pickup.Ask) 
 	if wrong != "" && !w.setAside(m) {
 		w.fail("%s: %s", m.disk.name, wrong)
 	}
-}
-
-func partAt(r ledger.Reader, p *promise) (pickup.State, error) {
-	part, err := ledger.ReadPart(r, p.store, p.PartID)
-	if err != nil {
-		return pickup.State{}, err
-	}
-	return part.State(), nil
 }
 
 // planned makes the event that an ask becomes, as the till does.

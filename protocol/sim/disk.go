@@ -28,6 +28,7 @@ type disk struct {
 	// crash and fault are the chances of a commit that the process ends with
 	// it, and that it is reported as failed.
 	crash, fault float64
+	recorder     recorder // of the transaction at hand
 }
 
 func (w *world) newDisk(name string, who int, crash, fault float64) *disk {
@@ -87,7 +88,8 @@ func (p *process) Update(ctx context.Context, fn func(ledger.Tx) error) error {
 		return err
 	}
 	d, f := p.disk, p.disk.fate()
-	rec := &recorder{}
+	rec := &d.recorder
+	rec.rows = rec.rows[:0]
 	err := d.db.Update(ctx, func(tx ledger.Tx) error {
 		rec.Tx, rec.rows = tx, rec.rows[:0]
 		if err := fn(rec); err != nil {

@@ -87,12 +87,11 @@ func (v *watch) arrives(id protocol.EventID, o protocol.Origin, record []byte) {
 
 // climbs holds the registers of an order to never going down at one place (I15).
 func (v *watch) climbs(r ledger.Row) {
-	part, err := pickup.DecodePart(r.Value)
+	s, err := v.w.partState(r.Value, func() (*pickup.Part, error) { return pickup.DecodePart(r.Value) })
 	if err != nil {
 		v.w.fail("%s: %v", v.disk.name, err)
 		return
 	}
-	s := part.State()
 	now := register{hub: s.Hub, attempt: s.Attempt, store: s.Store}
 	before := v.registers[r.Key.ID]
 	down := now.attempt < before.attempt || now.attempt == before.attempt && now.store < before.store

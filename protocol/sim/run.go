@@ -77,7 +77,7 @@ func (p Plan) twin() bool {
 }
 
 func run(p Plan, rightClocks bool, story io.Writer) (out Outcome) {
-	w := &world{plan: p, rightClocks: rightClocks, ctx: context.Background(), books: newBooks(), unwrapped: map[uint64]reissued{}, story: story, log: slog.New(slog.DiscardHandler)}
+	w := &world{plan: p, rightClocks: rightClocks, ctx: context.Background(), books: newBooks(), unwrapped: map[uint64]reissued{}, readings: newReadings(), story: story, log: slog.New(slog.DiscardHandler)}
 	defer func() {
 		if r := recover(); r != nil {
 			out.Err = fmt.Errorf("seed %d after %v: panic: %v\n%s", p.Seed, w.truth(), r, debug.Stack())

@@ -282,7 +282,7 @@ func (w *world) auditPromises(r ledger.Reader, held map[*act]bool) error {
 			w.counts.OrdersOpen++
 			continue
 		}
-		state, err := partAt(r, p)
+		state, err := w.partAt(r, p)
 		if err != nil {
 			return err
 		}
@@ -317,7 +317,7 @@ func (w *world) auditPaidBack(p *promise) {
 		return
 	}
 	w.view(w.cloud.disk, func(r ledger.Reader) error {
-		state, err := partAt(r, p)
+		state, err := w.partAt(r, p)
 		if owed := state.Owed(); err == nil && len(owed) > 0 {
 			err = fmt.Errorf("order %s at %s: %s is owed after the answer (I15)", p.PartID, p.store, owed[0].Change)
 		}

@@ -3,7 +3,6 @@ package sim
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"maps"
 	"slices"
@@ -28,6 +27,7 @@ type watch struct {
 	told    uint64
 	listing []entry // the hub's event feeds, as the commit would lengthen them
 	trimmed int
+	chained []byte // room for what a hash is taken of
 	// again are the events that streams of the disk hold under another id than
 	// their own, by their own, with the fingerprints of their records.
 	again    map[protocol.EventID][]uint64
@@ -87,7 +87,7 @@ func (v *watch) inspect(tx ledger.Reader, rows []ledger.Row) error {
 				v.w.books.origins[o.Inc] = o
 				streams = append(streams, o)
 			}
-		case r.Key.Table == ledger.States && strings.HasPrefix(r.Key.ID, "part\x00"):
+		case r.Key.Table == ledger.States && strings.HasPrefix(r.Key.ID, partPrefix):
 			v.climbs(r)
 		case r.Key.Table == ledger.Notes && strings.HasPrefix(r.Key.ID, "cursor\x00peer/"):
 			peer = true
@@ -139,12 +139,12 @@ func (v *watch) head(inc protocol.Inc) head {
 func (v *watch) events(r ledger.Row) {
 	if r.Value == nil {
 		v.jump()
-		v.event(r)
+		v.deleted(r.Key, eventID(r.Key))
 		return
 	}
-	err := ledger.EventsOfRow(r, func(at protocol.EventID, hash protocol.Hash, rec protocol.Record) {
+	err := v.w.eventsOf(r, func(l logged) {
 		v.jump()
-		v.event(ledger.Row{Key: eventKey(at.Inc, at.Seq), Value: rec.AppendTo(hash[:])})
+		v.event(l.id, l.row)
 	})
 	if err != nil {
 		v.w.fail("%s: %v (I5)", v.disk.name, err)
@@ -152,45 +152,35 @@ func (v *watch) events(r ledger.Row) {
 }
 
 // event holds one event's row to I4, I5 and I7.
-func (v *watch) event(r ledger.Row) {
-	var inc protocol.Inc
-	copy(inc[:], r.Key.ID)
-	seq := protocol.Seq(binary.BigEndian.Uint64([]byte(r.Key.ID[len(inc):])))
+func (v *watch) event(id protocol.EventID, row []byte) {
+	inc, seq := id.Inc, id.Seq
 	at := v.head(inc)
-	if r.Value == nil {
-		v.deleted(r.Key, protocol.EventID{Inc: inc, Seq: seq})
-		return
-	}
 	if seq != at.seq+1 {
 		v.w.fail("%s: event %d of %x is written where the stream ends at %d (I4, I5)", v.disk.name, seq, inc[:4], at.seq)
 		return
 	}
+	o := v.w.books.origins[inc]
 	previous := at.hash
 	if at.seq == 0 {
-		o := v.w.books.origins[inc]
 		previous = sha256.Sum256([]byte("counterpart/1\n" + string(o.Store) + "\n" + string(o.Agent) + "\n" + hex.EncodeToString(inc[:]) + "\n"))
 	}
-	s := sha256.New()
-	s.Write(previous[:])
-	s.Write(r.Value[min(hashBytes, len(r.Value)):])
-	var hash protocol.Hash
-	s.Sum(hash[:0])
-	if len(r.Value) < hashBytes || hash != protocol.Hash(r.Value[:hashBytes]) {
+	record := row[hashBytes:]
+	v.chained = append(append(v.chained[:0], previous[:]...), record...)
+	hash := protocol.Hash(sha256.Sum256(v.chained))
+	if hash != protocol.Hash(row[:hashBytes]) {
 		v.w.fail("%s: event %d of %x does not continue its chain (I5)", v.disk.name, seq, inc[:4])
 	}
 	v.staged[inc] = head{seq, hash}
 	if v.w.forked {
-		if again, ok := v.w.unwrap(r.Value[hashBytes:]); ok {
+		if again, ok := v.w.unwrap(record); ok {
 			v.reissued = append(v.reissued, again)
 		}
 	}
-	o := v.w.books.origins[inc]
 	if v.disk == v.w.cloud.disk {
 		v.w.cloud.mayCommit(v.w, inc, seq)
-		id := protocol.EventID{Inc: inc, Seq: seq}
-		v.arrives(id, o, r.Value[hashBytes:])
+		v.arrives(id, o, record)
 		if o.Agent == protocol.HubAgent {
-			v.hubs = append(v.hubs, reissued{id, fingerprint(r.Value[hashBytes:])})
+			v.hubs = append(v.hubs, reissued{id, fingerprint(record)})
 		}
 		if o.Store != protocol.ChainStore {
 			v.listing = append(v.listing, entry{o.Store, inc, seq})
@@ -278,29 +268,6 @@ func (d *disk) row(key ledger.Key) (value []byte) {
 	return value
 }
 
-// event is the hash after an event and its record, as committed last; nil where
-// it is not there.
-func (d *disk) event(inc protocol.Inc, seq protocol.Seq) (row []byte) {
-	at := protocol.EventID{Inc: inc, Seq: seq}
-	err := d.db.View(d.w.ctx, func(r ledger.Reader) error {
-		hash, ok, err := ledger.HashAt(r, at)
-		if err != nil || !ok {
-			return err
-		}
-		rec, _, err := ledger.ReadRecord(r, at)
-		row = rec.AppendTo(hash[:])
-		return err
-	})
-	if err != nil {
-		d.w.fail("%s: %v", d.name, err)
-	}
-	return row
-}
-
-func eventKey(inc protocol.Inc, seq protocol.Seq) ledger.Key {
-	return ledger.Key{Table: ledger.Events, ID: string(binary.BigEndian.AppendUint64(inc[:], uint64(seq)))}
-}
-
 // watchOf is a watch on a database that was some disk's before.
 func (w *world) watchOf(name string, db *ledger.Memory) *watch {
 	v := &watch{w: w, disk: &disk{w: w, name: name, db: db}}
@@ -332,8 +299,8 @@ func (v *watch) reread() {
 			v.w.cloud.book = newBook()
 		}
 		return r.Scan(ledger.Events, "", "", func(id string, row []byte) (bool, error) {
-			return true, ledger.EventsOfRow(ledger.Row{Key: ledger.Key{Table: ledger.Events, ID: id}, Value: row}, func(id protocol.EventID, _ protocol.Hash, rec protocol.Record) {
-				record := rec.AppendTo(nil)
+			return true, v.w.eventsOf(ledger.Row{Key: ledger.Key{Table: ledger.Events, ID: id}, Value: row}, func(l logged) {
+				id, record := l.id, l.row[hashBytes:]
 				print := fingerprint(record)
 				if again, ok := v.w.unwrap(record); ok {
 					v.again[again.id] = append(v.again[again.id], again.print)

@@ -57,6 +57,7 @@ type world struct {
 	// unwrapped is what each record that was looked at logs again, by its
 	// fingerprint.
 	unwrapped map[uint64]reissued
+	readings  readings
 	broker    broker
 	cloud     *cloud
 	shop      *shop // nil: nobody orders
