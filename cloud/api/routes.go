@@ -56,6 +56,12 @@ func (s *server) routes() []route {
 		{"GET", "/v1/members/{id}", shop, noBody, none, s.member},
 		{"PATCH", "/v1/members/{id}", shop, memberBytesMax, none, s.changeMember},
 		{"DELETE", "/v1/members/{id}", operator, noBody, none, s.eraseMember},
+		{"GET", "/v1/members/{id}/cart", shop, noBody, none, s.memberCart},
+		{"POST", "/v1/members/{id}/cart/ops", shop, memberBytesMax, none, s.changeCart},
+		{"POST", "/v1/members/{id}/cart/merge", shop, memberBytesMax, none, s.mergeCart},
+		{"POST", "/v1/carts", shop, memberBytesMax, none, s.newCart},
+		{"GET", "/v1/carts/{id}", shop, noBody, none, s.guestCart},
+		{"POST", "/v1/carts/{id}/ops", shop, memberBytesMax, none, s.changeGuestCart},
 
 		{"GET", "/v1/availability", shop, noBody, []string{"code", "store", "near", "radius_km", "limit"}, s.availability},
 		{"GET", "/v1/stock", shop, noBody, []string{"store"}, s.stock},

@@ -203,7 +203,7 @@ func (c *Cart) now(l *line) Line {
 		if c.repeated(a) {
 			continue
 		}
-		if now.Quantity <= 0 && a.qty > 0 {
+		if a.qty > 0 && (now.Quantity <= 0 || a.addedMs < now.AddedMs) {
 			now.AddedMs = a.addedMs
 		}
 		now.Quantity += a.qty

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
+	"time"
 
 	"counterpart/protocol"
 )
@@ -99,6 +100,25 @@ type DocumentLine struct {
 	Note    *string           `json:"note"`
 	Locked  bool              `json:"locked"` // there is a note that cannot be read here
 	AddedAt string            `json:"added_at"`
+}
+
+// NewLine shows a line. item is nil where the catalogue does not know it; open
+// opens a note, and tells where it cannot.
+func NewLine(l Line, item *protocol.Item, open func([]byte) (string, bool)) DocumentLine {
+	doc := DocumentLine{SKU: l.SKU, Qty: l.Quantity, AddedAt: time.UnixMilli(l.AddedMs).UTC().Format(protocol.TimeLayout)}
+	if item != nil {
+		doc.Name = &item.Name
+		if item.GTIN != "" {
+			doc.GTIN = &item.GTIN
+		}
+	}
+	if len(l.Note) > 0 {
+		note, ok := open(l.Note)
+		if doc.Locked = !ok; ok {
+			doc.Note = &note
+		}
+	}
+	return doc
 }
 
 // Where a cart is known from.
