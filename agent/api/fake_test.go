@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"counterpart/protocol"
+	"counterpart/protocol/cart"
 	"counterpart/protocol/ledger"
 	"counterpart/protocol/pickup"
 	"counterpart/protocol/sale"
@@ -79,6 +80,13 @@ func (s *shop) handleException(_ context.Context, c protocol.Call, id, action st
 	return protocol.Answer{Status: http.StatusOK, Body: body}, err
 }
 
+func exampleCart(id protocol.MemberID) cart.Document {
+	gtin, name := "04006381333931", "Pen"
+	return cart.Document{MemberID: &id, AsOf: "2026-11-21T10:02:12+00:00", From: cart.FromStore, Lines: []cart.DocumentLine{
+		{SKU: "PEN-01", GTIN: &gtin, Name: &name, Qty: 1000, Locked: true, AddedAt: "2026-11-21T10:02:12+00:00"},
+	}}
+}
+
 func (s *shop) deps() Deps {
 	next := "PEN-02"
 	return s.memberDeps(Deps{
@@ -100,6 +108,10 @@ func (s *shop) deps() Deps {
 		},
 		Transfers:       s.transfers,
 		HandleException: s.handleException,
+		Cart: func(_ context.Context, id protocol.MemberID) (cart.Document, error) {
+			s.asked = append(s.asked, string(id))
+			return exampleCart(id), s.err
+		},
 		Sale: func(_ context.Context, no protocol.ReceiptNo) (sale.Document, error) {
 			s.asked = append(s.asked, string(no))
 			return exampleSale(), s.err
