@@ -13,6 +13,7 @@ import (
 	"counterpart/cloud/hub"
 	"counterpart/cloud/web"
 	"counterpart/protocol"
+	"counterpart/protocol/cart"
 	"counterpart/protocol/loyalty"
 	"counterpart/protocol/stock"
 
@@ -46,7 +47,19 @@ func (c *Cloud) deps() api.Deps {
 			return h.ChangeMember(ctx, id, q)
 		},
 		EraseMember: func(ctx context.Context, id protocol.MemberID) (any, error) { return h.EraseMember(ctx, id) },
-		PlaceOrder:  h.PlaceOrder, ActOnOrder: h.ActOnOrder,
+		Cart:        func(ctx context.Context, id protocol.MemberID) (any, error) { return h.Cart(ctx, id) },
+		ChangeCart: func(ctx context.Context, id protocol.MemberID, q cart.OpRequest) (any, error) {
+			return h.ChangeCart(ctx, id, q)
+		},
+		MergeCart: func(ctx context.Context, id protocol.MemberID, q cart.MergeRequest) (any, error) {
+			return h.MergeCart(ctx, id, q)
+		},
+		NewCart:   h.NewCart,
+		GuestCart: func(ctx context.Context, id string) (any, error) { return h.GuestCart(ctx, id) },
+		ChangeGuestCart: func(ctx context.Context, id string, q cart.OpRequest) (any, error) {
+			return h.ChangeGuestCart(ctx, id, q)
+		},
+		PlaceOrder: h.PlaceOrder, ActOnOrder: h.ActOnOrder,
 		Order: func(ctx context.Context, id protocol.OrderID) (any, error) { return h.Order(ctx, id) },
 		Orders: func(ctx context.Context, q api.OrdersQuery, p api.Page) (any, error) {
 			return h.Orders(ctx, hub.OrdersQuery(q), hub.Page(p))

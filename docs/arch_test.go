@@ -112,7 +112,7 @@ var guards = []struct {
 
 // designed are the packages that the guards try besides those that exist.
 var designed = []string{
-	"protocol", "protocol/wire", "protocol/gtin", "protocol/sale", "protocol/stock", "protocol/loyalty", "protocol/pickup",
+	"protocol", "protocol/wire", "protocol/gtin", "protocol/sale", "protocol/stock", "protocol/loyalty", "protocol/pickup", "protocol/cart",
 	"protocol/ledger", "protocol/ledger/bolt", "protocol/ledger/ledgertest", "protocol/sim",
 	"agent", "agent/till", "agent/uplink", "agent/api", "agent/web", "agent/service", "agent/later", "agent/cmd/counterpart-agent",
 	"cloud", "cloud/hub", "cloud/postgres", "cloud/broker", "cloud/secondcopy", "cloud/api", "cloud/web", "cloud/webhooks", "cloud/later", "cloud/cmd/counterpart-hub",

@@ -29,6 +29,8 @@ func checkBodies(c *check, e *Event) {
 		{KindLease, e.Lease != nil},
 		{KindPointsChange, e.PointsChange != nil},
 		{KindMember, e.Member != nil},
+		{KindCart, e.Cart != nil},
+		{KindContact, e.Contact != nil},
 	} {
 		switch {
 		case body.set && e.Kind != body.kind:
@@ -72,6 +74,10 @@ func encodeBody(c *check, e *Event, items *itemTable) proto.Message {
 		return encodePointsChange(e.PointsChange)
 	case e.Member != nil:
 		return encodeMember(e.Member)
+	case e.Cart != nil:
+		return encodeCart(e.Cart)
+	case e.Contact != nil:
+		return encodeContact(e.Contact)
 	}
 	return nil
 }
@@ -109,6 +115,10 @@ func decodeBody(c *check, field protowire.Number, b []byte, e *Event, items []It
 		e.PointsChange = readBody(c, b, &wire.PointsChange{}, decodePointsChange)
 	case eventMember:
 		e.Member = readBody(c, b, &wire.Member{}, decodeMember)
+	case eventCart:
+		e.Cart = readBody(c, b, &wire.Cart{}, decodeCart)
+	case eventContact:
+		e.Contact = readBody(c, b, &wire.Contact{}, decodeContact)
 	}
 }
 

@@ -61,7 +61,9 @@ const (
 	eventLease           protowire.Number = 30
 	eventPointsChange    protowire.Number = 31
 	eventMember          protowire.Number = 32
-	eventBodyLast                         = eventMember
+	eventCart            protowire.Number = 33
+	eventContact         protowire.Number = 34
+	eventBodyLast                         = eventContact
 )
 
 // EncodeEvent writes the body of a record: the same bytes for the same event. It
@@ -192,6 +194,10 @@ func bodyField(kind Kind) protowire.Number {
 		return eventPointsChange
 	case KindMember:
 		return eventMember
+	case KindCart:
+		return eventCart
+	case KindContact:
+		return eventContact
 	}
 	return 0
 }
@@ -423,6 +429,10 @@ func checkEvent(c *check, e *Event) {
 		checkPointsChange(c, e.PointsChange)
 	case e.Member != nil:
 		checkMember(c, e.Member)
+	case e.Cart != nil:
+		checkCart(c, e.Cart)
+	case e.Contact != nil:
+		checkContact(c, e.Contact)
 	}
 }
 

@@ -31,6 +31,8 @@ const (
 	KindLease        Kind = "lease"         // body: Lease
 	KindPointsChange Kind = "points_change" // body: PointsChange, written by the hub
 	KindMember       Kind = "member"        // body: Member
+	KindCart         Kind = "cart"          // body: Cart, written by the hub
+	KindContact      Kind = "contact"       // body: Contact
 )
 
 // Clock is what the writer's clocks showed. It is for people and for
@@ -189,6 +191,8 @@ type Event struct {
 	Lease        *Lease
 	PointsChange *PointsChange
 	Member       *Member
+	Cart         *Cart
+	Contact      *Contact
 }
 
 // Gap stands for events of a stream that exist nowhere any more: the hub was

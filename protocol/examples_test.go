@@ -97,7 +97,7 @@ func exampleEvents() map[string]*protocol.Event {
 		"order": exampleOrder(), "order_change": exampleOrderChange(), "fulfilment": exampleFulfilment(),
 		"order-second": exampleSecondPart(), "order_change-refund": exampleRefund(), "order_change-rerouted": exampleRerouted(), "sale-part-after": exampleSoldPart(), "fulfilment-substitute": exampleSubstitute(), "order_change-substitute": exampleSubstituteTakenTwice(),
 		"exception_change": exampleExceptionChange(), "transfer": exampleTransfer(), "return-order": exampleOrderReturn(),
-		"sale-points": examplePointsSale(), "lease": exampleLease(), "points_change": examplePointsChange(), "member": exampleMember(), "member-shared": exampleSharedMember(),
+		"sale-points": examplePointsSale(), "lease": exampleLease(), "points_change": examplePointsChange(), "member": exampleMember(), "member-shared": exampleSharedMember(), "cart": exampleCart(), "contact": exampleContact(),
 		"digest": {Kind: protocol.KindDigest, Boot: 3, Digest: exampleDigest()},
 		"count_seen": {Kind: protocol.KindCountSeen, Boot: 9, CountSeen: &protocol.CountSeen{
 			Count: protocol.EventID{Inc: sampleInc, Seq: 1043}, SKUs: []protocol.SKU{"PEN-01", "OLIVES"},
@@ -277,6 +277,23 @@ func exampleMemberRow() *protocol.MemberRow {
 	return &protocol.MemberRow{
 		Member: *exampleMember().Member, Balance: 1250, Leased: 500, Here: protocol.MemberAccount{Earned: 900, Redeemed: 300, Adjusted: 50, Expired: -10, Events: 12},
 	}
+}
+
+func exampleCart() *protocol.Event {
+	return &protocol.Event{Kind: protocol.KindCart, Boot: 3, Cart: &protocol.Cart{
+		Member: "m-20", Op: protocol.CartAdd, OpID: "web-7", Request: 0x0102030405060708, Channel: "web", Whole: true,
+		Lines: []protocol.CartLine{
+			{SKU: "PEN-01", Quantity: -2000, AddedMs: 1_795_252_932_000},
+			{SKU: "OLIVES", Quantity: 450, Set: true, Noted: true, Note: []byte{1, 2, 3}},
+		},
+	}}
+}
+
+func exampleContact() *protocol.Event {
+	return &protocol.Event{Kind: protocol.KindContact, Boot: 3, Contact: &protocol.Contact{
+		Member: "m-20", Channel: "phone", Kind: "complaint", Sealed: []byte{1, 2, 3}, Reference: "a1-1-1-318", Open: true, Staff: "s7",
+		Closes: protocol.EventID{Inc: sampleInc, Seq: 1042}, ClosesAtMs: 1_795_252_932_000,
+	}}
 }
 
 func examplePointsSale() *protocol.Event {

@@ -383,6 +383,12 @@ var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
 	if e.Kind == "" && rapid.Bool().Draw(t, "member") {
 		e.Kind, e.Member = protocol.KindMember, genMember.Draw(t, "body")
 	}
+	if e.Kind == "" && rapid.Bool().Draw(t, "cart") {
+		e.Kind, e.Cart = protocol.KindCart, genCart.Draw(t, "body")
+	}
+	if e.Kind == "" && rapid.Bool().Draw(t, "contact") {
+		e.Kind, e.Contact = protocol.KindContact, genContact.Draw(t, "body")
+	}
 	if e.Kind == "" && rapid.Bool().Draw(t, "digest") {
 		e.Kind, e.Digest, e.Moves = protocol.KindDigest, genDigest.Draw(t, "body"), nil
 	}
@@ -411,6 +417,41 @@ var genMember = rapid.Custom(func(t *rapid.T) *protocol.Member {
 			}
 		}), 3),
 	}
+})
+
+var genCart = rapid.Custom(func(t *rapid.T) *protocol.Cart {
+	c := &protocol.Cart{
+		Member: protocol.MemberID(genID.Draw(t, "member")), Op: word(t, "op", protocol.CartAdd, protocol.CartSold), OpID: orNone(t, "op id", genID),
+		Request: rapid.Uint64().Draw(t, "request"), Whole: rapid.Bool().Draw(t, "whole"), Channel: word(t, "channel", "", "web"),
+		Lines: few(t, "lines", rapid.Custom(func(t *rapid.T) protocol.CartLine {
+			l := protocol.CartLine{SKU: genSKU.Draw(t, "sku"), AddedMs: rapid.Int64Range(0, 1e13).Draw(t, "added"), Set: rapid.Bool().Draw(t, "set"), Noted: rapid.Bool().Draw(t, "noted")}
+			if l.Quantity = quantity(t, "qty"); l.Set {
+				l.Quantity = max(0, l.Quantity)
+			}
+			if l.Noted {
+				l.Note = few(t, "note", rapid.Byte(), 40)
+			}
+			return l
+		}), 5),
+	}
+	named := map[protocol.SKU]bool{}
+	c.Lines = slices.DeleteFunc(c.Lines, func(l protocol.CartLine) bool {
+		again := named[l.SKU]
+		named[l.SKU] = true
+		return again
+	})
+	return c
+})
+
+var genContact = rapid.Custom(func(t *rapid.T) *protocol.Contact {
+	m := &protocol.Contact{
+		Member: protocol.MemberID(genID.Draw(t, "member")), Channel: word(t, "channel", "web", "phone"), Kind: word(t, "kind", "question", "note"),
+		Sealed: few(t, "sealed", rapid.Byte(), 40), Reference: name(t, "reference"), Open: rapid.Bool().Draw(t, "open"), Staff: protocol.StaffID(orNone(t, "staff", genID)),
+	}
+	if rapid.Bool().Draw(t, "closes") {
+		m.Closes, m.ClosesAtMs = genEventID.Draw(t, "entry"), rapid.Int64().Draw(t, "at")
+	}
+	return m
 })
 
 var genPart = rapid.Custom(func(t *rapid.T) protocol.PartID {

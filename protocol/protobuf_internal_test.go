@@ -111,6 +111,10 @@ func protobufEncodeBody(c *check, e *Event, w *wire.Event, items *itemTable) {
 		w.PointsChange = encodePointsChange(e.PointsChange)
 	case e.Member != nil:
 		w.Member = encodeMember(e.Member)
+	case e.Cart != nil:
+		w.Cart = encodeCart(e.Cart)
+	case e.Contact != nil:
+		w.Contact = encodeContact(e.Contact)
 	}
 }
 
@@ -167,6 +171,12 @@ func protobufDecodeBody(c *check, w *wire.Event, e *Event, items []ItemRef) {
 	}
 	if w.Member != nil {
 		e.Member = decodeMember(c, w.Member)
+	}
+	if w.Cart != nil {
+		e.Cart = decodeCart(c, w.Cart)
+	}
+	if w.Contact != nil {
+		e.Contact = decodeContact(c, w.Contact)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"counterpart/agent/web"
 	"counterpart/protocol"
+	"counterpart/protocol/cart"
 	"counterpart/protocol/ledger"
 	"counterpart/protocol/loyalty"
 	"counterpart/protocol/pickup"
@@ -52,6 +53,9 @@ type Deps struct {
 	// asked they fail with protocol.CannotKnow.
 	Member  func(context.Context, protocol.MemberID) (loyalty.MemberDocument, error)
 	Members func(context.Context, MemberQuery) ([]loyalty.MemberDocument, error)
+	// Cart is a member's cart, as the hub or as this store knows it; where neither
+	// does it fails with protocol.CannotKnow.
+	Cart func(context.Context, protocol.MemberID) (cart.Document, error)
 
 	Sale  func(context.Context, protocol.ReceiptNo) (sale.Document, error)
 	Stock func(ctx context.Context, code string) (stock.Document, error)

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"counterpart/protocol"
+	"counterpart/protocol/cart"
 	"counterpart/protocol/loyalty"
 	"counterpart/protocol/sale"
 	"counterpart/protocol/stock"
@@ -165,7 +166,7 @@ func TestSchemasHaveTheMembersOfTheTypes(t *testing.T) {
 	}
 	for name, example := range map[string]any{
 		"Sale": sale.Document{}, "Quote": sale.Quote{}, "Movement": stock.MovementDocument{}, "Level": stock.Document{}, "Items": list[stock.ItemDocument]{},
-		"Exceptions": list[Exception]{}, "Status": Status{}, "State": state{}, "MemberList": list[loyalty.MemberDocument]{},
+		"Cart": cart.Document{}, "Exceptions": list[Exception]{}, "Status": Status{}, "State": state{}, "MemberList": list[loyalty.MemberDocument]{},
 	} {
 		s := schemas{t: t}
 		s.compare(doc.Components.Schemas[name], reflect.TypeOf(example), name)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"counterpart/protocol"
+	"counterpart/protocol/cart"
 	"counterpart/protocol/ledger"
 	"counterpart/protocol/pickup"
 	"counterpart/protocol/sale"
@@ -85,6 +86,18 @@ func (s *shop) quote(_ context.Context, r sale.Request) (sale.Quote, error) {
 	return sale.Quote{Currency: sold.Currency, Lines: sold.Lines, Taxes: sold.Taxes, TotalMinor: 450, CashTotalMinor: 450, Warnings: sold.Warnings}, s.err
 }
 
+func exampleCart(id protocol.MemberID) cart.Document {
+	gtin, name := "04006381333931", "Pen"
+	return cart.Document{MemberID: &id, AsOf: "2026-11-21T10:02:12+00:00", From: cart.FromStore, Lines: []cart.DocumentLine{
+		{SKU: "PEN-01", GTIN: &gtin, Name: &name, Qty: 1000, Locked: true, AddedAt: "2026-11-21T10:02:12+00:00"},
+	}}
+}
+
+func (s *shop) cart(_ context.Context, id protocol.MemberID) (cart.Document, error) {
+	s.asked = append(s.asked, string(id))
+	return exampleCart(id), s.err
+}
+
 func (s *shop) deps() Deps {
 	next := "PEN-02"
 	return s.memberDeps(Deps{
@@ -107,6 +120,7 @@ func (s *shop) deps() Deps {
 		},
 		Transfers:       s.transfers,
 		HandleException: s.handleException,
+		Cart:            s.cart,
 		Sale: func(_ context.Context, no protocol.ReceiptNo) (sale.Document, error) {
 			s.asked = append(s.asked, string(no))
 			return exampleSale(), s.err

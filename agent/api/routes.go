@@ -53,6 +53,7 @@ func (s *server) routes() []route {
 		{method: http.MethodPost, pattern: "/v1/members", who: staff, body: bodyBytes, handle: s.enrolMember},
 		{method: http.MethodGet, pattern: "/v1/members", who: staff, handle: s.members},
 		{method: http.MethodGet, pattern: "/v1/members/{id}", who: staff, handle: s.member},
+		{method: http.MethodGet, pattern: "/v1/members/{id}/cart", who: staff, handle: s.cart},
 		{method: http.MethodGet, pattern: "/v1/events", who: staff, stream: true, handle: s.events},
 		{method: http.MethodGet, pattern: "/v1/status", who: staff, handle: s.status},
 		{method: http.MethodGet, pattern: "/v1/transfers", who: staff, handle: s.transfers},

@@ -16,6 +16,7 @@ import (
 
 	"counterpart/cloud/web"
 	"counterpart/protocol"
+	"counterpart/protocol/cart"
 	"counterpart/protocol/ledger"
 	"counterpart/protocol/loyalty"
 	"counterpart/protocol/pickup"
@@ -78,6 +79,14 @@ type Deps struct {
 	ChangeMember func(context.Context, protocol.MemberID, loyalty.MemberRequest) (any, error)
 	// EraseMember forgets who a member is, for good.
 	EraseMember func(context.Context, protocol.MemberID) (any, error)
+
+	Cart       func(context.Context, protocol.MemberID) (any, error)
+	ChangeCart func(context.Context, protocol.MemberID, cart.OpRequest) (any, error)
+	MergeCart  func(context.Context, protocol.MemberID, cart.MergeRequest) (any, error)
+	// NewCart begins a cart for somebody who has not said who they are.
+	NewCart         func(context.Context, protocol.Call) (protocol.Answer, error)
+	GuestCart       func(ctx context.Context, id string) (any, error)
+	ChangeGuestCart func(ctx context.Context, id string, q cart.OpRequest) (any, error)
 
 	Agents func(context.Context, Page) (any, error)
 	// Exceptions lists those of a state, or all where state is empty.

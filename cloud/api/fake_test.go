@@ -14,6 +14,7 @@ import (
 
 	"counterpart/cloud/web"
 	"counterpart/protocol"
+	"counterpart/protocol/cart"
 	"counterpart/protocol/ledger"
 	"counterpart/protocol/loyalty"
 	"counterpart/protocol/pickup"
@@ -132,6 +133,30 @@ func (f *fakeHub) changeMember(_ context.Context, id protocol.MemberID, q loyalt
 	return memberRow, f.note(q)
 }
 
+func cartDocument() cart.Document {
+	member, gtin, name, note := protocol.MemberID("m-1"), "04006381333931", "Pen", "for Ali"
+	return cart.Document{MemberID: &member, AsOf: "2026-11-21T10:02:12+00:00", From: cart.FromHub, Lines: []cart.DocumentLine{
+		{SKU: "PEN", GTIN: &gtin, Name: &name, Qty: 1500, Note: &note, AddedAt: "2026-11-21T10:02:12+00:00"}, {SKU: "INK", Qty: 1000, Locked: true, AddedAt: "2026-11-21T10:02:12+00:00"},
+	}}
+}
+
+// carts answers whatever is asked of a cart.
+func (f *fakeHub) carts(d Deps) Deps {
+	d.Cart = func(_ context.Context, id protocol.MemberID) (any, error) { return cartDocument(), f.note(id) }
+	d.ChangeCart = func(_ context.Context, _ protocol.MemberID, q cart.OpRequest) (any, error) {
+		return cartDocument(), f.note(q)
+	}
+	d.MergeCart = func(_ context.Context, _ protocol.MemberID, q cart.MergeRequest) (any, error) {
+		return cartDocument(), f.note(q)
+	}
+	d.NewCart = func(_ context.Context, c protocol.Call) (protocol.Answer, error) {
+		return answerOf(http.StatusCreated, cartDocument()), f.note(c)
+	}
+	d.GuestCart = func(_ context.Context, id string) (any, error) { return cartDocument(), f.note(id) }
+	d.ChangeGuestCart = func(_ context.Context, _ string, q cart.OpRequest) (any, error) { return cartDocument(), f.note(q) }
+	return d
+}
+
 func (f *fakeHub) enrolMember(_ context.Context, c protocol.Call, q loyalty.MemberRequest) (protocol.Answer, error) {
 	f.asked = append(f.asked, c)
 	m := &protocol.Member{ID: "m-1", Status: protocol.MemberActive, Card: "M1", HomeStore: "s1", Consents: []protocol.Consent{{Channel: "sms", Purpose: "marketing", Source: "s1/1"}, {Channel: "email", Purpose: "marketing"}}}
@@ -206,7 +231,7 @@ var (
 
 func (f *fakeHub) deps() Deps {
 	changed := make(chan struct{})
-	return f.outside(Deps{
+	return f.carts(f.outside(Deps{
 		Import: func(_ context.Context, up Upload) (Imported, error) {
 			body, err := io.ReadAll(up.Body)
 			if err != nil {
@@ -270,7 +295,7 @@ func (f *fakeHub) deps() Deps {
 		Find:        func(context.Context, web.Question) (web.Answer, error) { return web.Answer{}, f.err },
 		Changed:     func() <-chan struct{} { return changed },
 		InsecureDev: true,
-	})
+	}))
 }
 
 func (f *fakeHub) backup(context.Context) (io.ReadSeekCloser, error) {

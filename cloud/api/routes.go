@@ -35,7 +35,7 @@ type route struct {
 func (s *server) routes() []route {
 	page := []string{"limit", "after"}
 	none := []string{}
-	return []route{
+	return append(s.memberRoutes(), []route{
 		{"GET", "/v1/connect", agent, noBody, none, s.connect},
 		{"GET", "/v1/snapshots/{feed...}", agent, noBody, none, s.snapshot},
 
@@ -52,12 +52,6 @@ func (s *server) routes() []route {
 		{"GET", "/v1/policy", operator, noBody, page, s.policies},
 		{"PUT", "/v1/programme", operator, programmeBytesMax, none, s.setProgramme},
 		{"GET", "/v1/programme", operator, noBody, page, s.programmes},
-
-		{"POST", "/v1/members", shop, memberBytesMax, none, s.enrolMember},
-		{"GET", "/v1/members", shop, noBody, []string{"card", "phone", "email"}, s.members},
-		{"GET", "/v1/members/{id}", shop, noBody, none, s.member},
-		{"PATCH", "/v1/members/{id}", shop, memberBytesMax, none, s.changeMember},
-		{"DELETE", "/v1/members/{id}", operator, noBody, none, s.eraseMember},
 
 		{"GET", "/v1/availability", shop, noBody, []string{"code", "store", "near", "radius_km", "limit"}, s.availability},
 		{"GET", "/v1/stock", shop, noBody, []string{"store"}, s.stock},
@@ -95,6 +89,24 @@ func (s *server) routes() []route {
 		{"GET", "/fleet", operator, noBody, nil, s.showPage},
 		{"GET", "/live", operator, noBody, nil, s.showPage},
 		{"GET", "/assets/{file}", anyone, noBody, nil, s.showPage},
+	}...)
+}
+
+// memberRoutes are those about members, and about carts of who is not one yet.
+func (s *server) memberRoutes() []route {
+	none := []string{}
+	return []route{
+		{"POST", "/v1/members", shop, memberBytesMax, none, s.enrolMember},
+		{"GET", "/v1/members", shop, noBody, []string{"card", "phone", "email"}, s.members},
+		{"GET", "/v1/members/{id}", shop, noBody, none, s.member},
+		{"PATCH", "/v1/members/{id}", shop, memberBytesMax, none, s.changeMember},
+		{"DELETE", "/v1/members/{id}", operator, noBody, none, s.eraseMember},
+		{"GET", "/v1/members/{id}/cart", shop, noBody, none, s.memberCart},
+		{"POST", "/v1/members/{id}/cart/ops", shop, memberBytesMax, none, s.changeCart},
+		{"POST", "/v1/members/{id}/cart/merge", shop, memberBytesMax, none, s.mergeCart},
+		{"POST", "/v1/carts", shop, memberBytesMax, none, s.newCart},
+		{"GET", "/v1/carts/{id}", shop, noBody, none, s.guestCart},
+		{"POST", "/v1/carts/{id}/ops", shop, memberBytesMax, none, s.changeGuestCart},
 	}
 }
 

@@ -85,8 +85,10 @@ type Hub struct {
 	uploads   keyedUploads // has a lock of its own
 	pruneFrom string       // up to where kept answers were looked through; Tick's alone
 	seenSaved time.Duration
-	helloMs   int64 // the second in which Hellos are being counted
-	hellos    int
+	// cartsLooked is when anonymous carts were last looked through; Tick's alone.
+	cartsLooked time.Duration
+	helloMs     int64 // the second in which Hellos are being counted
+	hellos      int
 }
 
 // New opens the hub's core over a driver. The first start of a database makes

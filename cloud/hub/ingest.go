@@ -92,6 +92,7 @@ type incoming struct {
 	sold      []soldLine          // to whoever walked in, by its new events
 	back      []protocol.OrderID  // of which goods came back
 	transfers []ledger.TransferAt // which its new events concern
+	bought    []bought            // by members, by its new events
 	offset    uint64              // of the store's event feed, after this batch
 	err       error               // why it was not applied
 }
@@ -111,10 +112,13 @@ func (h *Hub) ingest(ctx context.Context, run []*incoming) error {
 	}
 	var short []ledger.ItemAt
 	var grown map[protocol.FeedID]ledger.Growth
+	var acts ownActs
 	err := h.keepKeys(ctx, ready)
 	if err == nil {
 		err = h.driver.Update(ctx, func(tx ledger.Tx) (err error) {
-			short, grown, err = foldAll(tx, ready)
+			if short, grown, err = foldAll(tx, ready); err == nil {
+				acts, err = h.takeFromCarts(tx, ready)
+			}
 			return err
 		})
 	}
@@ -136,6 +140,7 @@ func (h *Hub) ingest(ctx context.Context, run []*incoming) error {
 		// It is not acknowledged and comes again, ever more slowly. Should the
 		// database itself have failed, the process is stopped by that.
 		h.log.Error("events not taken in", "agent", ready[0].topic.Agent, "first", ready[0].batch.FirstSeq, "error", err)
+		acts = ownActs{}
 		if !h.givesUp(ready[0]) {
 			return nil
 		}
@@ -144,14 +149,13 @@ func (h *Hub) ingest(ctx context.Context, run []*incoming) error {
 			return nil
 		}
 	}
-	return h.committed(ctx, ready, short, grown)
+	h.noteOwn(acts)
+	return h.committed(ctx, ready, short, acts.join(grown))
 }
 
-// committed tells everybody of a commit, in which the state feeds of grown grew.
+// committed tells everybody of a commit, in which the feeds of grown grew beyond
+// what the batches brought.
 func (h *Hub) committed(ctx context.Context, ready []*incoming, short []ledger.ItemAt, grown map[protocol.FeedID]ledger.Growth) error {
-	if grown == nil {
-		grown = map[protocol.FeedID]ledger.Growth{}
-	}
 	carried := map[protocol.FeedID]*protocol.Delta{}
 	for i, in := range ready {
 		if in.err == nil && in.res.Applied > 0 {
@@ -300,11 +304,12 @@ func foldAll(tx ledger.Tx, ready []*incoming) (short []ledger.ItemAt, grown map[
 // apply folds one batch; refusals are kept in in.err and do not hurt the other
 // batches of the transaction.
 func (in *incoming) apply(group *ledger.Group) error {
-	in.err, in.res, in.parts, in.sold, in.transfers, in.offset = nil, ledger.Result{}, nil, nil, nil, 0
+	in.err, in.res, in.parts, in.sold, in.transfers, in.bought, in.offset = nil, ledger.Result{}, nil, nil, nil, nil, 0
 	o := in.origin
 	res, err := group.Apply(ledger.Batch{Origin: o, First: in.batch.FirstSeq, Prev: in.batch.PrevHash, Records: in.records, Frame: in.batch.Frame})
 	// The events of all batches of a transaction would take much memory.
-	in.parts, in.sold, in.back, in.transfers, res.Events = partsOf(res.Events), walkIns(res.Events), returnedOrders(res.Events), res.Transfers, nil
+	in.parts, in.sold, in.back, in.transfers, in.bought = partsOf(res.Events), walkIns(res.Events), returnedOrders(res.Events), res.Transfers, boughtIn(res.MemberSales)
+	res.Events, res.MemberSales = nil, nil
 	in.res = res
 	var gap *ledger.GapError
 	if errors.As(err, &gap) || errors.Is(err, ledger.ErrChain) {

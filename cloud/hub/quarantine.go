@@ -53,21 +53,21 @@ func (h *Hub) quarantine(ctx context.Context, in *incoming) error {
 		if err != nil {
 			return fmt.Errorf("event %d: %w", one.batch.FirstSeq, err)
 		}
-		applied, parts, members := total.res.Applied+one.res.Applied, append(total.parts, one.parts...), append(total.res.Members, one.res.Members...)
+		applied, parts, members, sales := total.res.Applied+one.res.Applied, append(total.parts, one.parts...), append(total.res.Members, one.res.Members...), append(total.bought, one.bought...)
 		total = one
-		total.res.Applied, total.parts, total.res.Members = applied, parts, members
+		total.res.Applied, total.parts, total.res.Members, total.bought = applied, parts, members, sales
 		if one.err != nil {
 			break
 		}
 	}
-	in.err, in.res, in.parts, in.offset = total.err, total.res, total.parts, total.offset
-	return nil
+	in.err, in.res, in.parts, in.bought, in.offset = total.err, total.res, total.parts, total.bought, total.offset
+	return h.takeAfterwards(ctx, in)
 }
 
 // setAside stores one event without folding it and puts it on the store's feed
 // like any other.
 func (in *incoming) setAside(tx ledger.Tx, reason string) (err error) {
-	in.err, in.res, in.parts, in.offset = nil, ledger.Result{}, nil, 0
+	in.err, in.res, in.parts, in.bought, in.offset = nil, ledger.Result{}, nil, nil, 0
 	if in.res, err = ledger.SetEventsAside(tx, ledger.Batch{Origin: in.origin, First: in.batch.FirstSeq, Prev: in.batch.PrevHash, Records: in.records}, reason); err != nil {
 		return err
 	}

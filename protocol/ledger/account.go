@@ -132,6 +132,8 @@ func wrongHand(o protocol.Origin, id protocol.EventID, ev *protocol.Event) strin
 		return "a lease is the hub's to grant"
 	case ev.PointsChange != nil && !hub:
 		return "points are the hub's to change"
+	case ev.Cart != nil && !hub:
+		return "a cart is the hub's to change"
 	case ev.Member != nil && ev.Member.Version > 1 && !hub:
 		return "a member is the hub's to change"
 	}

@@ -35,6 +35,8 @@ type Result struct {
 	Transfers []TransferAt
 	// Members are those whose points the events changed.
 	Members []MemberAt
+	// MemberSales are the sales to members that counted for the first time.
+	MemberSales []MemberSale
 }
 
 // Growth is what a transaction added to a feed: the offsets above Before, up to

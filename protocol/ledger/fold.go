@@ -186,6 +186,9 @@ func (f *fold) keys(keys []Key, a *act) ([]Key, error) {
 	if keys, err = f.memberKeys(keys, a); err != nil {
 		return nil, err
 	}
+	if c := ev.Cart; c != nil {
+		keys = append(keys, cartKey(MemberAt{f.origin.Store, c.Member}))
+	}
 	if x := ev.ExceptionChange; x != nil {
 		keys = append(keys, handledKey(x.Kind, x.Subject))
 	} else if at, ok := f.transferOf(a); ok {
@@ -340,6 +343,8 @@ func (f *fold) apply(a *act) error {
 		return f.catalog(a)
 	case ev.Member != nil:
 		return f.member(a)
+	case ev.Cart != nil:
+		return f.cart(a)
 	}
 	return nil
 }
@@ -370,6 +375,7 @@ func (f *fold) sale(a *act, s *protocol.Sale) error {
 		return err
 	}
 	receipt.claim(a.id, f.origin, s)
+	f.sold(a, s)
 	f.set.raiseReceipt(no, receipt)
 	if s.Original != "" {
 		original, err := change(f.set, receiptKey(s.Original), decodeReceipt)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"counterpart/protocol"
+	"counterpart/protocol/cart"
 	"counterpart/protocol/loyalty"
 	"counterpart/protocol/pickup"
 	"counterpart/protocol/stock"
@@ -45,7 +46,7 @@ func ScanStanding(r Reader, store protocol.StoreID, fn func(StandingRow) error) 
 			p.agents = append(p.agents, s.Origin.Agent)
 		}
 	}
-	for _, kind := range []string{"stream", "level", "load", sumKind, "gap", kindTransfer, kindAccount, kindLease, kindMember} {
+	for _, kind := range []string{"stream", "level", "load", sumKind, "gap", kindTransfer, kindAccount, kindLease, kindMember, kindCart} {
 		if err := p.copyRows(kind+sep+string(store)+sep, ""); err != nil {
 			return err
 		}
@@ -379,7 +380,7 @@ func checkStanding(store protocol.StoreID, name string, value []byte) (err error
 		return errStandingRow
 	}
 	switch kind {
-	case "stream", "level", "load", "gap", "part", sumKind, kindTransfer, kindAccount, kindLease, kindMember:
+	case "stream", "level", "load", "gap", "part", sumKind, kindTransfer, kindAccount, kindLease, kindMember, kindCart:
 		if !strings.HasPrefix(rest, string(store)+sep) {
 			return errStandingRow
 		}
@@ -409,6 +410,8 @@ func checkStanding(store protocol.StoreID, name string, value []byte) (err error
 		_, err = stock.DecodeTransfer(value)
 	case kindMember:
 		_, err = decodeMemberRow(value)
+	case kindCart:
+		_, err = cart.Decode(value)
 	case kindCard, kindContact:
 		_, err = decodeMemberSet(value)
 	case kindMemberStores:

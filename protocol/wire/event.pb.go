@@ -383,6 +383,8 @@ type Event struct {
 	Lease           *Lease           `protobuf:"bytes,30,opt,name=lease,proto3" json:"lease,omitempty"`
 	PointsChange    *PointsChange    `protobuf:"bytes,31,opt,name=points_change,json=pointsChange,proto3" json:"points_change,omitempty"`
 	Member          *Member          `protobuf:"bytes,32,opt,name=member,proto3" json:"member,omitempty"`
+	Cart            *Cart            `protobuf:"bytes,33,opt,name=cart,proto3" json:"cart,omitempty"`
+	Contact         *Contact         `protobuf:"bytes,34,opt,name=contact,proto3" json:"contact,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -616,6 +618,20 @@ func (x *Event) GetPointsChange() *PointsChange {
 func (x *Event) GetMember() *Member {
 	if x != nil {
 		return x.Member
+	}
+	return nil
+}
+
+func (x *Event) GetCart() *Cart {
+	if x != nil {
+		return x.Cart
+	}
+	return nil
+}
+
+func (x *Event) GetContact() *Contact {
+	if x != nil {
+		return x.Contact
 	}
 	return nil
 }
@@ -2050,6 +2066,297 @@ func (x *Consent) GetSource() string {
 	return ""
 }
 
+// Cart (kind_text "cart") is an operation on the cart of a member, written by the
+// hub in its stream of the store that the member's row belongs to. The event has
+// no moves. What it does stands in its lines; of two that set one thing the one
+// with the greater event id stands, inc before number.
+type Cart struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Op            string                 `protobuf:"bytes,2,opt,name=op,proto3" json:"op,omitempty"`                 // add, set, remove, note, sold, merge, tidy: why, which changes nothing
+	OpId          string                 `protobuf:"bytes,3,opt,name=op_id,json=opId,proto3" json:"op_id,omitempty"` // at most 128 bytes; an addition whose name an earlier event bears adds nothing
+	Request       uint64                 `protobuf:"fixed64,4,opt,name=request,proto3" json:"request,omitempty"`     // the beginning of a hash of what was asked for
+	Lines         []*CartLine            `protobuf:"bytes,5,rep,name=lines,proto3" json:"lines,omitempty"`           // at most 1,000, of as many items
+	Whole         bool                   `protobuf:"varint,6,opt,name=whole,proto3" json:"whole,omitempty"`          // what the lines do not name is gone
+	Channel       string                 `protobuf:"bytes,7,opt,name=channel,proto3" json:"channel,omitempty"`       // from where it came
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Cart) Reset() {
+	*x = Cart{}
+	mi := &file_protocol_wire_event_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Cart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Cart) ProtoMessage() {}
+
+func (x *Cart) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_event_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Cart.ProtoReflect.Descriptor instead.
+func (*Cart) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Cart) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *Cart) GetOp() string {
+	if x != nil {
+		return x.Op
+	}
+	return ""
+}
+
+func (x *Cart) GetOpId() string {
+	if x != nil {
+		return x.OpId
+	}
+	return ""
+}
+
+func (x *Cart) GetRequest() uint64 {
+	if x != nil {
+		return x.Request
+	}
+	return 0
+}
+
+func (x *Cart) GetLines() []*CartLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *Cart) GetWhole() bool {
+	if x != nil {
+		return x.Whole
+	}
+	return false
+}
+
+func (x *Cart) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+// CartLine is what an operation does to one item of a cart.
+type CartLine struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sku           string                 `protobuf:"bytes,1,opt,name=sku,proto3" json:"sku,omitempty"`
+	Qty           int64                  `protobuf:"zigzag64,2,opt,name=qty,proto3" json:"qty,omitempty"` // thousandths: added, or, with set, what the line holds from then on
+	Set           bool                   `protobuf:"varint,3,opt,name=set,proto3" json:"set,omitempty"`
+	Noted         bool                   `protobuf:"varint,4,opt,name=noted,proto3" json:"noted,omitempty"`                      // the note takes the place of the one before
+	Note          []byte                 `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`                         // sealed with the member's key
+	AddedMs       int64                  `protobuf:"zigzag64,6,opt,name=added_ms,json=addedMs,proto3" json:"added_ms,omitempty"` // since when the item has been there, Unix milliseconds; 0: since the event
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CartLine) Reset() {
+	*x = CartLine{}
+	mi := &file_protocol_wire_event_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CartLine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CartLine) ProtoMessage() {}
+
+func (x *CartLine) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_event_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CartLine.ProtoReflect.Descriptor instead.
+func (*CartLine) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *CartLine) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
+func (x *CartLine) GetQty() int64 {
+	if x != nil {
+		return x.Qty
+	}
+	return 0
+}
+
+func (x *CartLine) GetSet() bool {
+	if x != nil {
+		return x.Set
+	}
+	return false
+}
+
+func (x *CartLine) GetNoted() bool {
+	if x != nil {
+		return x.Noted
+	}
+	return false
+}
+
+func (x *CartLine) GetNote() []byte {
+	if x != nil {
+		return x.Note
+	}
+	return nil
+}
+
+func (x *CartLine) GetAddedMs() int64 {
+	if x != nil {
+		return x.AddedMs
+	}
+	return 0
+}
+
+// Contact (kind_text "contact") is something that was said to or by a member, in
+// whatever channel. The event has no moves.
+type Contact struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Channel       string                 `protobuf:"bytes,2,opt,name=channel,proto3" json:"channel,omitempty"` // web, phone, chat, store, email, …
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`       // question, complaint, note, …
+	Sealed        []byte                 `protobuf:"bytes,4,opt,name=sealed,proto3" json:"sealed,omitempty"`   // the text, sealed with the member's key
+	Reference     string                 `protobuf:"bytes,5,opt,name=reference,proto3" json:"reference,omitempty"`
+	Open          bool                   `protobuf:"varint,6,opt,name=open,proto3" json:"open,omitempty"` // somebody has to do something about it
+	Staff         string                 `protobuf:"bytes,7,opt,name=staff,proto3" json:"staff,omitempty"`
+	Closes        *EventID               `protobuf:"bytes,8,opt,name=closes,proto3" json:"closes,omitempty"`                                // the entry that is done with
+	ClosesAtMs    int64                  `protobuf:"zigzag64,9,opt,name=closes_at_ms,json=closesAtMs,proto3" json:"closes_at_ms,omitempty"` // the wall clock of that entry's record
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Contact) Reset() {
+	*x = Contact{}
+	mi := &file_protocol_wire_event_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Contact) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Contact) ProtoMessage() {}
+
+func (x *Contact) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_event_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Contact.ProtoReflect.Descriptor instead.
+func (*Contact) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Contact) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *Contact) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *Contact) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Contact) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+func (x *Contact) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *Contact) GetOpen() bool {
+	if x != nil {
+		return x.Open
+	}
+	return false
+}
+
+func (x *Contact) GetStaff() string {
+	if x != nil {
+		return x.Staff
+	}
+	return ""
+}
+
+func (x *Contact) GetCloses() *EventID {
+	if x != nil {
+		return x.Closes
+	}
+	return nil
+}
+
+func (x *Contact) GetClosesAtMs() int64 {
+	if x != nil {
+		return x.ClosesAtMs
+	}
+	return 0
+}
+
 // Idempotency is the caller's key that led to the event, so that a retry still
 // finds its first answer after a restore.
 type Idempotency struct {
@@ -2063,7 +2370,7 @@ type Idempotency struct {
 
 func (x *Idempotency) Reset() {
 	*x = Idempotency{}
-	mi := &file_protocol_wire_event_proto_msgTypes[15]
+	mi := &file_protocol_wire_event_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2075,7 +2382,7 @@ func (x *Idempotency) String() string {
 func (*Idempotency) ProtoMessage() {}
 
 func (x *Idempotency) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[15]
+	mi := &file_protocol_wire_event_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2088,7 +2395,7 @@ func (x *Idempotency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Idempotency.ProtoReflect.Descriptor instead.
 func (*Idempotency) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{15}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Idempotency) GetRoute() string {
@@ -2170,7 +2477,7 @@ type Sale struct {
 
 func (x *Sale) Reset() {
 	*x = Sale{}
-	mi := &file_protocol_wire_event_proto_msgTypes[16]
+	mi := &file_protocol_wire_event_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2182,7 +2489,7 @@ func (x *Sale) String() string {
 func (*Sale) ProtoMessage() {}
 
 func (x *Sale) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[16]
+	mi := &file_protocol_wire_event_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2195,7 +2502,7 @@ func (x *Sale) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sale.ProtoReflect.Descriptor instead.
 func (*Sale) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{16}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Sale) GetType() SaleType {
@@ -2485,7 +2792,7 @@ type Discount struct {
 
 func (x *Discount) Reset() {
 	*x = Discount{}
-	mi := &file_protocol_wire_event_proto_msgTypes[17]
+	mi := &file_protocol_wire_event_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2497,7 +2804,7 @@ func (x *Discount) String() string {
 func (*Discount) ProtoMessage() {}
 
 func (x *Discount) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[17]
+	mi := &file_protocol_wire_event_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2510,7 +2817,7 @@ func (x *Discount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Discount.ProtoReflect.Descriptor instead.
 func (*Discount) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{17}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Discount) GetLine() uint32 {
@@ -2561,7 +2868,7 @@ type TaxAmount struct {
 
 func (x *TaxAmount) Reset() {
 	*x = TaxAmount{}
-	mi := &file_protocol_wire_event_proto_msgTypes[18]
+	mi := &file_protocol_wire_event_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2573,7 +2880,7 @@ func (x *TaxAmount) String() string {
 func (*TaxAmount) ProtoMessage() {}
 
 func (x *TaxAmount) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[18]
+	mi := &file_protocol_wire_event_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2586,7 +2893,7 @@ func (x *TaxAmount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaxAmount.ProtoReflect.Descriptor instead.
 func (*TaxAmount) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{18}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *TaxAmount) GetCode() string {
@@ -2630,7 +2937,7 @@ type Tender struct {
 
 func (x *Tender) Reset() {
 	*x = Tender{}
-	mi := &file_protocol_wire_event_proto_msgTypes[19]
+	mi := &file_protocol_wire_event_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2642,7 +2949,7 @@ func (x *Tender) String() string {
 func (*Tender) ProtoMessage() {}
 
 func (x *Tender) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[19]
+	mi := &file_protocol_wire_event_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2655,7 +2962,7 @@ func (x *Tender) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tender.ProtoReflect.Descriptor instead.
 func (*Tender) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{19}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Tender) GetType() TenderType {
@@ -2702,7 +3009,7 @@ type External struct {
 
 func (x *External) Reset() {
 	*x = External{}
-	mi := &file_protocol_wire_event_proto_msgTypes[20]
+	mi := &file_protocol_wire_event_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2714,7 +3021,7 @@ func (x *External) String() string {
 func (*External) ProtoMessage() {}
 
 func (x *External) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[20]
+	mi := &file_protocol_wire_event_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2727,7 +3034,7 @@ func (x *External) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use External.ProtoReflect.Descriptor instead.
 func (*External) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{20}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *External) GetSource() string {
@@ -2791,7 +3098,7 @@ type Fiscal struct {
 
 func (x *Fiscal) Reset() {
 	*x = Fiscal{}
-	mi := &file_protocol_wire_event_proto_msgTypes[21]
+	mi := &file_protocol_wire_event_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2803,7 +3110,7 @@ func (x *Fiscal) String() string {
 func (*Fiscal) ProtoMessage() {}
 
 func (x *Fiscal) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[21]
+	mi := &file_protocol_wire_event_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2816,7 +3123,7 @@ func (x *Fiscal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fiscal.ProtoReflect.Descriptor instead.
 func (*Fiscal) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{21}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Fiscal) GetDevice() string {
@@ -2852,7 +3159,7 @@ type Warning struct {
 
 func (x *Warning) Reset() {
 	*x = Warning{}
-	mi := &file_protocol_wire_event_proto_msgTypes[22]
+	mi := &file_protocol_wire_event_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2864,7 +3171,7 @@ func (x *Warning) String() string {
 func (*Warning) ProtoMessage() {}
 
 func (x *Warning) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[22]
+	mi := &file_protocol_wire_event_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2877,7 +3184,7 @@ func (x *Warning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Warning.ProtoReflect.Descriptor instead.
 func (*Warning) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{22}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Warning) GetCode() string {
@@ -2930,7 +3237,7 @@ type Movement struct {
 
 func (x *Movement) Reset() {
 	*x = Movement{}
-	mi := &file_protocol_wire_event_proto_msgTypes[23]
+	mi := &file_protocol_wire_event_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2942,7 +3249,7 @@ func (x *Movement) String() string {
 func (*Movement) ProtoMessage() {}
 
 func (x *Movement) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[23]
+	mi := &file_protocol_wire_event_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2955,7 +3262,7 @@ func (x *Movement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Movement.ProtoReflect.Descriptor instead.
 func (*Movement) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{23}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Movement) GetType() MovementType {
@@ -3069,7 +3376,7 @@ type CountSeen struct {
 
 func (x *CountSeen) Reset() {
 	*x = CountSeen{}
-	mi := &file_protocol_wire_event_proto_msgTypes[24]
+	mi := &file_protocol_wire_event_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3081,7 +3388,7 @@ func (x *CountSeen) String() string {
 func (*CountSeen) ProtoMessage() {}
 
 func (x *CountSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[24]
+	mi := &file_protocol_wire_event_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3094,7 +3401,7 @@ func (x *CountSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountSeen.ProtoReflect.Descriptor instead.
 func (*CountSeen) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{24}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CountSeen) GetCount() *EventID {
@@ -3127,7 +3434,7 @@ type StockLoad struct {
 
 func (x *StockLoad) Reset() {
 	*x = StockLoad{}
-	mi := &file_protocol_wire_event_proto_msgTypes[25]
+	mi := &file_protocol_wire_event_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3139,7 +3446,7 @@ func (x *StockLoad) String() string {
 func (*StockLoad) ProtoMessage() {}
 
 func (x *StockLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[25]
+	mi := &file_protocol_wire_event_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3152,7 +3459,7 @@ func (x *StockLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StockLoad.ProtoReflect.Descriptor instead.
 func (*StockLoad) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{25}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *StockLoad) GetId() string {
@@ -3213,7 +3520,7 @@ type Catalog struct {
 
 func (x *Catalog) Reset() {
 	*x = Catalog{}
-	mi := &file_protocol_wire_event_proto_msgTypes[26]
+	mi := &file_protocol_wire_event_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3225,7 +3532,7 @@ func (x *Catalog) String() string {
 func (*Catalog) ProtoMessage() {}
 
 func (x *Catalog) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[26]
+	mi := &file_protocol_wire_event_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3238,7 +3545,7 @@ func (x *Catalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Catalog.ProtoReflect.Descriptor instead.
 func (*Catalog) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{26}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Catalog) GetItems() []*Item {
@@ -3294,8 +3601,7 @@ var File_protocol_wire_event_proto protoreflect.FileDescriptor
 
 const file_protocol_wire_event_proto_rawDesc = "" +
 	"\n" +
-	"\x19protocol/wire/event.proto\x12\x0ecounterpart.v1\x1a\x1bprotocol/wire/catalog.proto\"\xdb\n" +
-	"\n" +
+	"\x19protocol/wire/event.proto\x12\x0ecounterpart.v1\x1a\x1bprotocol/wire/catalog.proto\"\xb8\v\n" +
 	"\x05Event\x12-\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x19.counterpart.v1.EventKindR\x04kind\x12\x1b\n" +
 	"\tkind_text\x18\x02 \x01(\tR\bkindText\x12\x12\n" +
@@ -3336,7 +3642,9 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\btransfer\x18\x1d \x01(\v2\x18.counterpart.v1.TransferR\btransfer\x12+\n" +
 	"\x05lease\x18\x1e \x01(\v2\x15.counterpart.v1.LeaseR\x05lease\x12A\n" +
 	"\rpoints_change\x18\x1f \x01(\v2\x1c.counterpart.v1.PointsChangeR\fpointsChange\x12.\n" +
-	"\x06member\x18  \x01(\v2\x16.counterpart.v1.MemberR\x06member\"-\n" +
+	"\x06member\x18  \x01(\v2\x16.counterpart.v1.MemberR\x06member\x12(\n" +
+	"\x04cart\x18! \x01(\v2\x14.counterpart.v1.CartR\x04cart\x121\n" +
+	"\acontact\x18\" \x01(\v2\x17.counterpart.v1.ContactR\acontact\"-\n" +
 	"\aEventID\x12\x10\n" +
 	"\x03inc\x18\x01 \x01(\fR\x03inc\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\"/\n" +
@@ -3479,7 +3787,33 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\apurpose\x18\x02 \x01(\tR\apurpose\x12\x18\n" +
 	"\agranted\x18\x03 \x01(\bR\agranted\x12\x13\n" +
 	"\x05at_ms\x18\x04 \x01(\x12R\x04atMs\x12\x16\n" +
-	"\x06source\x18\x05 \x01(\tR\x06source\"I\n" +
+	"\x06source\x18\x05 \x01(\tR\x06source\"\xbd\x01\n" +
+	"\x04Cart\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x12\x0e\n" +
+	"\x02op\x18\x02 \x01(\tR\x02op\x12\x13\n" +
+	"\x05op_id\x18\x03 \x01(\tR\x04opId\x12\x18\n" +
+	"\arequest\x18\x04 \x01(\x06R\arequest\x12.\n" +
+	"\x05lines\x18\x05 \x03(\v2\x18.counterpart.v1.CartLineR\x05lines\x12\x14\n" +
+	"\x05whole\x18\x06 \x01(\bR\x05whole\x12\x18\n" +
+	"\achannel\x18\a \x01(\tR\achannel\"\x85\x01\n" +
+	"\bCartLine\x12\x10\n" +
+	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x10\n" +
+	"\x03qty\x18\x02 \x01(\x12R\x03qty\x12\x10\n" +
+	"\x03set\x18\x03 \x01(\bR\x03set\x12\x14\n" +
+	"\x05noted\x18\x04 \x01(\bR\x05noted\x12\x12\n" +
+	"\x04note\x18\x05 \x01(\fR\x04note\x12\x19\n" +
+	"\badded_ms\x18\x06 \x01(\x12R\aaddedMs\"\x82\x02\n" +
+	"\aContact\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x12\x18\n" +
+	"\achannel\x18\x02 \x01(\tR\achannel\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x16\n" +
+	"\x06sealed\x18\x04 \x01(\fR\x06sealed\x12\x1c\n" +
+	"\treference\x18\x05 \x01(\tR\treference\x12\x12\n" +
+	"\x04open\x18\x06 \x01(\bR\x04open\x12\x14\n" +
+	"\x05staff\x18\a \x01(\tR\x05staff\x12/\n" +
+	"\x06closes\x18\b \x01(\v2\x17.counterpart.v1.EventIDR\x06closes\x12 \n" +
+	"\fcloses_at_ms\x18\t \x01(\x12R\n" +
+	"closesAtMs\"I\n" +
 	"\vIdempotency\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x12\n" +
@@ -3661,7 +3995,7 @@ func file_protocol_wire_event_proto_rawDescGZIP() []byte {
 }
 
 var file_protocol_wire_event_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_protocol_wire_event_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_protocol_wire_event_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_protocol_wire_event_proto_goTypes = []any{
 	(EventKind)(0),          // 0: counterpart.v1.EventKind
 	(State)(0),              // 1: counterpart.v1.State
@@ -3683,37 +4017,40 @@ var file_protocol_wire_event_proto_goTypes = []any{
 	(*PointsChange)(nil),    // 17: counterpart.v1.PointsChange
 	(*Member)(nil),          // 18: counterpart.v1.Member
 	(*Consent)(nil),         // 19: counterpart.v1.Consent
-	(*Idempotency)(nil),     // 20: counterpart.v1.Idempotency
-	(*Sale)(nil),            // 21: counterpart.v1.Sale
-	(*Discount)(nil),        // 22: counterpart.v1.Discount
-	(*TaxAmount)(nil),       // 23: counterpart.v1.TaxAmount
-	(*Tender)(nil),          // 24: counterpart.v1.Tender
-	(*External)(nil),        // 25: counterpart.v1.External
-	(*Fiscal)(nil),          // 26: counterpart.v1.Fiscal
-	(*Warning)(nil),         // 27: counterpart.v1.Warning
-	(*Movement)(nil),        // 28: counterpart.v1.Movement
-	(*CountSeen)(nil),       // 29: counterpart.v1.CountSeen
-	(*StockLoad)(nil),       // 30: counterpart.v1.StockLoad
-	(*Catalog)(nil),         // 31: counterpart.v1.Catalog
-	(Unit)(0),               // 32: counterpart.v1.Unit
-	(*Item)(nil),            // 33: counterpart.v1.Item
-	(*PriceList)(nil),       // 34: counterpart.v1.PriceList
-	(*TaxList)(nil),         // 35: counterpart.v1.TaxList
-	(*StoreRecord)(nil),     // 36: counterpart.v1.StoreRecord
-	(*PolicyRow)(nil),       // 37: counterpart.v1.PolicyRow
-	(*ProgrammeRow)(nil),    // 38: counterpart.v1.ProgrammeRow
-	(*PromotionRow)(nil),    // 39: counterpart.v1.PromotionRow
+	(*Cart)(nil),            // 20: counterpart.v1.Cart
+	(*CartLine)(nil),        // 21: counterpart.v1.CartLine
+	(*Contact)(nil),         // 22: counterpart.v1.Contact
+	(*Idempotency)(nil),     // 23: counterpart.v1.Idempotency
+	(*Sale)(nil),            // 24: counterpart.v1.Sale
+	(*Discount)(nil),        // 25: counterpart.v1.Discount
+	(*TaxAmount)(nil),       // 26: counterpart.v1.TaxAmount
+	(*Tender)(nil),          // 27: counterpart.v1.Tender
+	(*External)(nil),        // 28: counterpart.v1.External
+	(*Fiscal)(nil),          // 29: counterpart.v1.Fiscal
+	(*Warning)(nil),         // 30: counterpart.v1.Warning
+	(*Movement)(nil),        // 31: counterpart.v1.Movement
+	(*CountSeen)(nil),       // 32: counterpart.v1.CountSeen
+	(*StockLoad)(nil),       // 33: counterpart.v1.StockLoad
+	(*Catalog)(nil),         // 34: counterpart.v1.Catalog
+	(Unit)(0),               // 35: counterpart.v1.Unit
+	(*Item)(nil),            // 36: counterpart.v1.Item
+	(*PriceList)(nil),       // 37: counterpart.v1.PriceList
+	(*TaxList)(nil),         // 38: counterpart.v1.TaxList
+	(*StoreRecord)(nil),     // 39: counterpart.v1.StoreRecord
+	(*PolicyRow)(nil),       // 40: counterpart.v1.PolicyRow
+	(*ProgrammeRow)(nil),    // 41: counterpart.v1.ProgrammeRow
+	(*PromotionRow)(nil),    // 42: counterpart.v1.PromotionRow
 }
 var file_protocol_wire_event_proto_depIdxs = []int32{
 	0,  // 0: counterpart.v1.Event.kind:type_name -> counterpart.v1.EventKind
 	1,  // 1: counterpart.v1.Event.move_states:type_name -> counterpart.v1.State
-	32, // 2: counterpart.v1.Event.item_units:type_name -> counterpart.v1.Unit
-	20, // 3: counterpart.v1.Event.idempotency:type_name -> counterpart.v1.Idempotency
-	21, // 4: counterpart.v1.Event.sale:type_name -> counterpart.v1.Sale
-	28, // 5: counterpart.v1.Event.movement:type_name -> counterpart.v1.Movement
-	29, // 6: counterpart.v1.Event.count_seen:type_name -> counterpart.v1.CountSeen
-	30, // 7: counterpart.v1.Event.stock_load:type_name -> counterpart.v1.StockLoad
-	31, // 8: counterpart.v1.Event.catalog:type_name -> counterpart.v1.Catalog
+	35, // 2: counterpart.v1.Event.item_units:type_name -> counterpart.v1.Unit
+	23, // 3: counterpart.v1.Event.idempotency:type_name -> counterpart.v1.Idempotency
+	24, // 4: counterpart.v1.Event.sale:type_name -> counterpart.v1.Sale
+	31, // 5: counterpart.v1.Event.movement:type_name -> counterpart.v1.Movement
+	32, // 6: counterpart.v1.Event.count_seen:type_name -> counterpart.v1.CountSeen
+	33, // 7: counterpart.v1.Event.stock_load:type_name -> counterpart.v1.StockLoad
+	34, // 8: counterpart.v1.Event.catalog:type_name -> counterpart.v1.Catalog
 	9,  // 9: counterpart.v1.Event.reissue:type_name -> counterpart.v1.Reissue
 	8,  // 10: counterpart.v1.Event.gap:type_name -> counterpart.v1.Gap
 	10, // 11: counterpart.v1.Event.digest:type_name -> counterpart.v1.OwnDigest
@@ -3725,39 +4062,43 @@ var file_protocol_wire_event_proto_depIdxs = []int32{
 	16, // 17: counterpart.v1.Event.lease:type_name -> counterpart.v1.Lease
 	17, // 18: counterpart.v1.Event.points_change:type_name -> counterpart.v1.PointsChange
 	18, // 19: counterpart.v1.Event.member:type_name -> counterpart.v1.Member
-	1,  // 20: counterpart.v1.Gap.move_states:type_name -> counterpart.v1.State
-	6,  // 21: counterpart.v1.Reissue.id:type_name -> counterpart.v1.EventID
-	7,  // 22: counterpart.v1.OwnDigest.streams:type_name -> counterpart.v1.StreamPos
-	6,  // 23: counterpart.v1.Fulfilment.after:type_name -> counterpart.v1.EventID
-	6,  // 24: counterpart.v1.ExceptionChange.events:type_name -> counterpart.v1.EventID
-	6,  // 25: counterpart.v1.ExceptionChange.after:type_name -> counterpart.v1.EventID
-	19, // 26: counterpart.v1.Member.consents:type_name -> counterpart.v1.Consent
-	2,  // 27: counterpart.v1.Sale.type:type_name -> counterpart.v1.SaleType
-	1,  // 28: counterpart.v1.Sale.line_states:type_name -> counterpart.v1.State
-	22, // 29: counterpart.v1.Sale.discounts:type_name -> counterpart.v1.Discount
-	23, // 30: counterpart.v1.Sale.taxes:type_name -> counterpart.v1.TaxAmount
-	24, // 31: counterpart.v1.Sale.tenders:type_name -> counterpart.v1.Tender
-	25, // 32: counterpart.v1.Sale.external:type_name -> counterpart.v1.External
-	27, // 33: counterpart.v1.Sale.warnings:type_name -> counterpart.v1.Warning
-	6,  // 34: counterpart.v1.Sale.order_after:type_name -> counterpart.v1.EventID
-	3,  // 35: counterpart.v1.Tender.type:type_name -> counterpart.v1.TenderType
-	26, // 36: counterpart.v1.External.fiscal:type_name -> counterpart.v1.Fiscal
-	4,  // 37: counterpart.v1.Movement.type:type_name -> counterpart.v1.MovementType
-	1,  // 38: counterpart.v1.Movement.line_states:type_name -> counterpart.v1.State
-	7,  // 39: counterpart.v1.Movement.seen:type_name -> counterpart.v1.StreamPos
-	6,  // 40: counterpart.v1.CountSeen.count:type_name -> counterpart.v1.EventID
-	33, // 41: counterpart.v1.Catalog.items:type_name -> counterpart.v1.Item
-	34, // 42: counterpart.v1.Catalog.prices:type_name -> counterpart.v1.PriceList
-	35, // 43: counterpart.v1.Catalog.taxes:type_name -> counterpart.v1.TaxList
-	36, // 44: counterpart.v1.Catalog.stores:type_name -> counterpart.v1.StoreRecord
-	37, // 45: counterpart.v1.Catalog.policies:type_name -> counterpart.v1.PolicyRow
-	38, // 46: counterpart.v1.Catalog.programmes:type_name -> counterpart.v1.ProgrammeRow
-	39, // 47: counterpart.v1.Catalog.promotions:type_name -> counterpart.v1.PromotionRow
-	48, // [48:48] is the sub-list for method output_type
-	48, // [48:48] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	20, // 20: counterpart.v1.Event.cart:type_name -> counterpart.v1.Cart
+	22, // 21: counterpart.v1.Event.contact:type_name -> counterpart.v1.Contact
+	1,  // 22: counterpart.v1.Gap.move_states:type_name -> counterpart.v1.State
+	6,  // 23: counterpart.v1.Reissue.id:type_name -> counterpart.v1.EventID
+	7,  // 24: counterpart.v1.OwnDigest.streams:type_name -> counterpart.v1.StreamPos
+	6,  // 25: counterpart.v1.Fulfilment.after:type_name -> counterpart.v1.EventID
+	6,  // 26: counterpart.v1.ExceptionChange.events:type_name -> counterpart.v1.EventID
+	6,  // 27: counterpart.v1.ExceptionChange.after:type_name -> counterpart.v1.EventID
+	19, // 28: counterpart.v1.Member.consents:type_name -> counterpart.v1.Consent
+	21, // 29: counterpart.v1.Cart.lines:type_name -> counterpart.v1.CartLine
+	6,  // 30: counterpart.v1.Contact.closes:type_name -> counterpart.v1.EventID
+	2,  // 31: counterpart.v1.Sale.type:type_name -> counterpart.v1.SaleType
+	1,  // 32: counterpart.v1.Sale.line_states:type_name -> counterpart.v1.State
+	25, // 33: counterpart.v1.Sale.discounts:type_name -> counterpart.v1.Discount
+	26, // 34: counterpart.v1.Sale.taxes:type_name -> counterpart.v1.TaxAmount
+	27, // 35: counterpart.v1.Sale.tenders:type_name -> counterpart.v1.Tender
+	28, // 36: counterpart.v1.Sale.external:type_name -> counterpart.v1.External
+	30, // 37: counterpart.v1.Sale.warnings:type_name -> counterpart.v1.Warning
+	6,  // 38: counterpart.v1.Sale.order_after:type_name -> counterpart.v1.EventID
+	3,  // 39: counterpart.v1.Tender.type:type_name -> counterpart.v1.TenderType
+	29, // 40: counterpart.v1.External.fiscal:type_name -> counterpart.v1.Fiscal
+	4,  // 41: counterpart.v1.Movement.type:type_name -> counterpart.v1.MovementType
+	1,  // 42: counterpart.v1.Movement.line_states:type_name -> counterpart.v1.State
+	7,  // 43: counterpart.v1.Movement.seen:type_name -> counterpart.v1.StreamPos
+	6,  // 44: counterpart.v1.CountSeen.count:type_name -> counterpart.v1.EventID
+	36, // 45: counterpart.v1.Catalog.items:type_name -> counterpart.v1.Item
+	37, // 46: counterpart.v1.Catalog.prices:type_name -> counterpart.v1.PriceList
+	38, // 47: counterpart.v1.Catalog.taxes:type_name -> counterpart.v1.TaxList
+	39, // 48: counterpart.v1.Catalog.stores:type_name -> counterpart.v1.StoreRecord
+	40, // 49: counterpart.v1.Catalog.policies:type_name -> counterpart.v1.PolicyRow
+	41, // 50: counterpart.v1.Catalog.programmes:type_name -> counterpart.v1.ProgrammeRow
+	42, // 51: counterpart.v1.Catalog.promotions:type_name -> counterpart.v1.PromotionRow
+	52, // [52:52] is the sub-list for method output_type
+	52, // [52:52] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_protocol_wire_event_proto_init() }
@@ -3772,7 +4113,7 @@ func file_protocol_wire_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protocol_wire_event_proto_rawDesc), len(file_protocol_wire_event_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   27,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

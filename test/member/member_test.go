@@ -67,6 +67,7 @@ func open(t *testing.T) *chain {
 	t.Cleanup(func() { c.must(c.hub.Kill()) })
 	c.load("stores", map[string]any{"id": "s1", "name": "High Street", "timezone": "Europe/London"})
 	c.load("items", map[string]any{"sku": "PEN", "name": "Pen", "price_minor": 250})
+	c.load("items", map[string]any{"sku": "INK", "name": "Ink", "price_minor": 900})
 	c.agent, err = host.StartAgent(ctx, process.AgentOptions{Agent: "a1", Store: "s1", Hub: "http://" + c.hub.Ready().HTTP, Data: host.Data(t.Name() + "-a1")})
 	c.must(err)
 	t.Cleanup(func() { c.must(c.agent.Kill()) })

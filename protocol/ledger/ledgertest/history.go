@@ -64,7 +64,7 @@ func newHistoryOf(seed uint64, store protocol.StoreID, first, second protocol.Ag
 }
 
 func (h *history) step() {
-	switch h.rnd.IntN(24) {
+	switch h.rnd.IntN(26) {
 	case 0, 1, 2, 3:
 		h.sale(h.till())
 	case 4, 5:
@@ -97,6 +97,8 @@ func (h *history) step() {
 		h.points()
 	case 22, 23:
 		h.member()
+	case 24, 25:
+		h.cart()
 	}
 }
 
@@ -366,6 +368,31 @@ func (h *history) member() {
 		m.DuplicateOf = protocol.MemberID(fmt.Sprint("m-", h.rnd.IntN(3)))
 	}
 	h.log(h.streams[h.rnd.IntN(len(h.streams))], &protocol.Event{Kind: protocol.KindMember, Member: m})
+}
+
+// cart changes what is in somebody's cart, mostly in the hub's stream. Names of
+// operations and items are few, so that operations repeat and replace each other.
+func (h *history) cart() {
+	s := h.streams[3]
+	if h.rnd.IntN(8) == 0 {
+		s = h.till()
+	}
+	ops := []protocol.CartOp{protocol.CartAdd, protocol.CartSet, protocol.CartSold, protocol.CartTidy, "lend"}
+	c := &protocol.Cart{
+		Member: protocol.MemberID(fmt.Sprint("m-", h.rnd.IntN(2))), Op: ops[h.rnd.IntN(len(ops))], OpID: fmt.Sprint("op ", h.rnd.IntN(6)),
+		Request: h.rnd.Uint64N(2), Whole: h.rnd.IntN(6) == 0,
+	}
+	for i := range h.rnd.IntN(4) {
+		l := protocol.CartLine{SKU: protocol.SKU(fmt.Sprint("SKU ", i)), Quantity: h.quantity(), Set: h.rnd.IntN(3) == 0, AddedMs: h.rnd.Int64N(3)}
+		if l.Noted = h.rnd.IntN(3) == 0; l.Noted && h.rnd.IntN(2) == 0 {
+			l.Note = []byte{byte(h.rnd.Uint32())}
+		}
+		if !l.Set && h.rnd.IntN(3) == 0 {
+			l.Quantity = -l.Quantity
+		}
+		c.Lines = append(c.Lines, l)
+	}
+	h.log(s, &protocol.Event{Kind: protocol.KindCart, Cart: c})
 }
 
 // handle does something about a rule that may be broken or not, naming some
