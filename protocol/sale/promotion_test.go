@@ -119,6 +119,11 @@ func TestPromotions(t *testing.T) {
 		"the best percentage wins":               {[]protocol.Promotion{percent(100_000), ofCategory(percent(250_000), "fruit")}, []piece{{apple, 1000, 1}, {chair, 1000, 1}}, []protocol.Money{750, 900}},
 		"the limit":                              {[]protocol.Promotion{limited}, []piece{{apple, 200, 6}}, []protocol.Money{900}},
 		"the limit beyond the exact search":      {[]protocol.Promotion{limited2}, []piece{{chair, 500, 1}, {apple, 200, 200_000}}, []protocol.Money{67, 39_999_133}},
+		"a percentage is better than a group, beyond the exact search": {
+			[]protocol.Promotion{free(2, 1), ofSKUs(percent(600_000), "APPLE")},
+			[]piece{{apple, 200, 100_000}, {berry, 100, 100_000}},
+			[]protocol.Money{80 * 100_000, 50 * 100_000},
+		},
 		"no piece twice, the best together": {
 			[]protocol.Promotion{ofSKUs(nFor(2, 100), "APPLE"), nFor(3, 400), percent(100_000)},
 			[]piece{{apple, 200, 2}, {berry, 300, 3}},
