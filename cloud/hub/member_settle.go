@@ -34,6 +34,39 @@ func (h *Hub) settleMembers(ctx context.Context, ready []*incoming) error {
 	return nil
 }
 
+// noteFed says that the members of before there were member feeds are on them.
+const noteFed = "members_fed"
+
+// feedMembers puts members onto the feeds of their stores whom an earlier version,
+// which knew no member feeds, has taken in.
+func (h *Hub) feedMembers(ctx context.Context) error {
+	last, done := protocol.MemberID(""), false
+	err := h.view(ctx, func(r ledger.Reader) error {
+		b, err := ledger.Note(r, noteFed)
+		done = b != nil
+		return err
+	})
+	for !done && err == nil {
+		next := last // The transaction may run again.
+		err = h.driver.Update(ctx, func(tx ledger.Tx) error {
+			list, err := ledger.KnownMembers(tx, last, settledAtOnce)
+			if err != nil {
+				return err
+			}
+			if done = len(list) == 0; done {
+				return ledger.SetNote(tx, []byte{1}, noteFed)
+			}
+			if _, err := ledger.AppendMembers(tx, list); err != nil {
+				return err
+			}
+			next = list[len(list)-1].Member
+			return nil
+		})
+		last = next
+	}
+	return err
+}
+
 // settleAllMembers settles those whom a crash has left.
 func (h *Hub) settleAllMembers(ctx context.Context) error {
 	last := protocol.MemberID("")
