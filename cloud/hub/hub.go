@@ -146,7 +146,7 @@ func New(ctx context.Context, o Options) (*Hub, error) {
 	if err := errors.Join(h.loadAgents(ctx), h.loadPolicies(ctx), h.loadHolds(ctx), h.loadDemand(ctx)); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(h.settleAll(ctx), h.settleAllTransfers(ctx), h.settleAllMembers(ctx)); protocol.CodeOf(err) == protocol.DiskFull {
+	if err := errors.Join(h.settleAll(ctx), h.settleAllTransfers(ctx), h.feedMembers(ctx), h.settleAllMembers(ctx)); protocol.CodeOf(err) == protocol.DiskFull {
 		h.log.Error("the hub's disk is full; what is owed to stores waits", "error", err)
 	} else if err != nil {
 		return nil, err

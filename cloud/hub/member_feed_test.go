@@ -3,6 +3,7 @@ package hub
 import (
 	"bytes"
 	"context"
+	"strings"
 	"testing"
 
 	"counterpart/protocol"
@@ -233,5 +234,44 @@ func TestErasedBeforeTheEventCame(t *testing.T) {
 	}
 	if _, ok, err := c.ring.Key(t.Context(), "m-1"); ok || err != nil {
 		t.Errorf("the key is back: %v", err)
+	}
+}
+
+// TestMembersOfBeforeAreFed puts those onto the feeds whom an earlier version took
+// in, which knew no such feeds.
+func TestMembersOfBeforeAreFed(t *testing.T) {
+	c := newMemberCore(t)
+	a := c.player("s1", "a1", 1)
+	a.greet()
+	c.receive(withKey(t, a.does(enrols(t, "m-1", "C1", "s1")), "m-1", personKey))
+	// What an earlier version has not written goes.
+	err := c.db.Update(t.Context(), func(tx ledger.Tx) error {
+		rows := []ledger.Row{{Key: ledger.Key{Table: ledger.Notes, ID: noteFed}}}
+		for table := range ledger.TableCount {
+			err := tx.Scan(table, "", "", func(id string, _ []byte) (bool, error) {
+				if strings.Contains(id, "member_row") || strings.Contains(id, "member_feeds") || strings.Contains(id, "member/s1") {
+					rows = append(rows, ledger.Row{Key: ledger.Key{Table: table, ID: id}})
+				}
+				return true, nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return tx.Write(rows)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.restart()
+	err = c.db.View(t.Context(), func(r ledger.Reader) error {
+		head, err := ledger.FeedHead(r, protocol.MemberFeed("s1"))
+		if head != 1 {
+			t.Errorf("the feed has %d rows", head)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -34,6 +34,39 @@ func (h *Hub) settleMembers(ctx context.Context, ready []*incoming) error {
 	return nil
 }
 
+// noteFed says that the members of before there were member feeds are on them.
+const noteFed = "members_fed"
+
+// feedMembers puts members onto the feeds of their stores whom an earlier version,
+// which knew no member feeds, has taken in.
+func (h *Hub) feedMembers(ctx context.Context) error {
+	last, done := protocol.MemberID(""), false
+	err := h.view(ctx, func(r ledger.Reader) error {
+		b, err := ledger.Note(r, noteFed)
+		done = b != nil
+		return err
+	})
+	for !done && err == nil {
+		next := last // The transaction may run again.
+		err = h.driver.Update(ctx, func(tx ledger.Tx) error {
+			list, err := ledger.KnownMembers(tx, last, settledAtOnce)
+			if err != nil {
+				return err
+			}
+			if done = len(list) == 0; done {
+				return ledger.SetNote(tx, []byte{1}, noteFed)
+			}
+			if _, err := ledger.AppendMembers(tx, list); err != nil {
+				return err
+			}
+			next = list[len(list)-1].Member
+			return nil
+		})
+		last = next
+	}
+	return err
+}
+
 // settleAllMembers settles those whom a crash has left.
 func (h *Hub) settleAllMembers(ctx context.Context) error {
 	last := protocol.MemberID("")
@@ -62,21 +95,19 @@ func (h *Hub) settleMember(ctx context.Context, id protocol.MemberID) error {
 	if h.keys == nil {
 		return nil
 	}
-	h.changing.Lock()
-	defer h.changing.Unlock()
-	m, store, err := h.memberRow(ctx, id)
-	if err != nil || m == nil || m.Status == protocol.MemberErased {
+	// Of nearly all members whom a batch concerns nothing is owed, and nobody who
+	// changes another waits for that.
+	m, store, erased, err := h.owedTo(ctx, id)
+	if err != nil || m == nil {
 		return err
 	}
-	erased, err := h.keys.IsErased(ctx, string(id))
-	if err != nil {
+	h.changing.Lock()
+	defer h.changing.Unlock()
+	if m, store, erased, err = h.owedTo(ctx, id); err != nil || m == nil {
 		return err
 	}
 	if erased {
 		return h.markErased(ctx, m, store)
-	}
-	if m.Status != protocol.MemberTemporary {
-		return nil
 	}
 	next := *m
 	next.Version, next.Status, next.Staff = m.Version+1, protocol.MemberActive, ""
@@ -94,6 +125,18 @@ func (h *Hub) settleMember(ctx context.Context, id protocol.MemberID) error {
 		return ev, h.compareMember(tx, m, &next)
 	})
 	return err
+}
+
+// owedTo is a member to whom a further version is owed, and whether it is that of
+// the erased; nil for none.
+func (h *Hub) owedTo(ctx context.Context, id protocol.MemberID) (m *protocol.Member, store protocol.StoreID, erased bool, err error) {
+	if m, store, err = h.memberRow(ctx, id); err != nil || m == nil || m.Status == protocol.MemberErased {
+		return nil, "", false, err
+	}
+	if erased, err = h.keys.IsErased(ctx, string(id)); err == nil && !erased && m.Status != protocol.MemberTemporary {
+		m = nil
+	}
+	return m, store, erased, err
 }
 
 // compareMember looks whether another member bears the card of the one who is

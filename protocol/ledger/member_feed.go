@@ -278,6 +278,19 @@ func TemporaryMembers(r Reader, last protocol.MemberID, limit int) (list []proto
 	return list, err
 }
 
+// KnownMembers lists members of whom something is known, behind last and at most
+// limit.
+func KnownMembers(r Reader, last protocol.MemberID, limit int) (list []MemberAt, err error) {
+	prefix := kindMemberStores + sep
+	err = r.Scan(States, prefix+string(last), after(prefix), func(id string, _ []byte) (bool, error) {
+		if m := protocol.MemberID(strings.Clone(id[len(prefix):])); m != last {
+			list = append(list, MemberAt{Member: m})
+		}
+		return len(list) < limit, nil
+	})
+	return list, err
+}
+
 // verifyMemberRows compares the rows of member feeds with the rows of the fold of
 // which the hub puts them together.
 func verifyMemberRows(r Reader, rep *Report) error {
