@@ -97,13 +97,13 @@ func (h *Hub) settleMember(ctx context.Context, id protocol.MemberID) error {
 	}
 	// Of nearly all members whom a batch concerns nothing is owed, and nobody who
 	// changes another waits for that.
-	m, store, erased, err := h.owedTo(ctx, id)
-	if err != nil || m == nil {
+	if m, _, _, err := h.owedTo(ctx, id); err != nil || m == nil {
 		return err
 	}
 	h.changing.Lock()
 	defer h.changing.Unlock()
-	if m, store, erased, err = h.owedTo(ctx, id); err != nil || m == nil {
+	m, store, erased, err := h.owedTo(ctx, id)
+	if err != nil || m == nil {
 		return err
 	}
 	if erased {
