@@ -35,38 +35,40 @@ func newVisitClient() *retryablehttp.Client {
 }
 
 // visit asks the hub to let this machine's stream spend points of a member. The
-// points come down as an event; the answer says how many the member has.
-func (a *Agent) visit(ctx context.Context, q till.VisitRequest) (*protocol.Points, error) {
+// points come down as an event.
+func (a *Agent) visit(ctx context.Context, q till.VisitRequest) (answer till.VisitAnswer, err error) {
 	body, err := json.Marshal(map[string]any{"store": q.Origin.Store, "agent": q.Origin.Agent, "inc": q.Origin.Inc.String(), "points": q.Points})
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
 	address, err := url.JoinPath(a.cfg.Hub, "v1/members", string(q.Member), "visit")
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
 	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, address, body)
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := a.visits.Do(req)
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, visitAnswerBytes))
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the hub answers a question for points with %s", resp.Status)
+		return answer, fmt.Errorf("the hub answers a question for points with %s", resp.Status)
 	}
-	var answer struct {
+	var said struct {
 		Balance protocol.Points `json:"balance"`
+		Left    protocol.Points `json:"left"`
+		Coming  bool            `json:"coming"`
 	}
-	err = json.Unmarshal(text, &answer)
-	return &answer.Balance, err
+	err = json.Unmarshal(text, &said)
+	return till.VisitAnswer(said), err
 }
 
 // confirmed tells whether the hub has confirmed the head of a stream since the

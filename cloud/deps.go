@@ -46,6 +46,16 @@ func (c *Cloud) deps() api.Deps {
 		ChangeMember: func(ctx context.Context, id protocol.MemberID, q loyalty.MemberRequest) (any, error) {
 			return h.ChangeMember(ctx, id, q)
 		},
+		AdjustPoints: func(ctx context.Context, call protocol.Call, id protocol.MemberID, q api.PointsRequest) (protocol.Answer, error) {
+			return h.AdjustPoints(ctx, call, id, hub.PointsRequest(q))
+		},
+		MemberLeases: func(ctx context.Context, id protocol.MemberID) (any, error) { return h.MemberLeases(ctx, id) },
+		CreditLease: func(ctx context.Context, id protocol.MemberID, holder string, q api.CreditRequest) (any, error) {
+			return h.CreditLease(ctx, id, holder, hub.CreditRequest(q))
+		},
+		Visit: func(ctx context.Context, id protocol.MemberID, q api.VisitRequest) (any, error) {
+			return h.Visit(ctx, id, hub.VisitRequest(q))
+		},
 		EraseMember: func(ctx context.Context, id protocol.MemberID) (any, error) { return h.EraseMember(ctx, id) },
 		Cart:        func(ctx context.Context, id protocol.MemberID) (any, error) { return h.Cart(ctx, id) },
 		ChangeCart: func(ctx context.Context, id protocol.MemberID, q cart.OpRequest) (any, error) {

@@ -37,7 +37,7 @@ type shopTest struct {
 	mono     atomic.Int64  // running milliseconds that have gone by
 	acked    atomic.Uint64 // up to where the hub has what is logged
 	unheard  atomic.Bool   // the hub has not confirmed the stream since the start
-	visit    func(till.VisitRequest) (*protocol.Points, error)
+	visit    func(till.VisitRequest) (till.VisitAnswer, error)
 	came     chan struct{} // closed by a change; nil never is
 }
 
@@ -125,7 +125,7 @@ func bare(t testing.TB, d ledger.Driver, o protocol.Origin, clock *testClock) *s
 		Acked:     func() protocol.Seq { return protocol.Seq(s.acked.Load()) },
 		Confirmed: func(inc protocol.Inc) bool { return inc == o.Inc && !s.unheard.Load() },
 		Online:    func() bool { return s.visit != nil },
-		Visit:     func(_ context.Context, q till.VisitRequest) (*protocol.Points, error) { return s.visit(q) },
+		Visit:     func(_ context.Context, q till.VisitRequest) (till.VisitAnswer, error) { return s.visit(q) },
 		Changed:   func() <-chan struct{} { return s.came },
 		Appended:  func() { s.appended.Add(1) },
 	})

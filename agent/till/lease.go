@@ -32,6 +32,13 @@ type VisitRequest struct {
 	Points protocol.Points // that are needed in all; 0: as many as there are
 }
 
+// VisitAnswer is what head office says to that.
+type VisitAnswer struct {
+	Balance protocol.Points // over all stores
+	Left    protocol.Points // that the stream may spend, with what is on its way to it
+	Coming  bool            // more may come, once other stores have given it back
+}
+
 // leases is what this process knows of points that it holds for others to ask
 // back. It is in memory: a start looks at every lease, and gives back the visits
 // of the process before.
@@ -78,16 +85,15 @@ func (t *Till) Visit(ctx context.Context, member protocol.MemberID) error {
 	return err
 }
 
-// askForPoints notes the visit and asks. balance is what the member has in all;
-// nil where nobody was asked.
-func (t *Till) askForPoints(ctx context.Context, member protocol.MemberID, points protocol.Points) (balance *protocol.Points, err error) {
+// askForPoints notes the visit and asks. The answer is nil where nobody was asked.
+func (t *Till) askForPoints(ctx context.Context, member protocol.MemberID, points protocol.Points) (*VisitAnswer, error) {
 	as := t.present.Load()
 	if t.o.Visit == nil || !t.o.Online() || !t.o.Confirmed(as.origin.Inc) {
 		return nil, nil
 	}
 	t.leases.use(member, t.ranFor(), true)
 	inc := as.origin.Inc
-	err = t.o.Driver.Update(ctx, func(tx ledger.Tx) error {
+	err := t.o.Driver.Update(ctx, func(tx ledger.Tx) error {
 		if err := as.check(tx); err != nil {
 			return err
 		}
@@ -96,7 +102,8 @@ func (t *Till) askForPoints(ctx context.Context, member protocol.MemberID, point
 	if err != nil {
 		return nil, err
 	}
-	return t.o.Visit(ctx, VisitRequest{Member: member, Origin: as.origin, Points: points})
+	answer, err := t.o.Visit(ctx, VisitRequest{Member: member, Origin: as.origin, Points: points})
+	return &answer, err
 }
 
 // fetchPoints asks for points and waits, outside of any transaction, until they
@@ -104,11 +111,15 @@ func (t *Till) askForPoints(ctx context.Context, member protocol.MemberID, point
 func (t *Till) fetchPoints(ctx context.Context, member protocol.MemberID, points protocol.Points) (got bool, balance *protocol.Points) {
 	ctx, cancel := context.WithTimeout(ctx, visitPatience)
 	defer cancel()
-	balance, err := t.askForPoints(ctx, member, points)
+	answer, err := t.askForPoints(ctx, member, points)
 	if err != nil {
 		t.o.Log.Info("points not asked for", "error", err)
 	}
-	if err != nil || balance == nil || *balance < points {
+	if err != nil || answer == nil {
+		return false, nil
+	}
+	balance = &answer.Balance
+	if answer.Left < points && !answer.Coming {
 		return false, balance
 	}
 	for {

@@ -222,16 +222,16 @@ func TestRedeemedComesBack(t *testing.T) {
 func TestVisit(t *testing.T) {
 	s := memory(t)
 	s.spending()
-	balance, asked := protocol.Points(900), 0
+	asked := 0
 	s.came = make(chan struct{})
-	s.visit = func(q till.VisitRequest) (*protocol.Points, error) {
+	s.visit = func(q till.VisitRequest) (till.VisitAnswer, error) {
 		asked++
 		if q.Member != "m-1" || q.Origin != originA || q.Points != 300 {
 			t.Errorf("asked for %+v", q)
 		}
 		s.lends("m-1", protocol.LeaseGranted, 500)
 		close(s.came)
-		return &balance, nil
+		return till.VisitAnswer{Balance: 900, Left: 500}, nil
 	}
 	s.sell(pens(4, "m-1", 300, 700))
 	s.sell(pens(4, "m-1", 200, 800)) // is here already
@@ -264,7 +264,7 @@ func TestVisit(t *testing.T) {
 	s.lends("m-1", protocol.LeaseRecalled, 0)
 	give(0, 6) // the hub waits for an answer, be it nothing
 	give(0, 6)
-	balance, s.came = 900, make(chan struct{})
+	s.came = make(chan struct{})
 	s.sell(pens(4, "m-1", 300, 700))
 	later := bare(t, s.driver, originA, s.clock)
 	later.unheard.Store(true)
@@ -284,16 +284,21 @@ func TestVisitRefused(t *testing.T) {
 	s := memory(t)
 	s.spending()
 	s.lends("m-1", protocol.LeaseGranted, 250)
-	balance := protocol.Points(290)
-	s.visit = func(till.VisitRequest) (*protocol.Points, error) { return &balance, nil }
+	answer, failed := till.VisitAnswer{Balance: 290, Left: 250}, error(nil)
+	s.visit = func(till.VisitRequest) (till.VisitAnswer, error) { return answer, failed }
 	_, err := s.trySell(pens(4, "m-1", 300, 700))
 	wantWhy(t, err, "balance", 200)
-	s.visit = func(till.VisitRequest) (*protocol.Points, error) { return nil, errors.New("no answer") }
+	answer.Balance = 900 // which others hold, and cannot be asked
+	_, err = s.trySell(pens(4, "m-1", 300, 700))
+	wantWhy(t, err, "lease", 200)
+	failed = errors.New("no answer")
 	_, err = s.trySell(pens(4, "m-1", 300, 700))
 	wantWhy(t, err, "lease", 200)
 	ctx, cancel := context.WithCancel(t.Context())
-	balance = 900
-	s.visit = func(till.VisitRequest) (*protocol.Points, error) { cancel(); return &balance, nil }
+	s.visit = func(till.VisitRequest) (till.VisitAnswer, error) {
+		cancel()
+		return till.VisitAnswer{Balance: 900, Left: 250, Coming: true}, nil
+	}
 	_, err = s.till.Sell(ctx, noCall("POST /v1/sales"), request[sale.Request](t, pens(4, "m-1", 300, 700)))
 	wantWhy(t, err, "lease", 200)
 }

@@ -47,9 +47,9 @@ type Options struct {
 	Confirmed func(protocol.Inc) bool
 	// Online tells whether the machine is in session with the hub.
 	Online func() bool
-	// Visit asks the hub for a member's points, which then come down as an event,
-	// and answers how many the member has. Nil asks nobody.
-	Visit func(context.Context, VisitRequest) (balance *protocol.Points, err error)
+	// Visit asks the hub for a member's points, which then come down as an event.
+	// Nil asks nobody.
+	Visit func(context.Context, VisitRequest) (VisitAnswer, error)
 	// Changed is closed at the next change of what is here; nil never is.
 	Changed func() <-chan struct{}
 	// Appended is called after an event was committed. It must not block.
