@@ -179,6 +179,9 @@ func (h *Hub) committed(ctx context.Context, ready []*incoming, short []ledger.I
 	if err := h.settleMembers(ctx, ready); err != nil {
 		return err
 	}
+	if err := h.lendToTouched(ctx, ready); err != nil {
+		return err
+	}
 	return h.settleTouched(ctx, ready, short)
 }
 

@@ -329,9 +329,9 @@ func (h *Hub) homeLacks(r ledger.Reader, p *purse, home *holding) (protocol.Poin
 	return points, nil
 }
 
-// settleMember logs what the hub owes of a member's leases. It may be asked at any
+// lendTo logs what the hub owes of a member's leases. It may be asked at any
 // time; what is not owed any more is not logged.
-func (h *Hub) settleMember(ctx context.Context, id protocol.MemberID) error {
+func (h *Hub) lendTo(ctx context.Context, id protocol.MemberID) error {
 	var owed []deed
 	err := h.view(ctx, func(r ledger.Reader) (err error) {
 		owed, err = h.owedLeases(r, id)
@@ -359,9 +359,9 @@ func (h *Hub) settleMember(ctx context.Context, id protocol.MemberID) error {
 	return h.satisfied(ctx, id)
 }
 
-// settleMembers settles the members whose points committed batches changed. While
+// lendToTouched does that for the members whose points committed batches changed. While
 // there is no room what is owed waits for the next change, or the next start.
-func (h *Hub) settleMembers(ctx context.Context, ready []*incoming) error {
+func (h *Hub) lendToTouched(ctx context.Context, ready []*incoming) error {
 	var done []protocol.MemberID
 	for _, in := range ready {
 		for _, at := range in.res.Members {
@@ -369,7 +369,7 @@ func (h *Hub) settleMembers(ctx context.Context, ready []*incoming) error {
 				continue
 			}
 			done = append(done, at.Member)
-			if err := h.settleMember(ctx, at.Member); protocol.CodeOf(err) == protocol.DiskFull {
+			if err := h.lendTo(ctx, at.Member); protocol.CodeOf(err) == protocol.DiskFull {
 				h.log.Error("the hub's disk is full; points are not yet lent", "error", err)
 			} else if err != nil {
 				return err

@@ -76,7 +76,7 @@ func (h *Hub) sweepLeases(ctx context.Context) error {
 		return err
 	}
 	for _, id := range owed {
-		if err := h.settleMember(ctx, id); err != nil {
+		if err := h.lendTo(ctx, id); err != nil {
 			return err // The same step is taken again.
 		}
 	}

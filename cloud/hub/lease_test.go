@@ -132,7 +132,7 @@ func TestHomeLease(t *testing.T) {
 	c.second()
 	c.holds(t, "which has begun", "s1/a1 900 active, of 1340")
 	c.says(&protocol.Member{ID: lender, Version: 2, Status: protocol.MemberErased, HomeStore: "s1"})
-	c.must(c.settleMember(t.Context(), lender))
+	c.must(c.lendTo(t.Context(), lender))
 	c.holds(t, "a member who is erased", "s1/a1 900 recalled, of 1340")
 }
 
@@ -202,7 +202,7 @@ func TestAnotherPrimary(t *testing.T) {
 	c.receive(a.closes(400, 1))
 	c.holds(t, "which gets what comes back", "s1/a2 400 active, of 400")
 	c.says(&protocol.Member{ID: lender, Version: 2, Status: protocol.MemberActive, HomeStore: "s2"})
-	c.must(c.settleMember(t.Context(), lender))
+	c.must(c.lendTo(t.Context(), lender))
 	c.receive(other.closes(400, 1))
 	c.holds(t, "another home store", "s2/b1 400 active, of 400")
 }

@@ -132,7 +132,7 @@ func (h *Hub) satisfied(ctx context.Context, id protocol.MemberID) error {
 		return err
 	}
 	h.unclaim(id)
-	return h.settleMember(ctx, id)
+	return h.lendTo(ctx, id)
 }
 
 // Visit grants points of a member to the stream of an agent in whose store the
@@ -148,7 +148,7 @@ func (h *Hub) Visit(ctx context.Context, id protocol.MemberID, q VisitRequest) (
 		return VisitDocument{}, err
 	}
 	h.claims(id, claim{store: q.Store, agent: q.Agent, holder: inc, points: q.Points, ends: h.running() + claimLasts})
-	if err := h.settleMember(ctx, id); err != nil {
+	if err := h.lendTo(ctx, id); err != nil {
 		h.unclaim(id)
 		return VisitDocument{}, err
 	}
@@ -163,7 +163,7 @@ func (h *Hub) Visit(ctx context.Context, id protocol.MemberID, q VisitRequest) (
 	})
 	if err == nil && !doc.Coming {
 		h.unclaim(id)
-		err = h.settleMember(ctx, id)
+		err = h.lendTo(ctx, id)
 	}
 	return doc, err
 }
@@ -231,7 +231,7 @@ func (h *Hub) endClaims(ctx context.Context) error {
 	l.mu.Unlock()
 	slices.Sort(over)
 	for _, id := range slices.Compact(over) {
-		if err := h.settleMember(ctx, id); err != nil {
+		if err := h.lendTo(ctx, id); err != nil {
 			return err
 		}
 	}

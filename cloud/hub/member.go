@@ -349,7 +349,7 @@ func (h *Hub) ChangeMember(ctx context.Context, id protocol.MemberID, q loyalty.
 		return &protocol.Event{Kind: protocol.KindMember, Member: &next}, h.mayEnrol(tx, &next)
 	})
 	if err == nil {
-		err = h.settleMember(ctx, id) // Another store may be the member's home now.
+		err = h.lendTo(ctx, id) // Another store may be the member's home now.
 	}
 	if err != nil {
 		return loyalty.MemberDocument{}, err
@@ -417,7 +417,7 @@ func (h *Hub) markErased(ctx context.Context, m *protocol.Member, store protocol
 	if err != nil {
 		return err
 	}
-	return h.settleMember(ctx, m.ID)
+	return h.lendTo(ctx, m.ID)
 }
 
 // eraseAgain marks those as erased whom the ring says are, and the database does

@@ -80,7 +80,7 @@ func (h *Hub) AdjustPoints(ctx context.Context, c protocol.Call, id protocol.Mem
 	if protocol.CodeOf(err) == protocol.Conflict && protocol.AsError(err).Members["leased"] != nil {
 		// Whoever asks again finds them here.
 		h.claims(id, claim{points: -q.Points, ends: h.running() + adjustClaimLasts})
-		if failed := h.settleMember(ctx, id); failed != nil {
+		if failed := h.lendTo(ctx, id); failed != nil {
 			return answer, failed
 		}
 		return answer, err
@@ -89,7 +89,7 @@ func (h *Hub) AdjustPoints(ctx context.Context, c protocol.Call, id protocol.Mem
 		return answer, err
 	}
 	h.unclaim(id)
-	if err := h.settleMember(ctx, id); err != nil {
+	if err := h.lendTo(ctx, id); err != nil {
 		return answer, err
 	}
 	doc, err := h.Member(ctx, id)
@@ -203,7 +203,7 @@ func (h *Hub) CreditLease(ctx context.Context, id protocol.MemberID, holder stri
 		}}, nil
 	})
 	if err == nil {
-		err = h.settleMember(ctx, id)
+		err = h.lendTo(ctx, id)
 	}
 	if err != nil {
 		return List[LeaseDocument]{}, err
