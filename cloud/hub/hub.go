@@ -147,7 +147,9 @@ func New(ctx context.Context, o Options) (*Hub, error) {
 	if err := errors.Join(h.loadAgents(ctx), h.loadPolicies(ctx), h.loadHolds(ctx), h.loadDemand(ctx), h.loadRules(ctx)); err != nil {
 		return nil, err
 	}
-	h.awaitAgents()
+	if err := h.loadAwaited(ctx); err != nil {
+		return nil, err
+	}
 	h.sweepSoon()
 	if err := errors.Join(h.settleAll(ctx), h.settleAllTransfers(ctx), h.feedMembers(ctx), h.settleAllMembers(ctx)); protocol.CodeOf(err) == protocol.DiskFull {
 		h.log.Error("the hub's disk is full; what is owed to stores waits", "error", err)

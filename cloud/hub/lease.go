@@ -329,52 +329,81 @@ func (h *Hub) homeLacks(r ledger.Reader, p *purse, home *holding) (protocol.Poin
 	return points, nil
 }
 
-// lendTo logs what the hub owes of a member's leases. It may be asked at any
-// time; what is not owed any more is not logged.
+// lendTo logs what the hub owes of a member's leases. It may be asked at any time;
+// what is not owed any more is not logged.
 func (h *Hub) lendTo(ctx context.Context, id protocol.MemberID) error {
-	var owed []deed
-	err := h.view(ctx, func(r ledger.Reader) (err error) {
-		owed, err = h.owedLeases(r, id)
-		return err
-	})
-	if err != nil || len(owed) == 0 {
-		return err
-	}
-	var stores []protocol.StoreID
-	for _, d := range owed {
-		if !slices.Contains(stores, d.store) {
-			stores = append(stores, d.store)
-		}
-	}
-	_, err = h.actIn(ctx, stores, func(tx ledger.Tx, own map[protocol.StoreID]protocol.Origin) ([]deed, error) {
-		deeds, err := h.owedLeases(tx, id)
-		return slices.DeleteFunc(deeds, func(d deed) bool {
-			_, named := own[d.store]
-			return !named // It is owed since a moment ago, and is asked for again.
-		}), err
-	}, func(ledger.Tx, []deed) error { return nil })
-	if err != nil {
-		return err
-	}
-	return h.satisfied(ctx, id)
+	return h.lend(ctx, []protocol.MemberID{id})
 }
 
-// lendToTouched does that for the members whose points committed batches changed. While
-// there is no room what is owed waits for the next change, or the next start.
-func (h *Hub) lendToTouched(ctx context.Context, ready []*incoming) error {
-	var done []protocol.MemberID
-	for _, in := range ready {
-		for _, at := range in.res.Members {
-			if in.err != nil || slices.Contains(done, at.Member) {
-				continue
-			}
-			done = append(done, at.Member)
-			if err := h.lendTo(ctx, at.Member); protocol.CodeOf(err) == protocol.DiskFull {
-				h.log.Error("the hub's disk is full; points are not yet lent", "error", err)
-			} else if err != nil {
+// lend is lendTo for several members in one transaction.
+func (h *Hub) lend(ctx context.Context, ids []protocol.MemberID) error {
+	var due []protocol.MemberID
+	var stores []protocol.StoreID
+	err := h.view(ctx, func(r ledger.Reader) error {
+		due, stores = nil, nil
+		for _, id := range ids {
+			owed, err := h.owedLeases(r, id)
+			if err != nil {
 				return err
 			}
+			if len(owed) > 0 {
+				due = append(due, id)
+			}
+			for _, d := range owed {
+				stores = append(stores, d.store)
+			}
+		}
+		return nil
+	})
+	if err != nil || len(due) == 0 {
+		return err
+	}
+	slices.Sort(stores)
+	_, err = h.actIn(ctx, slices.Compact(stores), func(tx ledger.Tx, own map[protocol.StoreID]protocol.Origin) (deeds []deed, err error) {
+		for _, id := range due {
+			owed, err := h.owedLeases(tx, id)
+			if err != nil {
+				return nil, err
+			}
+			deeds = append(deeds, slices.DeleteFunc(owed, func(d deed) bool {
+				_, named := own[d.store]
+				return !named // It is owed since a moment ago, and is asked for again.
+			})...)
+		}
+		return deeds, nil
+	}, func(ledger.Tx, []deed) error { return nil })
+	for _, id := range due {
+		if err == nil {
+			err = h.satisfied(ctx, id)
 		}
 	}
-	return nil
+	return err
+}
+
+// lendToTouched lends to the members whose points committed batches changed. While
+// there is no room what is owed waits for the next change, or the next start.
+func (h *Hub) lendToTouched(ctx context.Context, ready []*incoming) error {
+	var touched []protocol.MemberID
+	for _, in := range ready {
+		for _, at := range in.res.Members {
+			touched = append(touched, at.Member)
+		}
+	}
+	if len(touched) == 0 || !h.lends() {
+		return nil
+	}
+	slices.Sort(touched)
+	err := h.lend(ctx, slices.Compact(touched))
+	if protocol.CodeOf(err) == protocol.DiskFull {
+		h.log.Error("the hub's disk is full; points are not yet lent", "error", err)
+		return nil
+	}
+	return err
+}
+
+// lends tells whether points are spent at all in this chain. While they are not,
+// members cost no look at what they have.
+func (h *Hub) lends() bool {
+	list := h.leasing.rules.Load()
+	return list != nil && slices.ContainsFunc(*list, func(p *protocol.Programme) bool { return p.Redeem != nil })
 }

@@ -61,24 +61,17 @@ func (h *Hub) sweepLeases(ctx context.Context) error {
 	var owed []protocol.MemberID
 	seen := 0
 	err := h.view(ctx, func(r ledger.Reader) error {
-		owed, seen = nil, 0
 		return ledger.Members(r, at, func(id protocol.MemberID) (bool, error) {
-			deeds, err := h.owedLeases(r, id)
-			if len(deeds) > 0 {
-				owed = append(owed, id)
-			}
-			at = id
+			owed, at = append(owed, id), id
 			seen++
-			return seen < sweepStep, err
+			return seen < sweepStep, nil
 		})
 	})
 	if err != nil {
 		return err
 	}
-	for _, id := range owed {
-		if err := h.lendTo(ctx, id); err != nil {
-			return err // The same step is taken again.
-		}
+	if err := h.lend(ctx, owed); err != nil {
+		return err // The same step is taken again.
 	}
 	h.leasing.mu.Lock()
 	h.leasing.sweep.at, h.leasing.sweep.under = at, seen == sweepStep
@@ -99,8 +92,21 @@ func (h *Hub) awaitsAgents() bool {
 	return len(h.leasing.awaited) > 0
 }
 
-// awaitAgents notes which agents have not told what they hold; h.mu is held, or
-// nobody else knows of h.
+// loadAwaited finds out whom this start has to wait for: nobody, if the database was
+// never put back.
+func (h *Hub) loadAwaited(ctx context.Context) error {
+	h.leasing.awaited = map[protocol.AgentID]bool{}
+	return h.view(ctx, func(r ledger.Reader) error {
+		renewed, err := ledger.Note(r, noteAcceptGaps) // Renew writes it, be it with 0.
+		if renewed != nil {
+			h.awaitAgents()
+		}
+		return err
+	})
+}
+
+// awaitAgents notes which agents have not told what they hold, in a database that
+// was put back; h.mu is held, or nobody else knows of h.
 func (h *Hub) awaitAgents() {
 	awaited, epoch := map[protocol.AgentID]bool{}, h.Epoch()
 	for id, row := range h.agents {
