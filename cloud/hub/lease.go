@@ -72,6 +72,7 @@ type purse struct {
 	balance  protocol.Points
 	leased   protocol.Points
 	holdings []holding // those of which something is left or that are recalled
+	asked    map[protocol.StoreID]writers
 }
 
 // free is what may be granted: never what somebody else may still spend (I14).
@@ -117,7 +118,7 @@ func (h *Hub) readPurse(r ledger.Reader, id protocol.MemberID) (p purse, err err
 			}
 			continue
 		}
-		writers, err := h.writers(r, store)
+		writers, err := p.writers(h, r, store)
 		if err != nil {
 			return p, err
 		}
@@ -142,6 +143,19 @@ func sortedStores(accounts map[protocol.StoreID]*loyalty.Account) []protocol.Sto
 // writers are the agents of a store as the database has them, so that a grant is
 // conditional on the stream that an agent writes.
 type writers []agentRow
+
+func (p *purse) writers(h *Hub, r ledger.Reader, store protocol.StoreID) (list writers, err error) {
+	if list, ok := p.asked[store]; ok {
+		return list, nil
+	}
+	if list, err = h.writers(r, store); err == nil {
+		if p.asked == nil {
+			p.asked = map[protocol.StoreID]writers{}
+		}
+		p.asked[store] = list
+	}
+	return list, err
+}
 
 func (h *Hub) writers(r ledger.Reader, store protocol.StoreID) (list writers, err error) {
 	h.mu.Lock()
@@ -295,7 +309,7 @@ func (h *Hub) homeOf(r ledger.Reader, p *purse) (*holding, error) {
 	if err != nil || store == nil || store.Primary == "" {
 		return nil, err
 	}
-	writers, err := h.writers(r, store.ID)
+	writers, err := p.writers(h, r, store.ID)
 	if err != nil {
 		return nil, err
 	}

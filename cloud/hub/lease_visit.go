@@ -46,7 +46,7 @@ func (h *Hub) claimNeeds(r ledger.Reader, p *purse, c claim) (*holding, protocol
 	if held := p.of(c.holder); held != nil {
 		asker = held
 	}
-	writers, err := h.writers(r, c.store)
+	writers, err := p.writers(h, r, c.store)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -198,7 +198,7 @@ func (h *Hub) mayVisit(ctx context.Context, id protocol.MemberID, q VisitRequest
 		if !p.active() {
 			return protocol.Refuse(protocol.Conflict, "This member is "+string(p.member.Status)+", and their points are not lent. Nothing was recorded.").With("state", string(p.member.Status))
 		}
-		writers, err := h.writers(r, q.Store)
+		writers, err := p.writers(h, r, q.Store)
 		if err != nil {
 			return err
 		}

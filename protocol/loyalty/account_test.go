@@ -68,8 +68,16 @@ func TestRecall(t *testing.T) {
 		recalls uint32
 		want    bool
 	}{
-		{protocol.LeaseGranted, 0, false}, {protocol.LeaseClosed, 0, false}, {protocol.LeaseRecalled, 0, true}, {protocol.LeaseClosed, 0, true}, {protocol.LeaseRecalled, 0, true},
-		{protocol.LeaseClosed, 1, true}, {protocol.LeaseClosed, 2, false}, {protocol.LeaseCredited, 0, false}, {protocol.LeaseRecalled, 0, true}, {protocol.LeaseClosed, 2, true},
+		{protocol.LeaseGranted, 0, false},
+		{protocol.LeaseClosed, 0, false},
+		{protocol.LeaseRecalled, 0, true},
+		{protocol.LeaseClosed, 0, true},
+		{protocol.LeaseRecalled, 0, true},
+		{protocol.LeaseClosed, 1, true},
+		{protocol.LeaseClosed, 2, false},
+		{protocol.LeaseCredited, 0, false},
+		{protocol.LeaseRecalled, 0, true},
+		{protocol.LeaseClosed, 2, true},
 	} {
 		l.Change(&protocol.Lease{Change: step.change, Points: 1, Recalls: step.recalls})
 		if l.Recalled() != step.want {
