@@ -23,7 +23,7 @@ import (
 // deps hands the HTTP API what it serves.
 func (c *Cloud) deps() api.Deps {
 	h := c.hub
-	return c.outside(api.Deps{
+	return c.lending(c.outside(api.Deps{
 		Import: c.importRows,
 		Load:   func(ctx context.Context, id string) (any, error) { return h.Load(ctx, id) },
 		Availability: func(ctx context.Context, q api.AvailabilityQuery) (any, error) {
@@ -45,16 +45,6 @@ func (c *Cloud) deps() api.Deps {
 		Members:      func(ctx context.Context, q api.MemberQuery) (any, error) { return h.Members(ctx, hub.MemberQuery(q)) },
 		ChangeMember: func(ctx context.Context, id protocol.MemberID, q loyalty.MemberRequest) (any, error) {
 			return h.ChangeMember(ctx, id, q)
-		},
-		AdjustPoints: func(ctx context.Context, call protocol.Call, id protocol.MemberID, q api.PointsRequest) (protocol.Answer, error) {
-			return h.AdjustPoints(ctx, call, id, hub.PointsRequest(q))
-		},
-		MemberLeases: func(ctx context.Context, id protocol.MemberID) (any, error) { return h.MemberLeases(ctx, id) },
-		CreditLease: func(ctx context.Context, id protocol.MemberID, holder string, q api.CreditRequest) (any, error) {
-			return h.CreditLease(ctx, id, holder, hub.CreditRequest(q))
-		},
-		Visit: func(ctx context.Context, id protocol.MemberID, q api.VisitRequest) (any, error) {
-			return h.Visit(ctx, id, hub.VisitRequest(q))
 		},
 		EraseMember: func(ctx context.Context, id protocol.MemberID) (any, error) { return h.EraseMember(ctx, id) },
 		Cart:        func(ctx context.Context, id protocol.MemberID) (any, error) { return h.Cart(ctx, id) },
@@ -92,7 +82,7 @@ func (c *Cloud) deps() api.Deps {
 			return h.Fleet(ctx, func(s hub.FleetStore) { each(web.Store(s)) })
 		},
 		Find: c.find, Changed: h.Changed, Log: c.log, InsecureDev: c.cfg.InsecureDev,
-	})
+	}))
 }
 
 func (c *Cloud) deployment() hub.Deployment {
