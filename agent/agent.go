@@ -17,6 +17,7 @@ import (
 	"counterpart/agent/uplink"
 	"counterpart/protocol"
 
+	"github.com/hashicorp/go-retryablehttp"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -38,6 +39,7 @@ type Agent struct {
 	// heardBefore is when an earlier process last heard the hub, heardSaved when
 	// this one last wrote that down; Unix milliseconds. The latter is upkeep's alone.
 	heardBefore, heardSaved int64
+	visits                  *retryablehttp.Client
 }
 
 const (
@@ -59,7 +61,7 @@ func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Agen
 	if err != nil {
 		return nil, err
 	}
-	a := &Agent{cfg: cfg, build: build, log: log, db: newDatabase(db), boot: bootID(), started: time.Now(), changes: newChanges(), fed: make(chan struct{}, 1), idle: make([]byte, idleHeapBytes)}
+	a := &Agent{cfg: cfg, build: build, log: log, db: newDatabase(db), boot: bootID(), started: time.Now(), changes: newChanges(), fed: make(chan struct{}, 1), idle: make([]byte, idleHeapBytes), visits: newVisitClient()}
 	a.disk = newDisk(cfg.Data, db, a.changes.Notify, log)
 	if a.db.keys, err = openKeys(ctx, cfg, log); err != nil {
 		return nil, errors.Join(err, a.db.Close())
@@ -81,7 +83,8 @@ func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Agen
 	a.till = till.New(till.Options{
 		Driver: selling{a.db, a.disk}, Origin: a.origin(), Series: id.Series, Forked: id.Cause != "", Boot: id.Boot, Patterns: patterns,
 		Now: a.now, Mono: func() int64 { return time.Since(a.started).Milliseconds() },
-		Acked: func() protocol.Seq { return a.uplink().Status().Ack }, Appended: a.appended, Log: log,
+		Acked:     func() protocol.Seq { return a.uplink().Status().Ack },
+		Confirmed: a.confirmed, Online: a.online, Visit: a.visit, Changed: a.changes.Next, Appended: a.appended, Log: log,
 	})
 	return a, nil
 }
@@ -174,7 +177,7 @@ func (a *Agent) Run(ctx context.Context, ready func(address string)) error {
 }
 
 // follow does the agent's part of what came down: stock loads that this store's
-// primary applies, and counts of siblings.
+// primary applies, counts of siblings, points that go back.
 func (a *Agent) follow(ctx context.Context) error {
 	again := time.NewTicker(upkeepEvery)
 	defer again.Stop()
@@ -199,6 +202,9 @@ func (a *Agent) follow(ctx context.Context) error {
 		}
 		if err := a.till.SettleOrders(ctx); err != nil && ctx.Err() == nil {
 			a.log.Error("cancellation of an order not answered", "error", err)
+		}
+		if err := a.till.GiveBack(ctx); err != nil && ctx.Err() == nil {
+			a.log.Error("points not given back", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -14,13 +14,13 @@ func checkLease(c *check, l *Lease) {
 }
 
 func encodeLease(l *Lease) *wire.Lease {
-	return &wire.Lease{Member: string(l.Member), Holder: l.Holder[:], Change: string(l.Change), Points: int64(l.Points), Staff: string(l.Staff), Reason: l.Reason}
+	return &wire.Lease{Member: string(l.Member), Holder: l.Holder[:], Change: string(l.Change), Points: int64(l.Points), Staff: string(l.Staff), Reason: l.Reason, Recalls: l.Recalls}
 }
 
 func decodeLease(c *check, w *wire.Lease) *Lease {
 	return &Lease{
 		Member: MemberID(w.Member), Holder: Inc(fixed(c, "holder", w.Holder, len(Inc{}))), Change: LeaseChange(w.Change), Points: Points(w.Points),
-		Staff: StaffID(w.Staff), Reason: w.Reason,
+		Staff: StaffID(w.Staff), Reason: w.Reason, Recalls: w.Recalls,
 	}
 }
 

@@ -97,7 +97,7 @@ func exampleEvents() map[string]*protocol.Event {
 		"order": exampleOrder(), "order_change": exampleOrderChange(), "fulfilment": exampleFulfilment(),
 		"order-second": exampleSecondPart(), "order_change-refund": exampleRefund(), "order_change-rerouted": exampleRerouted(), "sale-part-after": exampleSoldPart(), "fulfilment-substitute": exampleSubstitute(), "order_change-substitute": exampleSubstituteTakenTwice(),
 		"exception_change": exampleExceptionChange(), "transfer": exampleTransfer(), "return-order": exampleOrderReturn(),
-		"sale-points": examplePointsSale(), "lease": exampleLease(), "points_change": examplePointsChange(), "member": exampleMember(), "member-shared": exampleSharedMember(), "cart": exampleCart(), "contact": exampleContact(),
+		"sale-points": examplePointsSale(), "lease": exampleLease(), "lease-closed": exampleClosed(), "points_change": examplePointsChange(), "member": exampleMember(), "member-shared": exampleSharedMember(), "cart": exampleCart(), "contact": exampleContact(),
 		"digest": {Kind: protocol.KindDigest, Boot: 3, Digest: exampleDigest()},
 		"count_seen": {Kind: protocol.KindCountSeen, Boot: 9, CountSeen: &protocol.CountSeen{
 			Count: protocol.EventID{Inc: sampleInc, Seq: 1043}, SKUs: []protocol.SKU{"PEN-01", "OLIVES"},
@@ -244,6 +244,10 @@ func exampleSale() *protocol.Event {
 			Warnings: []protocol.Warning{{Code: "below_zero", Line: 1, Message: "The book shows −1 on hand."}},
 		},
 	}
+}
+
+func exampleClosed() *protocol.Event {
+	return &protocol.Event{Kind: protocol.KindLease, Boot: 3, Lease: &protocol.Lease{Member: "m-20", Holder: sampleInc, Change: protocol.LeaseClosed, Points: 150, Recalls: 2}}
 }
 
 func exampleLease() *protocol.Event {

@@ -371,7 +371,7 @@ var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
 		e.Kind, e.Lease = protocol.KindLease, &protocol.Lease{
 			Member: protocol.MemberID(genID.Draw(t, "member")), Holder: genInc.Filter(func(i protocol.Inc) bool { return !i.IsZero() }).Draw(t, "holder"),
 			Change: word(t, "change", protocol.LeaseGranted, protocol.LeaseClosed), Points: protocol.Points(rapid.Int64Range(0, 1e13).Draw(t, "points")),
-			Staff: protocol.StaffID(orNone(t, "staff", genID)), Reason: text(t, "reason"),
+			Staff: protocol.StaffID(orNone(t, "staff", genID)), Reason: text(t, "reason"), Recalls: rapid.Uint32().Draw(t, "recalls"),
 		}
 	}
 	if e.Kind == "" && rapid.Bool().Draw(t, "points") {

@@ -5,9 +5,12 @@ type Lease struct {
 	Member MemberID
 	Holder Inc
 	Change LeaseChange
-	Points Points // above zero; 0 of LeaseRecalled
+	Points Points // above zero; 0 of LeaseRecalled, and of LeaseClosed where nothing is left
 	Staff  StaffID
 	Reason string
+	// Recalls is how often the hub had recalled the lease when its holder closed it,
+	// so that what is given back unasked does not pass for an answer.
+	Recalls uint32
 }
 
 // LeaseChange says what happened to a lease.

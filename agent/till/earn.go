@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"counterpart/protocol"
-	"counterpart/protocol/ledger"
 	"counterpart/protocol/loyalty"
 	"counterpart/protocol/sale"
 )
@@ -12,17 +11,9 @@ import (
 // earn notes what a sale earns its member under the programme in force. Earning
 // needs nothing but the sale and the rules that are here, and is never refused:
 // not for a member whom nobody knows, nor where no rules came down.
-func (d *desk) earn(s *protocol.Sale, lines []sale.Resolved, at time.Time) error {
-	if s.Member == "" {
-		return nil
-	}
-	list, err := ledger.ReadProgrammes(d.r)
-	if err != nil {
-		return err
-	}
-	programme := loyalty.InForce(list, at, d.shop.loc)
-	if programme == nil {
-		return nil
+func (d *desk) earn(s *protocol.Sale, programme *protocol.Programme, lines []sale.Resolved, at time.Time) {
+	if s.Member == "" || programme == nil {
+		return
 	}
 	categories := make([]string, len(lines))
 	for i := range lines {
@@ -35,5 +26,4 @@ func (d *desk) earn(s *protocol.Sale, lines []sale.Resolved, at time.Time) error
 	for i := range earned.Lines {
 		s.Lines[i].Points = earned.Lines[i]
 	}
-	return nil
 }

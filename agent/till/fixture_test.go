@@ -36,6 +36,9 @@ type shopTest struct {
 	appended atomic.Int64
 	mono     atomic.Int64  // running milliseconds that have gone by
 	acked    atomic.Uint64 // up to where the hub has what is logged
+	unheard  atomic.Bool   // the hub has not confirmed the stream since the start
+	visit    func(till.VisitRequest) (till.VisitAnswer, error)
+	came     chan struct{} // closed by a change; nil never is
 }
 
 // testClock is a wall clock that stands still unless it is set.
@@ -119,8 +122,12 @@ func bare(t testing.TB, d ledger.Driver, o protocol.Origin, clock *testClock) *s
 	}
 	s.till = till.New(till.Options{
 		Driver: d, Origin: o, Series: "1", Boot: 1, Patterns: patterns, Now: clock.Now, Mono: func() int64 { return 7 + s.mono.Load() },
-		Acked:    func() protocol.Seq { return protocol.Seq(s.acked.Load()) },
-		Appended: func() { s.appended.Add(1) },
+		Acked:     func() protocol.Seq { return protocol.Seq(s.acked.Load()) },
+		Confirmed: func(inc protocol.Inc) bool { return inc == o.Inc && !s.unheard.Load() },
+		Online:    func() bool { return s.visit != nil },
+		Visit:     func(_ context.Context, q till.VisitRequest) (till.VisitAnswer, error) { return s.visit(q) },
+		Changed:   func() <-chan struct{} { return s.came },
+		Appended:  func() { s.appended.Add(1) },
 	})
 	return s
 }

@@ -76,14 +76,10 @@ func (t *Till) Enrolment(ctx context.Context, answer protocol.Answer) (m *protoc
 // HeldMember is a member as this store knows one, and what this machine may spend
 // of the points without asking; nil for who is not held here.
 func (t *Till) HeldMember(ctx context.Context, id protocol.MemberID) (held *ledger.HeldMember, spendable protocol.Points, err error) {
-	at := ledger.MemberAt{Store: t.origin().Store, Member: id}
+	as := t.origin()
 	err = t.o.Driver.View(ctx, func(r ledger.Reader) (err error) {
-		if held, err = ledger.ReadHeldMember(r, at); err != nil {
-			return err
-		}
-		lease, err := ledger.ReadLease(r, at, t.origin().Inc)
-		if err == nil {
-			spendable = lease.Left()
+		if held, err = ledger.ReadHeldMember(r, ledger.MemberAt{Store: as.Store, Member: id}); err == nil {
+			spendable, err = t.left(r, as, id)
 		}
 		return err
 	})

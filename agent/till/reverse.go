@@ -128,8 +128,16 @@ func (a *act) readOriginal(no protocol.ReceiptNo) (*original, error) {
 	if err != nil || !ok || e.event.Sale == nil {
 		return nil, err
 	}
+	back, whole, err := a.pointsBack(receipt)
+	if err != nil {
+		return nil, err
+	}
+	if !whole {
+		// What was given back as points is not known any more: nothing more is.
+		back = sale.PaidWithPoints(e.event.Sale)
+	}
 	return &original{
-		Original: sale.Original{Sale: e.event.Sale, ReceiptNo: no, Returned: receipt.Returned, Voided: receipt.Voided()},
+		Original: sale.Original{Sale: e.event.Sale, ReceiptNo: no, Returned: receipt.Returned, Voided: receipt.Voided(), PointsBack: back},
 		agent:    receipt.Agent, moves: e.event.Moves,
 	}, nil
 }

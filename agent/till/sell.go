@@ -17,6 +17,18 @@ const tillDefault protocol.TillID = "1"
 // Sell records a sale and answers with its document: 201, or 200 and the first
 // document where another POS reports a sale again.
 func (t *Till) Sell(ctx context.Context, c protocol.Call, r sale.Request) (protocol.Answer, error) {
+	if r.RedeemPoints == nil || *r.RedeemPoints <= 0 {
+		return t.sell(ctx, c, r)
+	}
+	member := protocol.MemberID(r.MemberID)
+	answer, err := t.sellWithPoints(ctx, member, protocol.Points(*r.RedeemPoints), func() (protocol.Answer, error) { return t.sell(ctx, c, r) })
+	if err == nil {
+		t.leases.use(member, t.ranFor(), false)
+	}
+	return answer, err
+}
+
+func (t *Till) sell(ctx context.Context, c protocol.Call, r sale.Request) (protocol.Answer, error) {
 	var p preparedSale
 	prepare := func(d *desk) { p, p.err = d.prepareSale(r) }
 	return t.do(ctx, c, prepare, func(a *act) (outcome, error) {
@@ -24,7 +36,7 @@ func (t *Till) Sell(ctx context.Context, c protocol.Call, r sale.Request) (proto
 			return first, err
 		}
 		if p.err != nil {
-			return outcome{}, p.err
+			return outcome{}, a.withSpendable(p.err, protocol.MemberID(r.MemberID), p.programme)
 		}
 		s := p.sale
 		s.Warnings = slices.Clip(s.Warnings)
@@ -33,6 +45,9 @@ func (t *Till) Sell(ctx context.Context, c protocol.Call, r sale.Request) (proto
 		}
 		var err error
 		if s.Number, err = a.nextNumber(s.Till, s.Series); err != nil {
+			return outcome{}, err
+		}
+		if err := a.mayRedeem(&s, p.programme); err != nil {
 			return outcome{}, err
 		}
 		return a.logSale(&s, p.moves, p.lines)
@@ -45,7 +60,9 @@ type preparedSale struct {
 	sale  protocol.Sale
 	moves []protocol.Move
 	lines []sale.Resolved
-	err   error // why there is none
+	// programme is that in force, for who pays with points.
+	programme *protocol.Programme
+	err       error // why there is none
 }
 
 func (d *desk) prepareSale(r sale.Request) (preparedSale, error) {
@@ -64,14 +81,17 @@ func (d *desk) prepareSale(r sale.Request) (preparedSale, error) {
 	}
 	terms := d.terms(protocol.TillID(r.Till), r.Training, moment, lines)
 	terms.Promotions = d.shop.promotionsAt(moment)
+	if r.MemberID != "" {
+		if terms.Programme, err = d.programmeAt(moment); err != nil {
+			return preparedSale{}, err
+		}
+	}
 	s, moves, err := sale.Build(terms, r, lines)
-	if err == nil {
-		err = d.earn(s, lines, moment)
-	}
 	if err != nil {
-		return preparedSale{}, err
+		return preparedSale{programme: terms.Programme}, err
 	}
-	return preparedSale{sale: *s, moves: moves, lines: lines}, nil
+	d.earn(s, terms.Programme, lines, moment)
+	return preparedSale{sale: *s, moves: moves, lines: lines, programme: terms.Programme}, nil
 }
 
 // nextNumber is the next receipt number of a till and series. It is used when

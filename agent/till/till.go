@@ -42,6 +42,16 @@ type Options struct {
 	// Acked is up to where the hub has committed what this machine logged; nil
 	// knows nothing of it.
 	Acked func() protocol.Seq
+	// Confirmed tells whether the hub has confirmed the head of a stream since the
+	// process started; nil is never, and then no points are spent.
+	Confirmed func(protocol.Inc) bool
+	// Online tells whether the machine is in session with the hub.
+	Online func() bool
+	// Visit asks the hub for a member's points, which then come down as an event.
+	// Nil asks nobody.
+	Visit func(context.Context, VisitRequest) (VisitAnswer, error)
+	// Changed is closed at the next change of what is here; nil never is.
+	Changed func() <-chan struct{}
 	// Appended is called after an event was committed. It must not block.
 	Appended func()
 	Log      *slog.Logger
@@ -57,6 +67,15 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Acked == nil {
 		o.Acked = func() protocol.Seq { return 0 }
+	}
+	if o.Confirmed == nil {
+		o.Confirmed = func(protocol.Inc) bool { return false }
+	}
+	if o.Online == nil {
+		o.Online = func() bool { return false }
+	}
+	if o.Changed == nil {
+		o.Changed = func() <-chan struct{} { return nil }
 	}
 	if o.Appended == nil {
 		o.Appended = func() {}
@@ -88,6 +107,7 @@ type Till struct {
 	loading, seeing sync.Mutex
 	answering       acknowledging
 	open            openParts
+	leases          leases
 }
 
 // New makes the tills of one machine. Nothing is read or written yet.

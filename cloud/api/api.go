@@ -77,6 +77,12 @@ type Deps struct {
 	Member       func(context.Context, protocol.MemberID) (any, error)
 	Members      func(context.Context, MemberQuery) (any, error)
 	ChangeMember func(context.Context, protocol.MemberID, loyalty.MemberRequest) (any, error)
+	AdjustPoints func(context.Context, protocol.Call, protocol.MemberID, PointsRequest) (protocol.Answer, error)
+	// MemberLeases lists who holds what of a member's points.
+	MemberLeases func(context.Context, protocol.MemberID) (any, error)
+	CreditLease  func(ctx context.Context, id protocol.MemberID, holder string, q CreditRequest) (any, error)
+	// Visit lets an agent's stream spend points of a member who is in its store.
+	Visit func(context.Context, protocol.MemberID, VisitRequest) (any, error)
 	// EraseMember forgets who a member is, for good.
 	EraseMember func(context.Context, protocol.MemberID) (any, error)
 

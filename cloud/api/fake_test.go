@@ -231,7 +231,7 @@ var (
 
 func (f *fakeHub) deps() Deps {
 	changed := make(chan struct{})
-	return f.carts(f.outside(Deps{
+	return f.lending(f.carts(f.outside(Deps{
 		Import: func(_ context.Context, up Upload) (Imported, error) {
 			body, err := io.ReadAll(up.Body)
 			if err != nil {
@@ -295,7 +295,7 @@ func (f *fakeHub) deps() Deps {
 		Find:        func(context.Context, web.Question) (web.Answer, error) { return web.Answer{}, f.err },
 		Changed:     func() <-chan struct{} { return changed },
 		InsecureDev: true,
-	}))
+	})))
 }
 
 func (f *fakeHub) backup(context.Context) (io.ReadSeekCloser, error) {
@@ -355,4 +355,22 @@ func put(t *testing.T, h http.Handler, target, kind, body string) *httptest.Resp
 	r := httptest.NewRequest(http.MethodPut, target, strings.NewReader(body))
 	r.Header.Set("Content-Type", kind)
 	return do(t, h, r)
+}
+
+// lending adds what is about leases.
+func (f *fakeHub) lending(d Deps) Deps {
+	leases := func() any {
+		return doc{"items": []any{doc{"store": "s1", "agent": "a1", "holder": "9f", "left": 500, "state": "active"}}, "next": nil}
+	}
+	d.AdjustPoints = func(ctx context.Context, c protocol.Call, _ protocol.MemberID, _ PointsRequest) (protocol.Answer, error) {
+		return f.enrolMember(ctx, c, loyalty.MemberRequest{})
+	}
+	d.MemberLeases = func(_ context.Context, id protocol.MemberID) (any, error) { return leases(), f.note(id) }
+	d.CreditLease = func(_ context.Context, _ protocol.MemberID, holder string, _ CreditRequest) (any, error) {
+		return leases(), f.note(holder)
+	}
+	d.Visit = func(_ context.Context, id protocol.MemberID, _ VisitRequest) (any, error) {
+		return doc{"balance": 900, "left": 500, "coming": false}, f.note(id)
+	}
+	return d
 }

@@ -25,6 +25,7 @@ type agentRow struct {
 	SeenMs   int64            `json:"seen_ms"`
 	CaughtMs int64            `json:"caught_ms"`           // when the hub last had all that the agent told of; 0: never
 	ClockEra uint64           `json:"clock_era,omitempty"` // of the clock that said so
+	Told     uint64           `json:"told,omitempty"`      // the epoch in which it last told all that it holds
 }
 
 // writes tells whether a stream is known to be the agent's; no event of it need
@@ -111,12 +112,12 @@ func (h *Hub) loadAgents(ctx context.Context) error {
 }
 
 // register remembers an agent and, where the store has no primary yet, makes it
-// the primary. h.mu is not held.
-func (h *Hub) register(ctx context.Context, row agentRow) error {
+// the primary. pastLife says that another epoch of the hub knew it. h.mu is not held.
+func (h *Hub) register(ctx context.Context, row agentRow, pastLife bool) error {
 	h.mu.Lock()
 	old := h.agents[row.Agent]
 	if old != nil {
-		row.CaughtMs, row.ClockEra, row.Earlier = old.CaughtMs, old.ClockEra, old.Earlier
+		row.CaughtMs, row.ClockEra, row.Told, row.Earlier = old.CaughtMs, old.ClockEra, old.Told, old.Earlier
 		if old.Inc != row.Inc {
 			row.Earlier = slices.DeleteFunc(append(slices.Clone(old.Earlier), old.Inc), func(inc string) bool { return inc == row.Inc })
 		}
@@ -134,7 +135,13 @@ func (h *Hub) register(ctx context.Context, row agentRow) error {
 	}
 	h.mu.Lock()
 	h.remember(&row)
+	if old == nil && pastLife {
+		h.await(row.Agent)
+	}
 	h.mu.Unlock()
+	if old == nil || old.Inc != row.Inc {
+		h.sweepSoon()
+	}
 	return h.ensurePrimary(ctx, row)
 }
 

@@ -70,6 +70,7 @@ type Hub struct {
 	// enrolling is held while the key for look-ups is made, changing while a member
 	// is changed.
 	enrolling, changing sync.Mutex
+	leasing             leasing // has a lock of its own
 
 	mu        sync.Mutex
 	sessions  map[protocol.AgentID][]*session
@@ -143,9 +144,13 @@ func New(ctx context.Context, o Options) (*Hub, error) {
 	if err := errors.Join(h.loadTwins(ctx), h.loadDigests(ctx)); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(h.loadAgents(ctx), h.loadPolicies(ctx), h.loadHolds(ctx), h.loadDemand(ctx)); err != nil {
+	if err := errors.Join(h.loadAgents(ctx), h.loadPolicies(ctx), h.loadHolds(ctx), h.loadDemand(ctx), h.loadRules(ctx)); err != nil {
 		return nil, err
 	}
+	if err := h.loadAwaited(ctx); err != nil {
+		return nil, err
+	}
+	h.sweepSoon()
 	if err := errors.Join(h.settleAll(ctx), h.settleAllTransfers(ctx), h.feedMembers(ctx), h.settleAllMembers(ctx)); protocol.CodeOf(err) == protocol.DiskFull {
 		h.log.Error("the hub's disk is full; what is owed to stores waits", "error", err)
 	} else if err != nil {
@@ -223,9 +228,10 @@ func (h *Hub) actIn(ctx context.Context, stores []protocol.StoreID, build func(l
 	}
 	var results map[protocol.StoreID]ledger.Result
 	var grown map[protocol.FeedID]ledger.Growth
-	err := h.driver.Update(ctx, func(tx ledger.Tx) error {
+	var deeds []deed
+	err := h.driver.Update(ctx, func(tx ledger.Tx) (err error) {
 		results, grown = map[protocol.StoreID]ledger.Result{}, map[protocol.FeedID]ledger.Growth{}
-		deeds, err := build(tx, own)
+		deeds, err = build(tx, own)
 		if err != nil {
 			return err
 		}
@@ -247,7 +253,7 @@ func (h *Hub) actIn(ctx context.Context, stores []protocol.StoreID, build func(l
 	for store, res := range results {
 		h.safety.note(own[store], res.Stream.Seq)
 	}
-	return results, h.announce(ctx, grown, nil)
+	return results, errors.Join(h.announce(ctx, grown, nil), h.settleShop(ctx, deeds))
 }
 
 // logOwn logs one event of the hub and puts it on the feeds.

@@ -334,7 +334,7 @@ func TestImportLeavesTheChoiceOfThePrimaryToTheHub(t *testing.T) {
 	}
 	for _, agent := range []protocol.AgentID{"q2", "q1", "q3"} {
 		o := stream("s1", agent, agent[1])
-		if err := h.register(t.Context(), agentRow{Agent: o.Agent, Store: o.Store, Inc: o.Inc.String()}); err != nil {
+		if err := h.register(t.Context(), agentRow{Agent: o.Agent, Store: o.Store, Inc: o.Inc.String()}, false); err != nil {
 			t.Fatal(err)
 		}
 		link := linkOnline

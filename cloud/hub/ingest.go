@@ -179,6 +179,9 @@ func (h *Hub) committed(ctx context.Context, ready []*incoming, short []ledger.I
 	if err := h.settleMembers(ctx, ready); err != nil {
 		return err
 	}
+	if err := h.lendToTouched(ctx, ready); err != nil {
+		return err
+	}
 	return h.settleTouched(ctx, ready, short)
 }
 
@@ -363,6 +366,7 @@ func (h *Hub) answer(in *incoming, last bool) {
 	s.cursor, s.nackedWant = in.res.Stream.Seq, 0
 	s.lastSeq = max(s.lastSeq, s.cursor)
 	h.noteCaughtUp(s, s.seenAt)
+	h.brought(s, in.origin.Inc, s.cursor, false)
 	s.noteOwnRun(in.offset, uint64(in.res.Applied))
 	follows := s.feeds[protocol.PeerFeed(s.origin.Store)]
 	if follows != nil && !h.sharedLocked(s) && in.res.Applied > 0 && follows.sent == in.offset-uint64(in.res.Applied) {
@@ -408,6 +412,9 @@ func (h *Hub) streamOf(o protocol.Origin) (s ledger.Stream, err error) {
 // does not fit is no fault of the sender's.
 func (h *Hub) answerCarried(in *incoming, last bool) {
 	s, inc := in.session, in.origin.Inc
+	h.mu.Lock()
+	h.brought(s, inc, in.res.Stream.Seq, errors.Is(in.err, ledger.ErrChain))
+	h.mu.Unlock()
 	var gap *ledger.GapError
 	switch {
 	case errors.Is(in.err, ledger.ErrChain):

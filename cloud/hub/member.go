@@ -348,6 +348,9 @@ func (h *Hub) ChangeMember(ctx context.Context, id protocol.MemberID, q loyalty.
 	_, err = h.act(ctx, store, func(tx ledger.Tx) (*protocol.Event, error) {
 		return &protocol.Event{Kind: protocol.KindMember, Member: &next}, h.mayEnrol(tx, &next)
 	})
+	if err == nil {
+		err = h.lendTo(ctx, id) // Another store may be the member's home now.
+	}
 	if err != nil {
 		return loyalty.MemberDocument{}, err
 	}
@@ -411,7 +414,10 @@ func (h *Hub) markErased(ctx context.Context, m *protocol.Member, store protocol
 			ID: m.ID, Version: m.Version + 1, Status: protocol.MemberErased, HomeStore: m.HomeStore,
 		}}, nil
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return h.lendTo(ctx, m.ID)
 }
 
 // eraseAgain marks those as erased whom the ring says are, and the database does

@@ -104,6 +104,7 @@ func (h *Hub) renew(ctx context.Context, seen uint64) error {
 	h.epoch.Store(epoch)
 	clear(h.sessions)
 	clear(h.streams)
+	h.awaitAgents()
 	h.notify()
 	h.mu.Unlock()
 	h.send(protocol.TopicHub, fmt.Appendf(nil, `{"epoch":"%d"}`, epoch), true)

@@ -93,6 +93,9 @@ func (h *Hub) Tick(ctx context.Context) error {
 		err = h.tickOutbox(ctx)
 	}
 	if err == nil {
+		err = errors.Join(h.endClaims(ctx), h.sweepLeases(ctx))
+	}
+	if err == nil {
 		err = errors.Join(h.endHolds(ctx), h.saveDemand(ctx), h.pruneReports(ctx), h.forgetGuestCarts(ctx))
 	}
 	if protocol.CodeOf(err) == protocol.DiskFull {

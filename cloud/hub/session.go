@@ -38,7 +38,9 @@ type session struct {
 	nonce             uint64
 	welcome           *protocol.Welcome
 	// carries are streams of others that the agent sends on their behalf.
-	carries    map[protocol.Inc]protocol.Origin
+	carries map[protocol.Inc]protocol.Origin
+	// expects is up to where the hub lacks events that the agent holds.
+	expects    map[protocol.Inc]protocol.Seq
 	checkpoint checkpointing
 	standing   standing
 	// beats counts the Beats that were answered.
@@ -85,7 +87,7 @@ func (h *Hub) hello(ctx context.Context, t protocol.Topic, m *protocol.Hello) er
 	}
 	now := h.now()
 	row := agentRow{Agent: m.Agent, Store: m.Store, Inc: m.Inc.String(), Build: m.Build, Protocol: m.Version, SeenMs: now.UnixMilli()}
-	if err := h.register(ctx, row); err != nil {
+	if err := h.register(ctx, row, m.SeenEpoch > 0 && m.SeenEpoch != h.Epoch()); err != nil {
 		return err
 	}
 	s := &session{
@@ -111,7 +113,9 @@ func (h *Hub) hello(ctx context.Context, t protocol.Topic, m *protocol.Hello) er
 		s.boots, s.caughtUpAt, s.caughtEra, s.standing = old.boots, old.caughtUpAt, old.caughtEra, old.standing
 	}
 	s.boots = appendBoot(s.boots, m.BootID, s.seen)
+	s.expects = expects(m, wants, s.cursor)
 	h.noteCaughtUp(s, now)
+	h.brought(s, s.origin.Inc, s.cursor, false)
 	h.setSession(s)
 	s.welcome = &protocol.Welcome{
 		Nonce: m.Nonce, Epoch: h.Epoch(), Session: s.id, HubTimeMs: now.UnixMilli(), CursorSeq: stream.Seq, CursorHash: stream.Head(),

@@ -17,7 +17,7 @@ type MemberAt struct {
 }
 
 // Rows of members' points. Accounts and leases belong to a store; in which stores
-// a member has an account is the chain's to know.
+// a member has one is the chain's to know.
 const (
 	kindAccount      = "account"
 	kindLease        = "lease"
@@ -38,10 +38,14 @@ func leaseSubject(member protocol.MemberID, holder protocol.Inc) string {
 }
 
 // pointsOf is the member whose account an event changes, and the points that it
-// spends of the lease of the stream in which it was logged.
+// spends of the lease of the stream in which it was logged. What another POS took
+// is recorded and was never asked of a lease.
 func pointsOf(ev *protocol.Event) (member protocol.MemberID, spent protocol.Points) {
 	switch s := ev.Sale; {
 	case s != nil && s.Member != "" && !s.Training && (s.PointsEarned != 0 || s.PointsRedeemed != 0):
+		if s.External != nil {
+			return s.Member, 0
+		}
 		return s.Member, max(0, s.PointsRedeemed)
 	case ev.PointsChange != nil:
 		return ev.PointsChange.Member, 0
@@ -64,7 +68,7 @@ func (f *fold) pointsKeys(keys []Key, a *act) []Key {
 		keys = append(keys, accountKey(MemberAt{f.origin.Store, member}), memberStoresKey(member))
 	}
 	if member, holder, ok := holderOf(a); ok {
-		keys = append(keys, leaseKey(MemberAt{f.origin.Store, member}, holder))
+		keys = append(keys, leaseKey(MemberAt{f.origin.Store, member}, holder), memberStoresKey(member))
 	}
 	return keys
 }
@@ -82,12 +86,9 @@ func (f *fold) points(a *act) error {
 		} else {
 			account.Change(a.event.PointsChange)
 		}
-		stores, err := change(f.set, memberStoresKey(member), decodeStoreSet)
-		if err != nil {
+		if err := f.meet(MemberAt{f.origin.Store, member}); err != nil {
 			return err
 		}
-		stores.add(f.origin.Store)
-		f.touch(MemberAt{f.origin.Store, member})
 	}
 	member, holder, ok := holderOf(a)
 	if !ok {
@@ -107,7 +108,20 @@ func (f *fold) points(a *act) error {
 		broken = append(broken, lease.Last)
 	}
 	f.set.raise(f.origin.Store, ExceptionLeaseOverspent, leaseSubject(member, holder), broken)
-	f.touch(MemberAt{f.origin.Store, member})
+	if *lease == (loyalty.Lease{}) {
+		return nil // It is no row, whatever was said of it: a word of a later version, or of no points.
+	}
+	return f.meet(MemberAt{f.origin.Store, member})
+}
+
+// meet notes that a member's points are known of in a store, and changed.
+func (f *fold) meet(at MemberAt) error {
+	stores, err := change(f.set, memberStoresKey(at.Member), decodeStoreSet)
+	if err != nil {
+		return err
+	}
+	stores.add(at.Store)
+	f.touch(at)
 	return nil
 }
 
@@ -167,6 +181,19 @@ func decodeStoreSet(b []byte) (*storeSet, error) {
 		return nil
 	})
 	return s, err
+}
+
+// Members calls fn for each member who belongs to a store or has points there, in
+// the order of their ids, those behind after, until it returns false.
+func Members(r Reader, behind protocol.MemberID, fn func(protocol.MemberID) (bool, error)) error {
+	prefix := kindMemberStores + sep
+	from := prefix
+	if behind != "" {
+		from = prefix + string(behind) + sep
+	}
+	return r.Scan(States, from, after(prefix), func(id string, _ []byte) (bool, error) {
+		return fn(protocol.MemberID(strings.Clone(id[len(prefix):])))
+	})
 }
 
 // ReadAccounts reads a member's account in each store that is known here, none
@@ -229,5 +256,23 @@ func Leases(r Reader, at MemberAt, fn func(protocol.Inc, *loyalty.Lease) (bool, 
 			return false, err
 		}
 		return fn(holder, l)
+	})
+}
+
+// LeasesOfStore calls fn for each lease of a store's streams, in the order of
+// members, then holders, until it returns false.
+func LeasesOfStore(r Reader, store protocol.StoreID, fn func(protocol.MemberID, protocol.Inc, *loyalty.Lease) (bool, error)) error {
+	prefix := kindLease + sep + string(store) + sep
+	return r.Scan(States, prefix, after(prefix), func(id string, v []byte) (bool, error) {
+		member, inc, _ := strings.Cut(id[len(prefix):], sep)
+		holder, err := protocol.ParseInc(inc)
+		if err != nil {
+			return false, err
+		}
+		l, err := loyalty.DecodeLease(v)
+		if err != nil {
+			return false, err
+		}
+		return fn(protocol.MemberID(strings.Clone(member)), holder, l)
 	})
 }

@@ -262,16 +262,16 @@ func membersOf(r Reader, key Key) ([]MemberAt, error) {
 }
 
 // members takes the members who belong to the store, by what they are found, and
-// where those who have an account or belong there are, as far as that is in this
-// store.
+// where those who belong or have points there are, as far as that is in this store.
 func (p *projection) members() error {
 	here, found := map[protocol.MemberID]bool{}, map[Key]*memberSet{}
-	for _, kind := range []string{kindMember, kindAccount} {
+	for _, kind := range []string{kindMember, kindAccount, kindLease} {
 		prefix := kind + sep + string(p.store) + sep
 		err := p.r.Scan(States, prefix, after(prefix), func(id string, v []byte) (bool, error) {
-			at := MemberAt{p.store, protocol.MemberID(strings.Clone(id[len(prefix):]))}
+			member, _, _ := strings.Cut(id[len(prefix):], sep)
+			at := MemberAt{p.store, protocol.MemberID(strings.Clone(member))}
 			here[at.Member] = true
-			if kind == kindAccount {
+			if kind != kindMember {
 				return true, nil
 			}
 			row, err := decodeMemberRow(v)

@@ -66,7 +66,7 @@ type Lease struct {
 	Spent   protocol.Points // by sales; what returns give back goes to the account
 	Closed  protocol.Points // given back by the holder, or credited after its end
 	Recalls protocol.Points // how often the hub asked for it
-	Closes  protocol.Points // how often the holder gave something back, be it nothing
+	Answers protocol.Points // how many of these the holder has answered, be it with nothing
 	// Last is the greatest id of the events that spent of it, for whoever has to
 	// look at one that is overspent.
 	Last protocol.EventID
@@ -77,7 +77,7 @@ type Lease struct {
 func (l *Lease) Left() protocol.Points { return max(0, l.Granted-l.Spent-l.Closed) }
 
 // Recalled tells whether the hub waits for the holder to give back what is left.
-func (l *Lease) Recalled() bool { return l.Recalls > l.Closes }
+func (l *Lease) Recalled() bool { return l.Recalls > l.Answers }
 
 // Overspent tells of more spent and given back than was ever granted: a machine
 // was copied, and both spent.
@@ -100,7 +100,7 @@ func (l *Lease) Change(c *protocol.Lease) {
 		l.Recalls++
 	case protocol.LeaseClosed:
 		l.Closed += c.Points
-		l.Closes++
+		l.Answers = max(l.Answers, protocol.Points(c.Recalls))
 	case protocol.LeaseCredited:
 		l.Closed += c.Points
 	}
@@ -110,7 +110,7 @@ const fieldLast protowire.Number = 6
 
 // Encode writes the lease; the same lease always gives the same bytes.
 func (l *Lease) Encode() []byte {
-	b := appendSums(nil, l.Granted, l.Spent, l.Closed, l.Recalls, l.Closes)
+	b := appendSums(nil, l.Granted, l.Spent, l.Closed, l.Recalls, l.Answers)
 	if l.Last.IsZero() {
 		return b
 	}
@@ -124,7 +124,7 @@ func (l *Lease) Encode() []byte {
 // later versions are skipped.
 func DecodeLease(b []byte) (*Lease, error) {
 	l := &Lease{}
-	last, err := readSums("lease", b, &l.Granted, &l.Spent, &l.Closed, &l.Recalls, &l.Closes)
+	last, err := readSums("lease", b, &l.Granted, &l.Spent, &l.Closed, &l.Recalls, &l.Answers)
 	if err != nil || len(last) == 0 {
 		return l, err
 	}

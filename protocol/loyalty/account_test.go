@@ -20,7 +20,7 @@ func TestAccountEncodes(t *testing.T) {
 		if got, err := loyalty.DecodeAccount(a.Encode()); err != nil || *got != a {
 			t.Errorf("got %+v %v, want %+v", got, err, a)
 		}
-		l := loyalty.Lease{Granted: points(t, "granted"), Spent: points(t, "spent"), Closed: points(t, "closed"), Recalls: points(t, "recalls"), Closes: points(t, "closes")}
+		l := loyalty.Lease{Granted: points(t, "granted"), Spent: points(t, "spent"), Closed: points(t, "closed"), Recalls: points(t, "recalls"), Answers: points(t, "answers")}
 		if rapid.Bool().Draw(t, "last") {
 			l.Last = protocol.EventID{Inc: protocol.Inc{1, 2}, Seq: protocol.Seq(rapid.Uint64Min(1).Draw(t, "seq"))}
 		}
@@ -59,14 +59,27 @@ func TestLeaseIsNeverMoreThanGranted(t *testing.T) {
 	})
 }
 
-// TestRecall asks a holder for what it has: it is asked until it answers.
+// TestRecall asks a holder for what it has: it is asked until it answers, and what
+// it gives back unasked is no answer.
 func TestRecall(t *testing.T) {
 	var l loyalty.Lease
 	for _, step := range []struct {
-		change protocol.LeaseChange
-		want   bool
-	}{{protocol.LeaseGranted, false}, {protocol.LeaseRecalled, true}, {protocol.LeaseClosed, false}, {protocol.LeaseCredited, false}} {
-		l.Change(&protocol.Lease{Change: step.change, Points: 1})
+		change  protocol.LeaseChange
+		recalls uint32
+		want    bool
+	}{
+		{protocol.LeaseGranted, 0, false},
+		{protocol.LeaseClosed, 0, false},
+		{protocol.LeaseRecalled, 0, true},
+		{protocol.LeaseClosed, 0, true},
+		{protocol.LeaseRecalled, 0, true},
+		{protocol.LeaseClosed, 1, true},
+		{protocol.LeaseClosed, 2, false},
+		{protocol.LeaseCredited, 0, false},
+		{protocol.LeaseRecalled, 0, true},
+		{protocol.LeaseClosed, 2, true},
+	} {
+		l.Change(&protocol.Lease{Change: step.change, Points: 1, Recalls: step.recalls})
 		if l.Recalled() != step.want {
 			t.Errorf("after %s: recalled %v", step.change, l.Recalled())
 		}

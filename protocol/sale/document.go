@@ -29,12 +29,14 @@ type Document struct {
 	TotalMinor        protocol.Money     `json:"total_minor"`
 	ChangeMinor       protocol.Money     `json:"change_minor"`
 	PointsEarned      protocol.Points    `json:"points_earned"`
-	OrderID           protocol.OrderID   `json:"order_id,omitempty"` // only where the receipt settles an order
-	Fiscal            *DocumentFiscal    `json:"fiscal"`
-	Training          bool               `json:"training"`
-	Voided            bool               `json:"voided"`
-	External          *DocumentExternal  `json:"external"`
-	Warnings          []DocumentWarning  `json:"warnings"`
+	// PointsRedeemed is there only where points were spent or given back.
+	PointsRedeemed protocol.Points   `json:"points_redeemed,omitempty"`
+	OrderID        protocol.OrderID  `json:"order_id,omitempty"` // only where the receipt settles an order
+	Fiscal         *DocumentFiscal   `json:"fiscal"`
+	Training       bool              `json:"training"`
+	Voided         bool              `json:"voided"`
+	External       *DocumentExternal `json:"external"`
+	Warnings       []DocumentWarning `json:"warnings"`
 }
 
 // DocumentLine is one line of a Document. Qty is in the item's unit.
@@ -126,7 +128,7 @@ func NewDocument(m Meta, s *protocol.Sale) Document {
 		Lines:         make([]DocumentLine, 0, len(s.Lines)),
 		Taxes:         make([]DocumentTax, 0, len(s.Taxes)),
 		Tenders:       make([]DocumentTender, 0, len(s.Tenders)),
-		RoundingMinor: s.Rounding, TotalMinor: s.Total, ChangeMinor: s.Change, PointsEarned: s.PointsEarned,
+		RoundingMinor: s.Rounding, TotalMinor: s.Total, ChangeMinor: s.Change, PointsEarned: s.PointsEarned, PointsRedeemed: s.PointsRedeemed,
 		OrderID: protocol.OrderID(first(string(s.Part.Order), string(s.ReturnedOrder))), Training: s.Training, Voided: m.Voided, External: documentExternal(s.External),
 		Warnings: make([]DocumentWarning, 0, len(s.Warnings)),
 	}

@@ -32,6 +32,9 @@ func (d *Document) AppendJSON(b []byte) []byte {
 	b = appendInt(append(b, `,"total_minor":`...), d.TotalMinor)
 	b = appendInt(append(b, `,"change_minor":`...), d.ChangeMinor)
 	b = appendInt(append(b, `,"points_earned":`...), d.PointsEarned)
+	if d.PointsRedeemed != 0 {
+		b = appendInt(append(b, `,"points_redeemed":`...), d.PointsRedeemed)
+	}
 	if d.OrderID != "" {
 		b = appendText(append(b, `,"order_id":`...), string(d.OrderID))
 	}

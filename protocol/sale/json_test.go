@@ -31,7 +31,7 @@ func TestAppendJSON(t *testing.T) {
 			Type: protocol.SaleType(s()), EventID: s(), Inc: s(), Seq: protocol.Seq(rapid.Uint64().Draw(t, "seq")),
 			Store: protocol.StoreID(s()), Agent: protocol.AgentID(s()), Till: protocol.TillID(s()), ReceiptNo: protocol.ReceiptNo(s()),
 			OriginalReceiptNo: p(), BusinessDate: s(), At: s(), Staff: p(), MemberID: p(), Currency: s(),
-			RoundingMinor: n(), TotalMinor: n(), ChangeMinor: n(), PointsEarned: protocol.Points(n()), OrderID: protocol.OrderID(s()), Fiscal: fiscal(),
+			RoundingMinor: n(), TotalMinor: n(), ChangeMinor: n(), PointsEarned: protocol.Points(n()), PointsRedeemed: protocol.Points(n()), OrderID: protocol.OrderID(s()), Fiscal: fiscal(),
 			Training: yes.Draw(t, "training"), Voided: yes.Draw(t, "voided"),
 		}
 		if yes.Draw(t, "lists") {

@@ -53,6 +53,8 @@ type Terms struct {
 	Rate func(code string) (protocol.RatePPM, bool)
 	// Promotions are those of the store's zone, of a sale that is made here.
 	Promotions []Promotion
+	// Programme is the points programme in force; nil for none.
+	Programme *protocol.Programme
 }
 
 // The codes of the warnings that this package gives. The till adds those that
@@ -374,7 +376,8 @@ func scannedCode(code string, sku protocol.SKU, gtin string) string {
 // as given and becomes a warning, and its total is the total that was given.
 // Where it came without tenders one of type other stands for them, so that
 // tenders less change are the total of every receipt. A training sale moves no
-// stock.
+// stock. Points that the request spends are one more payment, at the programme's
+// value; whether they may be spent here is the caller's to find out.
 func Build(t Terms, r Request, lines []Resolved) (*protocol.Sale, []protocol.Move, error) {
 	if err := r.Validate(); err != nil {
 		return nil, nil, err
@@ -383,14 +386,15 @@ func Build(t Terms, r Request, lines []Resolved) (*protocol.Sale, []protocol.Mov
 		return nil, nil, fmt.Errorf("sale of %d lines with %d resolved", len(r.Lines), len(lines))
 	}
 	b := &builder{t: t, external: r.External, selling: true}
-	if err := b.points(r.RedeemPoints); err != nil {
-		return nil, nil, err
-	}
 	s, err := b.sold(r, lines)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := b.settle(s, r.Tenders); err != nil {
+	tenders, err := b.redeem(s, &r)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := b.settle(s, tenders); err != nil {
 		return nil, nil, err
 	}
 	moves, err := b.finish(s)
@@ -416,18 +420,4 @@ func (b *builder) sold(r Request, lines []Resolved) (*protocol.Sale, error) {
 	var err error
 	s.Taxes, err = b.taxes(s.Lines, s.PricesIncludeTax)
 	return s, err
-}
-
-// points refuses to spend points, which needs a lease that no part of this
-// version grants. Another POS may have taken them.
-func (b *builder) points(redeem *int64) error {
-	if redeem == nil || *redeem == 0 {
-		return nil
-	}
-	if b.external != nil {
-		b.warn(WarnPoints, 0, "Points were spent at the other till. They were not taken off an account here.")
-		return nil
-	}
-	return b.refuse(protocol.PointsUnavailable, 0, "Points cannot be spent here now.",
-		"Take another payment; the points stay on the account.").With("spendable_here", int64(0))
 }

@@ -157,7 +157,7 @@ func TestSaleRefuses(t *testing.T) {
 		"card too high with cash": {func(r *sale.Request, _ []sale.Resolved) {
 			r.Tenders = append(r.Tenders, tender("card", 451))
 		}, protocol.OutOfRangeCode, nil},
-		"points": {func(r *sale.Request, _ []sale.Resolved) { r.RedeemPoints = ptr[int64](100) }, protocol.PointsUnavailable, map[string]any{"spendable_here": int64(0)}},
+		"points": {func(r *sale.Request, _ []sale.Resolved) { r.RedeemPoints = ptr[int64](100) }, protocol.PointsUnavailable, map[string]any{"why": "no_member"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -15,6 +15,8 @@ type Original struct {
 	ReceiptNo protocol.ReceiptNo
 	Returned  []protocol.Quantity // of each line, above zero; missing ones are 0
 	Voided    bool
+	// PointsBack is what refunds have given back as points, in money, above zero.
+	PointsBack protocol.Money
 }
 
 // returned is what came back of a line, from 0.
@@ -70,6 +72,9 @@ func BuildReturn(t Terms, r ReturnRequest, original *Original, lines []Resolved)
 		return nil, nil, err
 	}
 	if err := b.settleReturn(s); err != nil {
+		return nil, nil, err
+	}
+	if err := b.pointsBack(s); err != nil {
 		return nil, nil, err
 	}
 	moves, err := b.finish(s)

@@ -46,8 +46,8 @@ func (r *Request) Validate() error {
 	c.tenders(r.Tenders)
 	c.id("member_id", r.MemberID)
 	c.id("staff", r.Staff)
-	if r.RedeemPoints != nil && *r.RedeemPoints < 0 {
-		c.outOfRange("redeem_points", strconv.FormatInt(*r.RedeemPoints, 10), "below 0")
+	if r.RedeemPoints != nil && (*r.RedeemPoints < 0 || *r.RedeemPoints > int64(protocol.PointsMax)) {
+		c.outOfRange("redeem_points", strconv.FormatInt(*r.RedeemPoints, 10), "not 0 to "+strconv.FormatInt(int64(protocol.PointsMax), 10))
 	}
 	c.coupons(r.Coupons)
 	c.externalPart(r.External)

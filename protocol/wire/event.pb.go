@@ -1673,9 +1673,10 @@ type Lease struct {
 	// that is left. closed: the holder gives so many back. credited: the holder's
 	// stream is over, and the hub takes so many back at the chain's risk.
 	Change        string `protobuf:"bytes,3,opt,name=change,proto3" json:"change,omitempty"`
-	Points        int64  `protobuf:"zigzag64,4,opt,name=points,proto3" json:"points,omitempty"` // above zero; 0 of recalled
+	Points        int64  `protobuf:"zigzag64,4,opt,name=points,proto3" json:"points,omitempty"` // above zero; 0 of recalled, and of closed where nothing is left
 	Staff         string `protobuf:"bytes,5,opt,name=staff,proto3" json:"staff,omitempty"`      // who credited
 	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	Recalls       uint32 `protobuf:"varint,7,opt,name=recalls,proto3" json:"recalls,omitempty"` // of closed: how often the hub had recalled it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1750,6 +1751,13 @@ func (x *Lease) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *Lease) GetRecalls() uint32 {
+	if x != nil {
+		return x.Recalls
+	}
+	return 0
 }
 
 // PointsChange (kind_text "points_change") is written by the hub: points that no
@@ -3748,14 +3756,15 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\treference\x18\x04 \x01(\tR\treference\x12'\n" +
 	"\x0fline_quantities\x18\x05 \x03(\x12R\x0elineQuantities\x12\x1d\n" +
 	"\n" +
-	"line_items\x18\x06 \x03(\x11R\tlineItems\"\x95\x01\n" +
+	"line_items\x18\x06 \x03(\x11R\tlineItems\"\xaf\x01\n" +
 	"\x05Lease\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12\x16\n" +
 	"\x06holder\x18\x02 \x01(\fR\x06holder\x12\x16\n" +
 	"\x06change\x18\x03 \x01(\tR\x06change\x12\x16\n" +
 	"\x06points\x18\x04 \x01(\x12R\x06points\x12\x14\n" +
 	"\x05staff\x18\x05 \x01(\tR\x05staff\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\"\x84\x01\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x18\n" +
+	"\arecalls\x18\a \x01(\rR\arecalls\"\x84\x01\n" +
 	"\fPointsChange\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12\x16\n" +
 	"\x06change\x18\x02 \x01(\tR\x06change\x12\x16\n" +

@@ -329,7 +329,7 @@ func (h *history) points() {
 			Member: member, Holder: h.till().origin.Inc, Change: changes[h.rnd.IntN(len(changes))], Points: some,
 		}})
 	case 1:
-		h.log(anybody, &protocol.Event{Kind: protocol.KindLease, Lease: &protocol.Lease{Member: member, Holder: anybody.origin.Inc, Change: protocol.LeaseClosed, Points: some}})
+		h.log(anybody, &protocol.Event{Kind: protocol.KindLease, Lease: &protocol.Lease{Member: member, Holder: anybody.origin.Inc, Change: protocol.LeaseClosed, Points: some, Recalls: uint32(some % 3)}})
 	case 2:
 		change := []protocol.PointsReason{protocol.PointsAdjusted, protocol.PointsExpired, "found"}[h.rnd.IntN(3)]
 		h.log(anybody, &protocol.Event{Kind: protocol.KindPointsChange, PointsChange: &protocol.PointsChange{Member: member, Change: change, Points: 5 - some}})
