@@ -266,12 +266,16 @@ func membersOf(r Reader, key Key) ([]MemberAt, error) {
 // store.
 func (p *projection) members() error {
 	here, found := map[protocol.MemberID]bool{}, map[Key]*memberSet{}
-	for _, kind := range []string{kindMember, kindAccount} {
+	for _, kind := range []string{kindMember, kindAccount, kindTimeline} {
 		prefix := kind + sep + string(p.store) + sep
 		err := p.r.Scan(States, prefix, after(prefix), func(id string, v []byte) (bool, error) {
-			at := MemberAt{p.store, protocol.MemberID(strings.Clone(id[len(prefix):]))}
+			name, _, _ := strings.Cut(id[len(prefix):], sep)
+			if kind != kindMember && here[protocol.MemberID(name)] {
+				return true, nil
+			}
+			at := MemberAt{p.store, protocol.MemberID(strings.Clone(name))}
 			here[at.Member] = true
-			if kind == kindAccount {
+			if kind != kindMember {
 				return true, nil
 			}
 			row, err := decodeMemberRow(v)
