@@ -63,13 +63,22 @@ func (s *server) eraseMember(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *server) aboutMember(w http.ResponseWriter, r *http.Request, do func(protocol.MemberID) (any, error)) error {
-	id := r.PathValue("id")
-	if !protocol.ValidID(id) {
-		return protocol.Refuse(protocol.NotFound, "That is not the id of a member. Nothing was recorded. Look the member up by card, phone or e-mail.")
+	id, err := memberOf(r)
+	if err != nil {
+		return err
 	}
-	doc, err := do(protocol.MemberID(id))
+	doc, err := do(id)
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, doc)
+}
+
+// memberOf is the member in a request's path.
+func memberOf(r *http.Request) (protocol.MemberID, error) {
+	id := r.PathValue("id")
+	if !protocol.ValidID(id) {
+		return "", protocol.Refuse(protocol.NotFound, "That is not the id of a member. Nothing was recorded. Look the member up by card, phone or e-mail.")
+	}
+	return protocol.MemberID(id), nil
 }

@@ -179,3 +179,11 @@ func MemberStores(r Reader, id protocol.MemberID) ([]protocol.StoreID, error) {
 	stores, err := decodeStoreSet(values[0])
 	return *stores, err
 }
+
+// MayClose refuses to close an entry that is not open.
+func (e *TimelineEntry) MayClose() error {
+	if e.Entry.Open && !e.Closed {
+		return nil
+	}
+	return protocol.Refuse(protocol.Conflict, "This entry is not open: nothing has to be done about it, or somebody has closed it. Nothing was recorded. Look at the timeline.").With("entry", e.ID.String())
+}
