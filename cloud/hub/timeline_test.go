@@ -29,6 +29,29 @@ func (c *core) entry(answer protocol.Answer, err error) (doc loyalty.EntryDocume
 	return doc, err
 }
 
+// kinds compares the kinds of a member's entries, and whether they are open, read in
+// pages.
+func (c *core) kinds(id protocol.MemberID, want string) {
+	c.t.Helper()
+	var got []string
+	for after := ""; ; {
+		doc, err := c.Timeline(c.t.Context(), id, Page{Limit: 2, After: after})
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		for _, e := range doc.Items {
+			got = append(got, fmt.Sprint(e.Kind, e.Open))
+		}
+		if doc.Next == nil {
+			break
+		}
+		after = *doc.Next
+	}
+	if all := strings.Join(got, " "); all != want {
+		c.t.Errorf("the timeline is %q, want %q", all, want)
+	}
+}
+
 // TestTimeline writes what happened in two stores and by phone, newest first and in
 // pages, closes what was open, and forgets what an erased member said.
 func TestTimeline(t *testing.T) {
@@ -49,28 +72,7 @@ func TestTimeline(t *testing.T) {
 	if _, err := c.says(id, "k-1", "It leaks!", true); protocol.CodeOf(err) != protocol.IdempotencyMismatch {
 		t.Errorf("another text under the key: %v", err)
 	}
-	kinds := func(want string) (last loyalty.TimelineDocument) {
-		t.Helper()
-		var got []string
-		for after := ""; ; {
-			doc, err := c.Timeline(t.Context(), id, Page{Limit: 2, After: after})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, e := range doc.Items {
-				got = append(got, fmt.Sprint(e.Kind, e.Open))
-			}
-			if last = doc; doc.Next == nil {
-				break
-			}
-			after = *doc.Next
-		}
-		if all := strings.Join(got, " "); all != want {
-			t.Errorf("the timeline is %q, want %q", all, want)
-		}
-		return last
-	}
-	kinds("complainttrue enrolledfalse salefalse salefalse")
+	c.kinds(id, "complainttrue enrolledfalse salefalse salefalse")
 	closing := func(entry string) (loyalty.EntryDocument, error) {
 		c.time += 1000000
 		return c.entry(c.CloseEntry(t.Context(), protocol.Call{}, id, entry, loyalty.CloseRequest{Staff: "s7", Text: "Sent another pen."}))
@@ -78,12 +80,29 @@ func TestTimeline(t *testing.T) {
 	if done, err := closing(first.ID); err != nil || done.Kind != loyalty.KindClosed || *done.Reference != first.ID || *done.Text != "Sent another pen." {
 		t.Errorf("closed by %+v (%v)", done, err)
 	}
-	kinds("closedfalse complaintfalse enrolledfalse salefalse salefalse")
+	c.kinds(id, "closedfalse complaintfalse enrolledfalse salefalse salefalse")
 	for entry, code := range map[string]protocol.Code{first.ID: protocol.Conflict, first.ID[1:]: protocol.NotFound, "x": protocol.NotFound, "0000000000000000-" + first.EventID: protocol.NotFound} {
 		if _, err := closing(entry); protocol.CodeOf(err) != code {
 			t.Errorf("closing %s: %v, want %s", entry, err, code)
 		}
 	}
+	c.sound()
+	if _, err := c.EraseMember(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	doc, err := c.Timeline(t.Context(), id, Page{Limit: 10})
+	if err != nil || len(doc.Items) != 5 || doc.Items[1].Text != nil || !doc.Items[1].Locked {
+		t.Errorf("of somebody erased %+v (%v)", doc.Items, err)
+	}
+	if _, err := c.says(id, "", "Hello.", false); protocol.CodeOf(err) != protocol.Conflict {
+		t.Errorf("somebody erased says: %v", err)
+	}
+}
+
+// TestBadContacts writes down what cannot be.
+func TestBadContacts(t *testing.T) {
+	c := newShop(t)
+	id := c.enrol("Ayla", "s1")
 	for _, q := range []loyalty.ContactRequest{
 		{Kind: "note", Text: "x"},
 		{Channel: "web", Text: "x"},
@@ -102,16 +121,5 @@ func TestTimeline(t *testing.T) {
 	}
 	if _, err := c.says("m-9", "", "Hello.", false); protocol.CodeOf(err) != protocol.NotFound {
 		t.Errorf("nobody says: %v", err)
-	}
-	c.sound()
-	if _, err := c.EraseMember(t.Context(), id); err != nil {
-		t.Fatal(err)
-	}
-	doc, err := c.Timeline(t.Context(), id, Page{Limit: 10})
-	if err != nil || len(doc.Items) != 5 || doc.Items[1].Text != nil || !doc.Items[1].Locked {
-		t.Errorf("of somebody erased %+v (%v)", doc.Items, err)
-	}
-	if _, err := c.says(id, "", "Hello.", false); protocol.CodeOf(err) != protocol.Conflict {
-		t.Errorf("somebody erased says: %v", err)
 	}
 }
