@@ -47,7 +47,11 @@ func (c *Cloud) deps() api.Deps {
 			return h.ChangeMember(ctx, id, q)
 		},
 		EraseMember: func(ctx context.Context, id protocol.MemberID) (any, error) { return h.EraseMember(ctx, id) },
-		Cart:        func(ctx context.Context, id protocol.MemberID) (any, error) { return h.Cart(ctx, id) },
+		Timeline: func(ctx context.Context, id protocol.MemberID, p api.Page) (any, error) {
+			return h.Timeline(ctx, id, hub.Page(p))
+		},
+		WriteContact: h.WriteContact, CloseEntry: h.CloseEntry,
+		Cart: func(ctx context.Context, id protocol.MemberID) (any, error) { return h.Cart(ctx, id) },
 		ChangeCart: func(ctx context.Context, id protocol.MemberID, q cart.OpRequest) (any, error) {
 			return h.ChangeCart(ctx, id, q)
 		},

@@ -226,3 +226,29 @@ func FuzzDecodePersonal(f *testing.F) {
 		}
 	})
 }
+
+// TestSealedText seals what was said; it opens for nobody else, and never as
+// personal fields, nor these as a text.
+func TestSealedText(t *testing.T) {
+	for _, text := range []string{"", "x", strings.Repeat("é", protocol.SealedTextMax/2)} {
+		b, err := protocol.SealText(sampleKey, sampleSubject, text, counting(0x10))
+		if err != nil || len(b) > protocol.SealedTextBytesMax {
+			t.Fatalf("%d bytes: %v", len(b), err)
+		}
+		if got, err := protocol.OpenText(sampleKey, sampleSubject, b); err != nil || got != text {
+			t.Errorf("%q comes back as %q (%v)", text, got, err)
+		}
+		if _, err := protocol.OpenText(sampleKey, "m-9f3c01a8", b); !errors.Is(err, protocol.ErrSealed) {
+			t.Errorf("for another subject: %v", err)
+		}
+		if _, err := protocol.Open(sampleKey, sampleSubject, b); !errors.Is(err, protocol.ErrSealed) {
+			t.Errorf("as personal fields: %v", err)
+		}
+	}
+	if _, err := protocol.OpenText(sampleKey, sampleSubject, sealed(t, sampleKey, sampleSubject, samplePersonal)); !errors.Is(err, protocol.ErrSealed) {
+		t.Errorf("personal fields as a text: %v", err)
+	}
+	if _, err := protocol.SealText(sampleKey, sampleSubject, strings.Repeat("x", protocol.SealedTextMax+1), counting(0x10)); err == nil {
+		t.Error("more than a text can be is sealed")
+	}
+}

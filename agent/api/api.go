@@ -56,6 +56,11 @@ type Deps struct {
 	// Cart is a member's cart, as the hub or as this store knows it; where neither
 	// does it fails with protocol.CannotKnow.
 	Cart func(context.Context, protocol.MemberID) (cart.Document, error)
+	// Timeline is known likewise. WriteContact and CloseEntry pass on to the hub what
+	// cannot be recorded here.
+	Timeline     func(ctx context.Context, id protocol.MemberID, limit int, after string) (loyalty.TimelineDocument, error)
+	WriteContact func(context.Context, protocol.Call, protocol.MemberID, loyalty.ContactRequest) (protocol.Answer, error)
+	CloseEntry   func(ctx context.Context, c protocol.Call, id protocol.MemberID, entry string, q loyalty.CloseRequest) (protocol.Answer, error)
 
 	Sale  func(context.Context, protocol.ReceiptNo) (sale.Document, error)
 	Stock func(ctx context.Context, code string) (stock.Document, error)

@@ -166,7 +166,7 @@ func TestSchemasHaveTheMembersOfTheTypes(t *testing.T) {
 	}
 	for name, example := range map[string]any{
 		"Sale": sale.Document{}, "Quote": sale.Quote{}, "Movement": stock.MovementDocument{}, "Level": stock.Document{}, "Items": list[stock.ItemDocument]{},
-		"Cart": cart.Document{}, "Exceptions": list[Exception]{}, "Status": Status{}, "State": state{}, "MemberList": list[loyalty.MemberDocument]{},
+		"Cart": cart.Document{}, "Timeline": loyalty.TimelineDocument{}, "Exceptions": list[Exception]{}, "Status": Status{}, "State": state{}, "MemberList": list[loyalty.MemberDocument]{},
 	} {
 		s := schemas{t: t}
 		s.compare(doc.Components.Schemas[name], reflect.TypeOf(example), name)

@@ -17,6 +17,7 @@ import (
 	"counterpart/protocol"
 	"counterpart/protocol/cart"
 	"counterpart/protocol/ledger"
+	"counterpart/protocol/loyalty"
 	"counterpart/protocol/pickup"
 	"counterpart/protocol/sale"
 	"counterpart/protocol/stock"
@@ -86,6 +87,30 @@ func (s *shop) quote(_ context.Context, r sale.Request) (sale.Quote, error) {
 	return sale.Quote{Currency: sold.Currency, Lines: sold.Lines, Taxes: sold.Taxes, TotalMinor: 450, CashTotalMinor: 450, Warnings: sold.Warnings}, s.err
 }
 
+func exampleEntry() loyalty.EntryDocument {
+	entry := &loyalty.Entry{Kind: "complaint", Channel: "phone", Sealed: []byte{1}, Open: true}
+	return loyalty.NewEntryDocument(exampleEntryID, "s1", entry, false, func([]byte) (string, bool) { return "", false })
+}
+
+var exampleEntryID = loyalty.EntryID{AtMs: 1_795_252_932_000, Event: protocol.EventID{Inc: protocol.Inc{1}, Seq: 2}}
+
+func (s *shop) timeline(_ context.Context, id protocol.MemberID, limit int, after string) (loyalty.TimelineDocument, error) {
+	s.asked = append(s.asked, string(id), strconv.Itoa(limit), after)
+	return loyalty.TimelineDocument{Items: []loyalty.EntryDocument{exampleEntry()}, AsOf: "2026-11-21T10:02:12+00:00", From: cart.FromStore}, s.err
+}
+
+func (s *shop) writeContact(_ context.Context, c protocol.Call, _ protocol.MemberID, q loyalty.ContactRequest) (protocol.Answer, error) {
+	return s.closeEntry(context.Background(), c, "", "", loyalty.CloseRequest{Text: q.Text})
+}
+
+func (s *shop) closeEntry(_ context.Context, c protocol.Call, _ protocol.MemberID, entry string, q loyalty.CloseRequest) (protocol.Answer, error) {
+	if _, err := s.record(c, entry+" "+q.Text); err != nil {
+		return protocol.Answer{}, err
+	}
+	body, err := json.Marshal(exampleEntry())
+	return protocol.Answer{Status: http.StatusCreated, Body: body}, err
+}
+
 func exampleCart(id protocol.MemberID) cart.Document {
 	gtin, name := "04006381333931", "Pen"
 	return cart.Document{MemberID: &id, AsOf: "2026-11-21T10:02:12+00:00", From: cart.FromStore, Lines: []cart.DocumentLine{
@@ -121,6 +146,7 @@ func (s *shop) deps() Deps {
 		Transfers:       s.transfers,
 		HandleException: s.handleException,
 		Cart:            s.cart,
+		Timeline:        s.timeline, WriteContact: s.writeContact, CloseEntry: s.closeEntry,
 		Sale: func(_ context.Context, no protocol.ReceiptNo) (sale.Document, error) {
 			s.asked = append(s.asked, string(no))
 			return exampleSale(), s.err

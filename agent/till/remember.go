@@ -7,6 +7,7 @@ import (
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
+	"counterpart/protocol/loyalty"
 )
 
 // remembered are the keys of calls that this agent answered in streams that it
@@ -51,6 +52,8 @@ func (a *act) answerFromEvents(sum uint64) (*protocol.Answer, error) {
 		doc, err = a.saleDocument(a.tx, e)
 	case e.event.Movement != nil:
 		doc, err = a.movementDocument(a.tx, e)
+	case e.event.Contact != nil:
+		doc = Said{loyalty.EntryID{AtMs: e.clock.WallMs, Event: e.id}.String()}
 	case e.event.Member != nil:
 		doc = enrolled{e.id.String()}
 	case e.event.ExceptionChange != nil:

@@ -1,6 +1,7 @@
 package uplink
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -21,6 +22,16 @@ var ErrNotAsked = errors.New("the hub cannot be asked")
 // Ask asks the hub for a document, once, while the link is up. An error names
 // neither path nor query, which may hold what identifies a person.
 func (u *Uplink) Ask(ctx context.Context, path string, query url.Values) (status int, body []byte, err error) {
+	return u.request(ctx, http.MethodGet, path, query, "", nil)
+}
+
+// Tell sends a request to the hub under an Idempotency-Key, or none, once, while the
+// link is up. Its errors are those of Ask.
+func (u *Uplink) Tell(ctx context.Context, path, key string, document []byte) (status int, body []byte, err error) {
+	return u.request(ctx, http.MethodPost, path, nil, key, document)
+}
+
+func (u *Uplink) request(ctx context.Context, method, path string, query url.Values, key string, document []byte) (status int, body []byte, err error) {
 	if u.Status().Link.State != Online {
 		return 0, nil, ErrNotAsked
 	}
@@ -30,9 +41,15 @@ func (u *Uplink) Ask(ctx context.Context, path string, query url.Values) (status
 	if err != nil {
 		return 0, nil, ErrNotAsked
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address+"?"+query.Encode(), nil)
+	req, err := http.NewRequestWithContext(ctx, method, address+"?"+query.Encode(), bytes.NewReader(document))
 	if err != nil {
 		return 0, nil, ErrNotAsked
+	}
+	if document != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
 	}
 	resp, err := u.asking.Do(req)
 	if err != nil {

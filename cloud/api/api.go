@@ -86,6 +86,11 @@ type Deps struct {
 	// EraseMember forgets who a member is, for good.
 	EraseMember func(context.Context, protocol.MemberID) (any, error)
 
+	// Timeline is what happened with a member, newest first.
+	Timeline     func(context.Context, protocol.MemberID, Page) (any, error)
+	WriteContact func(context.Context, protocol.Call, protocol.MemberID, loyalty.ContactRequest) (protocol.Answer, error)
+	CloseEntry   func(ctx context.Context, c protocol.Call, id protocol.MemberID, entry string, q loyalty.CloseRequest) (protocol.Answer, error)
+
 	Cart       func(context.Context, protocol.MemberID) (any, error)
 	ChangeCart func(context.Context, protocol.MemberID, cart.OpRequest) (any, error)
 	MergeCart  func(context.Context, protocol.MemberID, cart.MergeRequest) (any, error)

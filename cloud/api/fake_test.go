@@ -140,8 +140,22 @@ func cartDocument() cart.Document {
 	}}
 }
 
+func entryDocument() loyalty.EntryDocument {
+	entry := &loyalty.Entry{Kind: "complaint", Channel: "phone", Sealed: []byte{1}, Open: true, Staff: "s7", Amount: 250, Currency: "GBP", Points: 2}
+	return loyalty.NewEntryDocument(loyalty.EntryID{AtMs: 1_795_252_932_000, Event: protocol.EventID{Inc: protocol.Inc{1}, Seq: 2}}, "s1", entry, false, func([]byte) (string, bool) { return "Too late.", true })
+}
+
 // carts answers whatever is asked of a cart.
 func (f *fakeHub) carts(d Deps) Deps {
+	d.Timeline = func(_ context.Context, id protocol.MemberID, _ Page) (any, error) {
+		return loyalty.TimelineDocument{Items: []loyalty.EntryDocument{entryDocument()}, AsOf: "2026-11-21T10:02:12+00:00", From: cart.FromHub}, f.note(id)
+	}
+	d.WriteContact = func(_ context.Context, _ protocol.Call, _ protocol.MemberID, q loyalty.ContactRequest) (protocol.Answer, error) {
+		return answerOf(http.StatusCreated, entryDocument()), f.note(q)
+	}
+	d.CloseEntry = func(_ context.Context, _ protocol.Call, _ protocol.MemberID, entry string, _ loyalty.CloseRequest) (protocol.Answer, error) {
+		return answerOf(http.StatusCreated, entryDocument()), f.note(entry)
+	}
 	d.Cart = func(_ context.Context, id protocol.MemberID) (any, error) { return cartDocument(), f.note(id) }
 	d.ChangeCart = func(_ context.Context, _ protocol.MemberID, q cart.OpRequest) (any, error) {
 		return cartDocument(), f.note(q)

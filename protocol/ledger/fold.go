@@ -186,6 +186,7 @@ func (f *fold) keys(keys []Key, a *act) ([]Key, error) {
 	if keys, err = f.memberKeys(keys, a); err != nil {
 		return nil, err
 	}
+	keys = f.timelineKeys(keys, a)
 	if c := ev.Cart; c != nil {
 		keys = append(keys, cartKey(MemberAt{f.origin.Store, c.Member}))
 	}
@@ -320,6 +321,9 @@ func (f *fold) apply(a *act) error {
 		return err
 	}
 	if err := f.points(a); err != nil {
+		return err
+	}
+	if err := f.timeline(a); err != nil {
 		return err
 	}
 	switch ev := a.event; {

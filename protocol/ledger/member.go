@@ -265,11 +265,14 @@ func membersOf(r Reader, key Key) ([]MemberAt, error) {
 // where those who belong or have points there are, as far as that is in this store.
 func (p *projection) members() error {
 	here, found := map[protocol.MemberID]bool{}, map[Key]*memberSet{}
-	for _, kind := range []string{kindMember, kindAccount, kindLease} {
+	for _, kind := range []string{kindMember, kindAccount, kindLease, kindTimeline} {
 		prefix := kind + sep + string(p.store) + sep
 		err := p.r.Scan(States, prefix, after(prefix), func(id string, v []byte) (bool, error) {
-			member, _, _ := strings.Cut(id[len(prefix):], sep)
-			at := MemberAt{p.store, protocol.MemberID(strings.Clone(member))}
+			name, _, _ := strings.Cut(id[len(prefix):], sep)
+			if kind != kindMember && here[protocol.MemberID(name)] {
+				return true, nil
+			}
+			at := MemberAt{p.store, protocol.MemberID(strings.Clone(name))}
 			here[at.Member] = true
 			if kind != kindMember {
 				return true, nil

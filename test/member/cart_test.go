@@ -2,12 +2,9 @@ package member_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"testing"
-
-	"counterpart/test/process"
 )
 
 // cart is a cart as both programs show one.
@@ -30,22 +27,6 @@ func (d cart) contents() (text string) {
 		text += fmt.Sprintf("%s %v ", l.SKU, l.Qty)
 	}
 	return text
-}
-
-// askAgent sends a request to the agent; body may be nil.
-func (c *chain) askAgent(method, path string, body, into any) error {
-	c.t.Helper()
-	r := process.Request{Method: method, Path: path}
-	if body != nil {
-		text, err := json.Marshal(body)
-		c.must(err)
-		r.Body = text
-	}
-	answer, err := c.agent.Send(c.ctx, r)
-	if err == nil && into != nil {
-		err = answer.Into(into)
-	}
-	return err
 }
 
 // heard is how far the agent has what happens in its store.
@@ -82,7 +63,7 @@ func TestCart(t *testing.T) {
 	noted := op("2", "add", "INK", nil)
 	noted["note"] = "wrapped for " + ayla.name
 	c.must(c.ask(http.MethodPost, path+"/ops", "", noted, &at))
-	c.must(c.askAgent(http.MethodGet, path, nil, &till))
+	c.must(c.at(c.agent.Client, http.MethodGet, path, "", nil, &till))
 	if till.From != "hub" || till.contents() != "PEN 3 INK 1 " || text(till.Lines[1].Note) != "wrapped for "+ayla.name {
 		t.Errorf("the till shows %+v", till)
 	}
@@ -103,12 +84,12 @@ func TestCart(t *testing.T) {
 	})
 	c.holds(c.agent, 1)
 	c.must(c.hub.Kill())
-	c.must(c.askAgent(http.MethodGet, path, nil, &till))
+	c.must(c.at(c.agent.Client, http.MethodGet, path, "", nil, &till))
 	if till.From != "store" || till.contents() != "PEN 2 INK 1 " || till.AsOf == "" || text(till.Lines[1].Note) != "wrapped for "+ayla.name {
 		t.Errorf("cut off, the till shows %+v", till)
 	}
-	c.refused(c.askAgent(http.MethodGet, "/v1/members/m-elsewhere/cart", nil, nil), "cannot_know")
-	c.refused(c.askAgent(http.MethodGet, "/v1/members/m%20x/cart", nil, nil), "not_found")
+	c.refused(c.at(c.agent.Client, http.MethodGet, "/v1/members/m-elsewhere/cart", "", nil, nil), "cannot_know")
+	c.refused(c.at(c.agent.Client, http.MethodGet, "/v1/members/m%20x/cart", "", nil, nil), "not_found")
 	c.sell(c.agent, m.ID, 5)
 	c.must(c.hub.Restart(c.ctx))
 	c.await("what was sold without the hub leaves the cart", func(context.Context) (string, error) {

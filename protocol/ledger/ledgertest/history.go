@@ -64,7 +64,7 @@ func newHistoryOf(seed uint64, store protocol.StoreID, first, second protocol.Ag
 }
 
 func (h *history) step() {
-	switch h.rnd.IntN(26) {
+	switch h.rnd.IntN(28) {
 	case 0, 1, 2, 3:
 		h.sale(h.till())
 	case 4, 5:
@@ -99,6 +99,8 @@ func (h *history) step() {
 		h.member()
 	case 24, 25:
 		h.cart()
+	case 26, 27:
+		h.contact()
 	}
 }
 
@@ -393,6 +395,20 @@ func (h *history) cart() {
 		c.Lines = append(c.Lines, l)
 	}
 	h.log(s, &protocol.Event{Kind: protocol.KindCart, Cart: c})
+}
+
+// contact writes down what somebody said, or that an entry is done with which may
+// come later or never.
+func (h *history) contact() {
+	s := h.streams[h.rnd.IntN(len(h.streams))]
+	c := &protocol.Contact{
+		Member: protocol.MemberID(fmt.Sprint("m-", h.rnd.IntN(3))), Channel: "phone", Kind: "question", Sealed: []byte{byte(h.rnd.Uint32())}, Open: h.rnd.IntN(2) == 0,
+	}
+	if h.rnd.IntN(2) == 0 {
+		of := h.streams[h.rnd.IntN(len(h.streams))]
+		c.Closes, c.ClosesAtMs = protocol.EventID{Inc: of.origin.Inc, Seq: protocol.Seq(1 + h.rnd.IntN(len(of.records)+2))}, int64(h.rnd.IntN(len(of.records)+2))
+	}
+	h.log(s, &protocol.Event{Kind: protocol.KindContact, Contact: c})
 }
 
 // handle does something about a rule that may be broken or not, naming some
