@@ -17,7 +17,6 @@ import (
 	"counterpart/agent/uplink"
 	"counterpart/protocol"
 
-	"github.com/hashicorp/go-retryablehttp"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -39,7 +38,7 @@ type Agent struct {
 	// heardBefore is when an earlier process last heard the hub, heardSaved when
 	// this one last wrote that down; Unix milliseconds. The latter is upkeep's alone.
 	heardBefore, heardSaved int64
-	visits                  *retryablehttp.Client
+	visitors                chan protocol.MemberID // who were looked up at a till and have their home elsewhere
 }
 
 const (
@@ -61,7 +60,7 @@ func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Agen
 	if err != nil {
 		return nil, err
 	}
-	a := &Agent{cfg: cfg, build: build, log: log, db: newDatabase(db), boot: bootID(), started: time.Now(), changes: newChanges(), fed: make(chan struct{}, 1), idle: make([]byte, idleHeapBytes), visits: newVisitClient()}
+	a := &Agent{cfg: cfg, build: build, log: log, db: newDatabase(db), boot: bootID(), started: time.Now(), changes: newChanges(), fed: make(chan struct{}, 1), idle: make([]byte, idleHeapBytes), visitors: make(chan protocol.MemberID, visitorsMax)}
 	a.disk = newDisk(cfg.Data, db, a.changes.Notify, log)
 	if a.db.keys, err = openKeys(ctx, cfg, log); err != nil {
 		return nil, errors.Join(err, a.db.Close())
@@ -162,6 +161,7 @@ func (a *Agent) Run(ctx context.Context, ready func(address string)) error {
 	g.Go(func() error { return a.upkeep(ctx) })
 	g.Go(func() error { return a.follow(ctx) })
 	g.Go(func() error { return a.compare(ctx) })
+	g.Go(func() error { return a.receive(ctx) })
 	g.Go(func() error {
 		select {
 		case <-a.db.Failed():

@@ -144,9 +144,18 @@ func (a *Agent) member(ctx context.Context, id protocol.MemberID) (loyalty.Membe
 	return doc, nil
 }
 
-// members lists those who bear a card, or have a phone number or e-mail address:
-// those whom this store holds or, where it holds none, those whom the hub names.
+// members lists those who bear a card, or have a phone number or e-mail address.
 func (a *Agent) members(ctx context.Context, q api.MemberQuery) ([]loyalty.MemberDocument, error) {
+	list, err := a.membersBy(ctx, q)
+	if err == nil {
+		a.greet(list)
+	}
+	return list, err
+}
+
+// membersBy finds those whom this store holds or, where it holds none, those whom
+// the hub names.
+func (a *Agent) membersBy(ctx context.Context, q api.MemberQuery) ([]loyalty.MemberDocument, error) {
 	ids, err := a.heldBy(ctx, q)
 	if err != nil {
 		return nil, err
@@ -160,6 +169,14 @@ func (a *Agent) members(ctx context.Context, q api.MemberQuery) ([]loyalty.Membe
 			}
 		}
 		err := a.askHub(ctx, "/v1/members", query, &list)
+		for i := range list.Items {
+			// The hub does not know at whose till it is asked.
+			if _, spendable, readErr := a.till.HeldMember(ctx, list.Items[i].ID); readErr != nil {
+				err = errors.Join(err, readErr)
+			} else {
+				list.Items[i].Points.SpendableHere = spendable
+			}
+		}
 		return list.Items, err
 	}
 	for _, id := range ids[:min(len(ids), membersShown)] {

@@ -4,35 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
-	"time"
 
 	"counterpart/agent/till"
 	"counterpart/agent/uplink"
 	"counterpart/protocol"
-
-	"github.com/hashicorp/go-retryablehttp"
+	"counterpart/protocol/loyalty"
 )
-
-const (
-	// visitTimeout bounds one question for a member's points: a shopper waits.
-	visitTimeout     = 2 * time.Second
-	visitAnswerBytes = 64 << 10
-)
-
-// newVisitClient asks the hub once. Each question has a connection of its own: one
-// from before an outage may never answer again. It follows no proxy of the
-// environment, since hub addresses are configured.
-func newVisitClient() *retryablehttp.Client {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.Proxy, transport.DisableKeepAlives = nil, true
-	client := retryablehttp.NewClient()
-	client.Logger, client.RetryMax = nil, 0
-	client.HTTPClient = &http.Client{Transport: transport, Timeout: visitTimeout}
-	return client
-}
 
 // visit asks the hub to let this machine's stream spend points of a member. The
 // points come down as an event.
@@ -41,26 +19,12 @@ func (a *Agent) visit(ctx context.Context, q till.VisitRequest) (answer till.Vis
 	if err != nil {
 		return answer, err
 	}
-	address, err := url.JoinPath(a.cfg.Hub, "v1/members", string(q.Member), "visit")
+	status, text, err := a.uplink().Tell(ctx, memberPath(q.Member, "/visit"), "", body)
 	if err != nil {
 		return answer, err
 	}
-	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, address, body)
-	if err != nil {
-		return answer, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := a.visits.Do(req)
-	if err != nil {
-		return answer, err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, visitAnswerBytes))
-	if err != nil {
-		return answer, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return answer, fmt.Errorf("the hub answers a question for points with %s", resp.Status)
+	if status != http.StatusOK {
+		return answer, fmt.Errorf("the hub answers a question for points with %d", status)
 	}
 	var said struct {
 		Balance protocol.Points `json:"balance"`
@@ -69,6 +33,36 @@ func (a *Agent) visit(ctx context.Context, q till.VisitRequest) (answer till.Vis
 	}
 	err = json.Unmarshal(text, &said)
 	return till.VisitAnswer(said), err
+}
+
+// visitorsMax bounds how many members wait to be asked for. Whoever finds no place
+// is asked for when they pay.
+const visitorsMax = 16
+
+// greet notes that members of other stores were looked up at a till, so that their
+// points are here when they pay, though the line should break meanwhile.
+func (a *Agent) greet(list []loyalty.MemberDocument) {
+	if len(list) != 1 || list[0].Status != protocol.MemberActive || list[0].Points.Balance <= 0 || list[0].HomeStore != nil && *list[0].HomeStore == a.origin().Store {
+		return
+	}
+	select {
+	case a.visitors <- list[0].ID:
+	default:
+	}
+}
+
+// receive asks for the points of visitors, one after the other.
+func (a *Agent) receive(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case id := <-a.visitors:
+			if err := a.till.Visit(ctx, id); err != nil && ctx.Err() == nil {
+				a.log.Warn("a visitor's points were not asked for; they are when the visitor pays", "member", id, "error", err)
+			}
+		}
+	}
 }
 
 // confirmed tells whether the hub has confirmed the head of a stream since the

@@ -19,6 +19,8 @@ const (
 	// visitIdle is how much running time goes by after the last use before what was
 	// given for a visit goes back.
 	visitIdle = 15 * time.Minute
+	// visitAgain is how soon a look-up of the same member asks again.
+	visitAgain = time.Minute
 	// noteVisit marks a member whose points were asked for, with the stream that
 	// may spend them. It is written before the asking, so that no crash leaves
 	// points here that nobody gives back.
@@ -75,12 +77,24 @@ func (l *leases) idle(member protocol.MemberID, now time.Duration) bool {
 	return true
 }
 
+// asked tells whether a visit was asked for or used a moment ago.
+func (l *leases) asked(member protocol.MemberID, now time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at, visits := l.used[member]
+	return visits && now-at < visitAgain
+}
+
 func (t *Till) ranFor() time.Duration { return time.Duration(t.o.Mono()) * time.Millisecond }
 
 // Visit asks head office for the points of a member who is in the store, so that
 // they are here when the member pays. It waits for the answer and not for the
-// points. Where this machine is not in session with the hub it does nothing.
+// points. Where this machine is not in session with the hub, or has asked within
+// visitAgain, it does nothing.
 func (t *Till) Visit(ctx context.Context, member protocol.MemberID) error {
+	if t.leases.asked(member, t.ranFor()) {
+		return nil
+	}
 	_, err := t.askForPoints(ctx, member, 0)
 	return err
 }

@@ -231,8 +231,16 @@ type snapshotWriter struct {
 	z    *zstd.Encoder
 }
 
+// snapshotEncoders are those at rest: a new one takes a megabyte and more.
+var snapshotEncoders sync.Pool
+
 func newSnapshotWriter() (*snapshotWriter, error) {
 	w := &snapshotWriter{}
+	if z, ok := snapshotEncoders.Get().(*zstd.Encoder); ok {
+		w.z = z
+		z.Reset(&w.body)
+		return w, nil
+	}
 	var err error
 	w.z, err = zstd.NewWriter(&w.body, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(snapshotWindow))
 	return w, err
@@ -250,6 +258,8 @@ func (w *snapshotWriter) finish(feed protocol.FeedID, epoch, offset uint64) (*Sn
 	if err := w.z.Close(); err != nil {
 		return nil, err
 	}
+	w.z.Reset(nil)
+	snapshotEncoders.Put(w.z)
 	sum := sha256.Sum256(w.body.Bytes())
 	return &Snapshot{Feed: feed, Epoch: epoch, Offset: offset, SHA256: hex.EncodeToString(sum[:]), Body: w.body.Bytes()}, nil
 }

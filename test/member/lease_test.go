@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"testing"
 
 	"counterpart/test/fleet"
@@ -215,6 +216,29 @@ func TestVisit(t *testing.T) {
 	s.sold(2, 1, 400)
 	s.refusedFor(3, 1, 200, "balance", 0)
 	s.agreeOn(100)
+	s.close()
+}
+
+// TestVisitorIsLookedUp scans a card at a store that is not the member's own: what is
+// free comes there, and is spent although the line breaks before the shopper pays.
+func TestVisitorIsLookedUp(t *testing.T) {
+	s := openShops(t, 800)
+	s.agree(800, 500)
+	var m member
+	s.must(s.ask(http.MethodGet, "/v1/members/"+s.member, "", nil, &m))
+	s.await("the visitor's points are here", func(ctx context.Context) (string, error) {
+		var found struct{ Items []member }
+		err := s.fleet.Machines[1].Get(ctx, "/v1/members?card="+url.QueryEscape(m.Card), &found)
+		if err == nil && (len(found.Items) != 1 || found.Items[0].Points.SpendableHere != 300) {
+			return fmt.Sprintf("%+v", found.Items), nil
+		}
+		return "", err
+	})
+	s.lines(proxy.Cut)
+	s.refusedFor(2, 1, 400, "lease", 300)
+	s.sold(2, 1, 300)
+	s.lines(proxy.Pass)
+	s.agreeOn(500)
 	s.close()
 }
 

@@ -105,7 +105,10 @@ type member struct {
 		Channel string
 		Granted bool
 	}
-	Points struct{ Balance int64 }
+	Points struct {
+		Balance       int64
+		SpendableHere int64 `json:"spendable_here"`
+	}
 }
 
 // ask sends a request to the hub; body may be nil.
