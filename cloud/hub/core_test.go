@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,12 +18,12 @@ import (
 type moodyDriver struct {
 	ledger.Driver
 	full    bool
-	updates int
+	updates atomic.Int64
 	hub     *Hub
 }
 
 func (d *moodyDriver) Update(ctx context.Context, fn func(ledger.Tx) error) error {
-	d.updates++
+	d.updates.Add(1)
 	if d.hub != nil {
 		// Whoever waits for a transaction must not hold what one may wait for.
 		if !d.hub.mu.TryLock() {
@@ -336,7 +337,7 @@ func TestRepeatedHelloGetsTheSameWelcome(t *testing.T) {
 	mustTakeIn(t, c.Hub, ItemsTable, "sku,name,price_minor\nPEN,Pen,250\n")
 	catalog := protocol.FeedPos{Feed: protocol.FeedCatalog}
 	first := p.greet(catalog)
-	writes := c.disk.updates
+	writes := c.disk.updates.Load()
 	for range 3 {
 		c.time += 5 * time.Second
 		p.hello.Clock.WallMs += 5000
@@ -345,8 +346,8 @@ func TestRepeatedHelloGetsTheSameWelcome(t *testing.T) {
 			t.Errorf("the repeated Hello was answered %+v, the first %+v", again, first)
 		}
 	}
-	if c.disk.updates != writes {
-		t.Errorf("repeated Hellos wrote %d times", c.disk.updates-writes)
+	if c.disk.updates.Load() != writes {
+		t.Errorf("repeated Hellos wrote %d times", c.disk.updates.Load()-writes)
 	}
 	c.receive(p.sell("PEN"))
 	if acks := only[*protocol.Ack](c.take(p.down())); len(acks) != 1 || c.cursorOf(p.origin) != 1 {
@@ -419,7 +420,7 @@ func TestI16_StaleSessionCommitsNothing(t *testing.T) {
 		payload(t, p.up(), &protocol.Dack{Session: old.Session, Feed: protocol.PeerFeed("s1"), Epoch: c.Epoch(), Credit: 4}),
 	}
 	for _, in := range stale {
-		writes := c.disk.updates
+		writes := c.disk.updates.Load()
 		c.receive(in)
 		if peers := len(c.sent); peers != 1 {
 			t.Errorf("%d messages went out, want the fence alone", peers)
@@ -428,7 +429,7 @@ func TestI16_StaleSessionCommitsNothing(t *testing.T) {
 		if len(fences) != 1 || fences[0].Session != old.Session || fences[0].Reason != protocol.Conflict {
 			t.Errorf("a message of the old session is answered %+v", fences)
 		}
-		if c.cursorOf(p.origin) > 0 || c.disk.updates != writes {
+		if c.cursorOf(p.origin) > 0 || c.disk.updates.Load() != writes {
 			t.Error("a message of the old session was committed")
 		}
 	}

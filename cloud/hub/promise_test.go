@@ -136,12 +136,12 @@ func TestPolicyIsListedInPages(t *testing.T) {
 	} {
 		c.must(c.set(row))
 	}
-	writes := c.disk.updates
+	writes := c.disk.updates.Load()
 	c.must(c.set(`{"code":"PEN","safety_stock":0}`))
 	if head := func() (n uint64) {
 		c.must(c.view(t.Context(), func(r ledger.Reader) (err error) { n, err = ledger.FeedHead(r, protocol.FeedCatalog); return err }))
 		return n
-	}(); head != 5 || c.disk.updates != writes+1 {
+	}(); head != 5 || c.disk.updates.Load() != writes+1 {
 		t.Errorf("the same row again: the feed leads to %d after two items and three rows of all stores", head)
 	}
 	var got []string
