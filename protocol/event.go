@@ -160,7 +160,7 @@ type ItemRef struct {
 type Idempotency struct {
 	Route string // method and path, such as "POST /v1/sales"
 	Key   string // 1 to 128 visible ASCII characters
-	Body  uint64 // first 8 bytes of SHA-256 over the request's body, big-endian
+	Body  uint64 // first 8 bytes of SHA-256 over the request's body, big-endian; 0 of what is personal
 }
 
 // Event is one change. Exactly one body is set for a known kind; none for a

@@ -284,6 +284,11 @@ func (a *act) log(ev *protocol.Event) error {
 	ev.Boot, ev.UTCOffsetMin = a.o.Boot, a.shop.offsetMin(a.now)
 	if a.call.Key != "" {
 		ev.Idempotency = &protocol.Idempotency{Route: a.call.Route, Key: a.call.Key, Body: a.call.BodySum()}
+		if ev.Member != nil || ev.Contact != nil {
+			// A sum of what was typed would tell whoever guesses a phone number that
+			// the guess is right, also after the person was erased.
+			ev.Idempotency.Body = 0
+		}
 	}
 	if err := a.begin(ev.Moves); err != nil {
 		return err

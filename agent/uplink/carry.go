@@ -83,13 +83,17 @@ func (e *Engine) sendCarried(c *carried) error {
 	if err != nil {
 		return err
 	}
+	keys, err := e.keysBeside(records[:n])
+	if err != nil {
+		return err
+	}
 	if len(c.flight) == 0 {
 		c.progressAt = e.now.Mono
 	}
 	e.emit(Send{&protocol.Batch{
 		Session: e.session, Inc: c.origin.Inc, FirstSeq: c.sent + 1, PrevHash: prev,
 		Count: uint32(n), Checksum: protocol.FrameChecksum(frame), Frame: frame,
-		Keys: e.keysBeside(records[:n]),
+		Keys: keys,
 	}})
 	c.sent += protocol.Seq(n)
 	c.flight = append(c.flight, c.sent)

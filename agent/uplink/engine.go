@@ -59,7 +59,7 @@ type Config struct {
 	StateBehind uint64
 	// Keys are the keys of members whom events enrol, which go up beside them; nil
 	// for none.
-	Keys func([]protocol.Record) []protocol.MemberKey
+	Keys func([]protocol.Record) ([]protocol.MemberKey, error)
 	Rand *rand.Rand
 	Log  *slog.Logger
 }

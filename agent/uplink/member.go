@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"counterpart/protocol"
+	"counterpart/protocol/ledger"
 )
 
 // Keys keep the keys of members, which travel beside rows and events and lie apart
@@ -75,7 +76,9 @@ func (u *Uplink) keepKeys(ctx context.Context, d *protocol.Delta) error {
 }
 
 // keysBeside are the keys of members whom events enrol, to go up with them.
-func (u *Uplink) keysBeside(records []protocol.Record) []protocol.MemberKey {
+// A ring that is locked has none; what else fails is tried again, since a batch that
+// went without them would never be sent again.
+func (u *Uplink) keysBeside(records []protocol.Record) ([]protocol.MemberKey, error) {
 	var enrolled []protocol.MemberID
 	for i := range records {
 		if id := protocol.EnrolledBy(records[i].Body); id != "" {
@@ -83,13 +86,14 @@ func (u *Uplink) keysBeside(records []protocol.Record) []protocol.MemberKey {
 		}
 	}
 	if len(enrolled) == 0 || u.o.Keys == nil {
-		return nil
+		return nil, nil
 	}
 	keys, err := u.o.Keys.Of(context.Background(), enrolled)
-	if err != nil {
+	if errors.Is(err, ledger.ErrLocked) {
 		u.o.Log.Error("keys of members are not sent to the hub; their personal fields stay closed there", "members", len(enrolled), "error", err)
+		return nil, nil
 	}
-	return keys
+	return keys, err
 }
 
 // keepLookup stores the key that a Welcome brought. Where it cannot be stored the

@@ -229,9 +229,9 @@ func TestLookupKeyIsKept(t *testing.T) {
 func TestKeysGoUpBesideTheirEvents(t *testing.T) {
 	askedFor := 0
 	r := newEngineRig(t, 2, func(c *uplink.Config) {
-		c.Keys = func(records []protocol.Record) []protocol.MemberKey {
+		c.Keys = func(records []protocol.Record) ([]protocol.MemberKey, error) {
 			askedFor += len(records)
-			return []protocol.MemberKey{{Member: "m-1", Key: protocol.SubjectKey{1}}}
+			return []protocol.MemberKey{{Member: "m-1", Key: protocol.SubjectKey{1}}}, nil
 		}
 	})
 	r.openEmpty(8, 0)

@@ -138,22 +138,26 @@ func (e *Engine) sendBatch() error {
 	if err != nil {
 		return err
 	}
+	keys, err := e.keysBeside(records[:n])
+	if err != nil {
+		return err
+	}
 	if len(u.flight) == 0 {
 		u.progressAt = e.now.Mono
 	}
 	e.emit(Send{&protocol.Batch{
 		Session: e.session, Inc: e.cfg.Origin.Inc, FirstSeq: u.sent + 1, PrevHash: prev,
 		Count: uint32(n), Checksum: protocol.FrameChecksum(frame), Frame: frame,
-		Keys: e.keysBeside(records[:n]),
+		Keys: keys,
 	}})
 	u.sent += protocol.Seq(n)
 	u.flight = append(u.flight, u.sent)
 	return nil
 }
 
-func (e *Engine) keysBeside(records []protocol.Record) []protocol.MemberKey {
+func (e *Engine) keysBeside(records []protocol.Record) ([]protocol.MemberKey, error) {
 	if e.cfg.Keys == nil {
-		return nil
+		return nil, nil
 	}
 	return e.cfg.Keys(records)
 }

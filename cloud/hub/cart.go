@@ -158,7 +158,7 @@ func (h *Hub) ChangeCart(ctx context.Context, id protocol.MemberID, q cart.OpReq
 			return nil, err
 		}
 		line.Note = note
-		return cartEvents(c, &protocol.Cart{Member: id, Op: q.Op, OpID: q.OpID, Request: q.Sum(), Channel: q.Channel, Lines: []protocol.CartLine{*line}}), nil
+		return h.cartEvents(c, &protocol.Cart{Member: id, Op: q.Op, OpID: q.OpID, Request: q.Sum(), Channel: q.Channel, Lines: []protocol.CartLine{*line}}), nil
 	})
 	if err != nil {
 		return cart.Document{}, err
@@ -224,9 +224,10 @@ func mayHold(c *cart.Cart, lines []protocol.CartLine) error {
 }
 
 // cartEvents is an operation, behind the one that tidies the cart where that is
-// due.
-func cartEvents(c *cart.Cart, o *protocol.Cart) (events []*protocol.Event) {
-	if tidy := c.Tidied(o.Member); tidy != nil {
+// due. After a restore nothing is tidied before all stores have told what they hold:
+// operations that come back from them would count for nothing.
+func (h *Hub) cartEvents(c *cart.Cart, o *protocol.Cart) (events []*protocol.Event) {
+	if tidy := c.Tidied(o.Member); tidy != nil && !h.awaitsAgents() {
 		events = append(events, &protocol.Event{Kind: protocol.KindCart, Cart: tidy})
 	}
 	return append(events, &protocol.Event{Kind: protocol.KindCart, Cart: o})

@@ -137,7 +137,7 @@ func (h *Hub) ChangeGuestCart(ctx context.Context, id string, q cart.OpRequest) 
 		}
 		line.Noted = false
 		row.Ops++
-		for _, ev := range cartEvents(c, &protocol.Cart{Op: q.Op, OpID: q.OpID, Request: q.Sum(), Lines: []protocol.CartLine{*line}}) {
+		for _, ev := range h.cartEvents(c, &protocol.Cart{Op: q.Op, OpID: q.OpID, Request: q.Sum(), Lines: []protocol.CartLine{*line}}) {
 			c.Add(protocol.EventID{Seq: row.Ops}, h.now().UnixMilli(), ev.Cart)
 			row.Ops++
 		}
@@ -181,7 +181,7 @@ func (h *Hub) MergeCart(ctx context.Context, id protocol.MemberID, q cart.MergeR
 		if known, _ := c.Known(o.OpID, 0); known || len(o.Lines) == 0 {
 			return nil, nil
 		}
-		return cartEvents(c, o), mayHold(c, o.Lines)
+		return h.cartEvents(c, o), mayHold(c, o.Lines)
 	}, func(tx ledger.Tx, _ []*protocol.Event) error {
 		row.Into, row.Cart = id, nil
 		return h.writeGuestCart(tx, q.Cart, row)

@@ -96,7 +96,7 @@ func (h *Hub) takeFromCart(tx ledger.Tx, b *bought, acts *ownActs) error {
 	if acts.heads == nil {
 		acts.heads, acts.grown = map[protocol.Origin]protocol.Seq{}, map[protocol.FeedID]ledger.Growth{}
 	}
-	for _, ev := range cartEvents(c, o) {
+	for _, ev := range h.cartEvents(c, o) {
 		clock := protocol.Clock{WallMs: h.now().UnixMilli(), MonoMs: h.mono().Milliseconds()}
 		res, err := h.logOwn(tx, own, clock, ev, acts.grown)
 		if err != nil {

@@ -232,6 +232,7 @@ func (h *Hub) endClaims(ctx context.Context) error {
 	slices.Sort(over)
 	for _, id := range slices.Compact(over) {
 		if err := h.lendTo(ctx, id); err != nil {
+			h.sweepSoon() // which looks at those who are left
 			return err
 		}
 	}

@@ -191,6 +191,39 @@ func TestMemberWaitsForTheKey(t *testing.T) {
 	}
 }
 
+// TestMemberWhoCannotBeFound: an address that another program let through keeps
+// neither the hub nor its next start from work. The member is found by the card.
+func TestMemberWhoCannotBeFound(t *testing.T) {
+	c := newMemberCore(t)
+	a := c.player("s1", "a1", 1)
+	a.greet()
+	ev := enrols(t, "m-1", "C1", "s1")
+	var err error
+	if ev.Member.Sealed, err = protocol.Seal(personKey, "m-1", protocol.Personal{Name: "Cem", Email: "cem at home"}, func(b []byte) { b[0] = 2 }); err != nil {
+		t.Fatal(err)
+	}
+	c.receive(withKey(t, a.does(ev), "m-1", personKey))
+	c.restart()
+	list, err := c.Members(t.Context(), MemberQuery{Card: "C1"})
+	if err != nil || len(list.Items) != 1 || list.Items[0].Status != protocol.MemberActive || *list.Items[0].Name != "Cem" {
+		t.Errorf("by the card %+v are found, %v", list.Items, err)
+	}
+}
+
+// TestMemberIsNotTakenOver: who enrols the id of a member of another store once more
+// changes nothing about them.
+func TestMemberIsNotTakenOver(t *testing.T) {
+	c := newMemberCore(t)
+	b, a := c.player("s2", "b1", 2), c.player("s1", "a1", 1)
+	b.greet()
+	a.greet()
+	c.receive(withKey(t, b.does(enrols(t, "m-1", "C1", "s2")), "m-1", personKey))
+	c.receive(withKey(t, a.does(enrols(t, "m-1", "C9", "s1")), "m-1", protocol.SubjectKey{9}))
+	if doc := c.shown("m-1"); doc.Status != protocol.MemberActive || *doc.Card != "C1" || doc.Locked || *doc.HomeStore != "s2" {
+		t.Errorf("after a second enrolment %+v", doc)
+	}
+}
+
 // TestSettlingComparesMembers gives a new card to who bears another's, and tells of
 // a phone number that is known. The exceptions are events, so that every machine of
 // the store has them.

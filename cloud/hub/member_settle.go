@@ -25,9 +25,7 @@ func (h *Hub) settleMembers(ctx context.Context, ready []*incoming) error {
 	}
 	slices.Sort(touched)
 	for _, id := range slices.Compact(touched) {
-		if err := h.settleMember(ctx, id); protocol.CodeOf(err) == protocol.DiskFull {
-			h.log.Error("the hub's disk is full; a member who was enrolled at a till is not settled yet", "member", id, "error", err)
-		} else if err != nil {
+		if err := h.trySettling(ctx, id); err != nil {
 			return err
 		}
 	}
@@ -80,12 +78,25 @@ func (h *Hub) settleAllMembers(ctx context.Context) error {
 			return err
 		}
 		for _, id := range list {
-			if err := h.settleMember(ctx, id); err != nil {
+			if err := h.trySettling(ctx, id); err != nil {
 				return err
 			}
 		}
 		last = list[len(list)-1]
 	}
+}
+
+// trySettling settles a member. One who cannot be settled keeps nobody else
+// waiting, nor the hub from its start: the next event about them, or the next
+// start, tries again. Should the database itself have failed, the process is
+// stopped by that.
+func (h *Hub) trySettling(ctx context.Context, id protocol.MemberID) error {
+	err := h.settleMember(ctx, id)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	h.log.Error("a member who was enrolled at a till is not settled yet", "member", id, "error", err)
+	return nil
 }
 
 // settleMember writes the second version of a member who was enrolled at a till:
@@ -116,7 +127,9 @@ func (h *Hub) settleMember(ctx context.Context, id protocol.MemberID) error {
 		if err != nil || person == nil {
 			return err
 		}
-		if err := h.setContacts(ctx, &next, *person); err != nil {
+		if err := h.setContacts(ctx, &next, *person); protocol.CodeOf(err) == protocol.OutOfRangeCode {
+			h.log.Warn("a member who was enrolled at a till can be found by the card alone", "member", id, "error", err)
+		} else if err != nil {
 			return err
 		}
 	}

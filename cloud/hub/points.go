@@ -108,6 +108,8 @@ func (h *Hub) mayAdjust(r ledger.Reader, id protocol.MemberID, points protocol.P
 	}
 	number := func(n protocol.Points) string { return strconv.FormatInt(int64(n), 10) }
 	switch {
+	case h.awaitsAgents():
+		return protocol.Refuse(protocol.Conflict, "The database was put back to an older copy, and not every store has told yet what it holds of members' points. Nothing was recorded. Send it again when all machines have been online.")
 	case p.balance+points < 0:
 		return protocol.OutOfRange("points", number(points), "more than the "+number(max(0, p.balance))+" points that the member has").With("balance", int64(p.balance))
 	case p.free()+points < 0:

@@ -209,9 +209,10 @@ func (f *fold) raiseMember(a *act) error {
 }
 
 // ReadMember reads what is known of a member, with the store that it belongs to.
-// Where two stores enrolled one id, the store that comes first stands. It is nil
-// for a member who is not known.
-func ReadMember(r Reader, id protocol.MemberID) (*protocol.Member, protocol.StoreID, error) {
+// Where two stores enrolled one id, the row of the higher version stands, so that
+// whoever enrols it again takes nothing over; of two alike the store that comes
+// first. It is nil for a member who is not known.
+func ReadMember(r Reader, id protocol.MemberID) (m *protocol.Member, at protocol.StoreID, err error) {
 	values, err := r.Load([]Key{memberStoresKey(id)})
 	if err != nil {
 		return nil, "", err
@@ -226,11 +227,14 @@ func ReadMember(r Reader, id protocol.MemberID) (*protocol.Member, protocol.Stor
 			return nil, "", err
 		}
 		row, err := decodeMemberRow(values[0])
-		if err != nil || row.now != nil {
-			return row.now, store, err
+		if err != nil {
+			return nil, "", err
+		}
+		if row.now != nil && (m == nil || row.now.Version > m.Version) {
+			m, at = row.now, store
 		}
 	}
-	return nil, "", nil
+	return m, at, nil
 }
 
 // ReadMemberEvent is the event that says what is known of a member.

@@ -2371,7 +2371,7 @@ type Idempotency struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Route         string                 `protobuf:"bytes,1,opt,name=route,proto3" json:"route,omitempty"` // method and path, such as "POST /v1/sales"
 	Key           string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`     // 1 to 128 visible ASCII characters
-	Body          uint64                 `protobuf:"fixed64,3,opt,name=body,proto3" json:"body,omitempty"` // first 8 bytes, big-endian, of SHA-256 over the request's body
+	Body          uint64                 `protobuf:"fixed64,3,opt,name=body,proto3" json:"body,omitempty"` // first 8 bytes, big-endian, of SHA-256 over the request's body; absent of member and contact, whose bodies are personal
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
