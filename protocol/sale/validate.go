@@ -44,7 +44,9 @@ func (r *Request) Validate() error {
 	}
 	c.line = 0
 	c.tenders(r.Tenders)
-	c.id("member_id", r.MemberID)
+	if !protocol.MadeMemberID(r.MemberID) {
+		c.id("member_id", r.MemberID)
+	}
 	c.id("staff", r.Staff)
 	if r.RedeemPoints != nil && (*r.RedeemPoints < 0 || *r.RedeemPoints > int64(protocol.PointsMax)) {
 		c.outOfRange("redeem_points", strconv.FormatInt(*r.RedeemPoints, 10), "not 0 to "+strconv.FormatInt(int64(protocol.PointsMax), 10))

@@ -158,6 +158,13 @@ func TestCardNumbers(t *testing.T) {
 			t.Errorf("%s: %v", old, err)
 		}
 	}
+	// An id that was made at random may hold any number; one that only begins so is
+	// what somebody typed.
+	if _, err := decode(strings.Replace(whole, `"m-1"`, `"m-c0ffee`+number+`c0ffee0000"`, 1)); err != nil {
+		t.Errorf("inside the id of a member: %v", err)
+	}
+	_, err := decode(strings.Replace(whole, `"m-1"`, `"m-`+number+`"`, 1))
+	wantError(t, err, protocol.CardNumber, map[string]any{"field": "member_id"})
 	back := sale.ReturnRequest{Till: number, ReceiptNo: number, Lines: []sale.ReturnLine{{Line: 1, Qty: qty("1")}}}
 	wantError(t, back.Validate(), protocol.CardNumber, map[string]any{"field": "till"})
 	back.Till = ""
@@ -167,7 +174,7 @@ func TestCardNumbers(t *testing.T) {
 	if _, err := decode(strings.Replace(whole, "MEUCIQ==", "aa"+number+"bb 00", 1)); err != nil {
 		t.Errorf("inside a signature: %v", err)
 	}
-	_, err := decode(strings.Replace(whole, `"unit_price_minor":250`, `"unit_price_minor":`+number, 1))
+	_, err = decode(strings.Replace(whole, `"unit_price_minor":250`, `"unit_price_minor":`+number, 1))
 	wantError(t, err, protocol.OutOfRangeCode, map[string]any{"field": "unit_price_minor", "value": ""})
 	_, err = decode(strings.Replace(whole, `"qty":2`, `"qty":`+number, 1))
 	if shown, _ := json.Marshal(protocol.AsError(err).Members); strings.Contains(string(shown), number) {
