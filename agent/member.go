@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -24,16 +23,6 @@ func errCannotKnow(cause error) error {
 }
 
 func random(b []byte) { _, _ = rand.Read(b) } // It never fails (crypto/rand).
-
-// newCard makes the number of a card that bears none: M and twelve digits.
-func newCard() string {
-	digits := make([]byte, 12)
-	random(digits)
-	for i := range digits {
-		digits[i] = '0' + digits[i]%10
-	}
-	return "M" + string(digits)
-}
 
 // enrolMember enrols a member here, without asking anybody: temporary, until the
 // hub knows of it. The key is kept before the event is logged, so that no event is
@@ -78,18 +67,16 @@ func (a *Agent) newMember(ctx context.Context, q loyalty.MemberRequest) (*protoc
 	if err := a.keys.usable(); err != nil {
 		return nil, err
 	}
-	id := make([]byte, 16)
-	random(id)
-	m := &protocol.Member{ID: protocol.MemberID("m-" + hex.EncodeToString(id)), Version: 1, Status: protocol.MemberTemporary, HomeStore: a.origin().Store}
+	m := &protocol.Member{ID: protocol.NewMemberID(random), Version: 1, Status: protocol.MemberTemporary, HomeStore: a.origin().Store}
 	var person protocol.Personal
 	if err := q.ApplyTo(m, &person, a.now().UnixMilli()); err != nil {
 		return nil, err
 	}
-	if sale.ContainsCardNumber(person.Name) || sale.ContainsCardNumber(person.Email) || sale.ContainsCardNumber(m.Locale) {
-		return nil, protocol.Refuse(protocol.CardNumber, "A field holds what looks like the number of a payment card. Nothing was recorded, and the number was not kept. Take it out and send the rest again.")
+	if err := sale.RefuseCardNumbers(person.Name, person.Email, m.Locale); err != nil {
+		return nil, err
 	}
 	if m.Card == "" {
-		m.Card = newCard()
+		m.Card = protocol.NewMemberCard(random)
 	}
 	lookup, ok, err := a.keys.lookup(ctx)
 	if err == nil && ok {

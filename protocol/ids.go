@@ -42,13 +42,6 @@ func ValidID(s string) bool {
 	return true
 }
 
-// MadeMemberID tells whether s is an id that a hub or a till gave a member: m- and 32
-// lower-case hexadecimal digits. Those are random, so any number may be among them.
-func MadeMemberID(s string) bool {
-	random, ok := strings.CutPrefix(s, "m-")
-	return ok && len(random) == 32 && strings.Trim(random, "0123456789abcdef") == ""
-}
-
 // ValidTill tells whether s may name a till or a receipt series.
 func ValidTill(s string) bool {
 	return len(s) <= 16 && ValidID(s) && !strings.Contains(s, "-")

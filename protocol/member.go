@@ -1,5 +1,10 @@
 package protocol
 
+import (
+	"encoding/hex"
+	"strings"
+)
+
 // Member is all that is known of a member from then on. Version 1 enrols; every
 // later version is written by the hub, in its stream of the same store.
 type Member struct {
@@ -64,4 +69,30 @@ type Consent struct {
 	Granted bool
 	AtMs    int64 // Unix milliseconds
 	Source  string
+}
+
+// NewMemberID makes the id of a member: m- and 32 lower-case hexadecimal digits, of
+// bytes that random makes unpredictable.
+func NewMemberID(random func([]byte)) MemberID {
+	id := make([]byte, 16)
+	random(id)
+	return MemberID("m-" + hex.EncodeToString(id))
+}
+
+// MadeMemberID tells whether s is an id of NewMemberID. Its digits are random, so any
+// number may be among them.
+func MadeMemberID(s string) bool {
+	random, ok := strings.CutPrefix(s, "m-")
+	return ok && len(random) == 32 && strings.Trim(random, "0123456789abcdef") == ""
+}
+
+// NewMemberCard makes what the card of a member says who brought none: M and twelve
+// digits, one less than a payment card has.
+func NewMemberCard(random func([]byte)) string {
+	digits := make([]byte, 12)
+	random(digits)
+	for i := range digits {
+		digits[i] = '0' + digits[i]%10
+	}
+	return "M" + string(digits)
 }

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -52,23 +51,6 @@ func (h *Hub) lookupKey(ctx context.Context) (key protocol.LookupKey, err error)
 	return key, nil
 }
 
-// newMember makes a member who has nothing yet but an id.
-func (h *Hub) newMember() *protocol.Member {
-	id := make([]byte, 16)
-	h.random(id)
-	return &protocol.Member{ID: protocol.MemberID("m-" + hex.EncodeToString(id)), Version: 1, Status: protocol.MemberActive}
-}
-
-// newCard makes the number of a card that bears none: M and twelve digits.
-func (h *Hub) newCard() string {
-	digits := make([]byte, 12)
-	h.random(digits)
-	for i := range digits {
-		digits[i] = '0' + digits[i]%10
-	}
-	return "M" + string(digits)
-}
-
 // enrolled is what is kept of the answer to an enrolment: where it is logged. The
 // answer itself holds personal fields, which are kept nowhere but sealed.
 type enrolled struct {
@@ -106,12 +88,12 @@ func (h *Hub) EnrolMember(ctx context.Context, c protocol.Call, q loyalty.Member
 
 // enrolment is the member that a request asks for, sealed.
 func (h *Hub) enrolment(ctx context.Context, q loyalty.MemberRequest) (*protocol.Member, error) {
-	m, person := h.newMember(), protocol.Personal{}
+	m, person := &protocol.Member{ID: protocol.NewMemberID(h.random), Version: 1, Status: protocol.MemberActive}, protocol.Personal{}
 	if err := q.ApplyTo(m, &person, h.now().UnixMilli()); err != nil {
 		return nil, err
 	}
 	if m.Card == "" {
-		m.Card = h.newCard()
+		m.Card = protocol.NewMemberCard(h.random)
 	}
 	if err := h.seal(ctx, m, person, protocol.NewSubjectKey(h.random)); err != nil {
 		return nil, err
@@ -122,8 +104,8 @@ func (h *Hub) enrolment(ctx context.Context, q loyalty.MemberRequest) (*protocol
 // seal puts personal fields into a member, with what they are looked up by. The
 // key is kept first.
 func (h *Hub) seal(ctx context.Context, m *protocol.Member, person protocol.Personal, key protocol.SubjectKey) error {
-	if sale.ContainsCardNumber(person.Name) || sale.ContainsCardNumber(person.Email) || sale.ContainsCardNumber(m.Locale) {
-		return protocol.Refuse(protocol.CardNumber, "A field holds what looks like the number of a payment card. Nothing was recorded, and the number was not kept. Take it out and send the rest again.")
+	if err := sale.RefuseCardNumbers(person.Name, person.Email, m.Locale); err != nil {
+		return err
 	}
 	if err := h.setContacts(ctx, m, person); err != nil {
 		return err

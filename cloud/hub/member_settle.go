@@ -157,7 +157,7 @@ func (h *Hub) owedTo(ctx context.Context, id protocol.MemberID) (m *protocol.Mem
 func (h *Hub) compareMember(r ledger.Reader, m, next *protocol.Member) error {
 	next.Card, next.CardShared, next.DuplicateOf = m.Card, "", ""
 	if m.Card == "" {
-		next.Card = h.newCard()
+		next.Card = protocol.NewMemberCard(h.random)
 	} else {
 		bearers, err := ledger.CardMembers(r, m.Card)
 		if err != nil {
@@ -168,7 +168,7 @@ func (h *Hub) compareMember(r ledger.Reader, m, next *protocol.Member) error {
 			return err
 		}
 		if other != "" {
-			next.Card, next.CardShared = h.newCard(), m.Card
+			next.Card, next.CardShared = protocol.NewMemberCard(h.random), m.Card
 		}
 	}
 	for _, sum := range []protocol.LookupBytes{next.PhoneSum, next.EmailSum} {

@@ -1,8 +1,11 @@
 package sale
 
 import (
+	"slices"
 	"strings"
 	"unicode"
+
+	"counterpart/protocol"
 )
 
 // Card numbers have 13 to 19 digits (ISO/IEC 7812-1).
@@ -59,6 +62,15 @@ func ContainsCardNumber(s string) bool {
 		}
 	}
 	return run.open && run.close()
+}
+
+// RefuseCardNumbers refuses texts about a person of which one holds the number of a
+// payment card.
+func RefuseCardNumbers(texts ...string) error {
+	if !slices.ContainsFunc(texts, ContainsCardNumber) {
+		return nil
+	}
+	return protocol.Refuse(protocol.CardNumber, "A field holds what looks like the number of a payment card. Nothing was recorded, and the number was not kept. Take it out and send the rest again.")
 }
 
 // digitRun is a stretch of groups of digits with single separators between.
