@@ -21,6 +21,11 @@ func (a *Agent) cart(ctx context.Context, id protocol.MemberID) (cart.Document, 
 	var lines []cart.Line
 	items := map[protocol.SKU]*protocol.Item{}
 	err := a.db.View(ctx, func(r ledger.Reader) error {
+		group, err := a.groupHere(r, id)
+		if err != nil {
+			return err
+		}
+		id = group[0]
 		if err := a.knownHere(r, id, unknown); err != nil {
 			return err
 		}
@@ -44,6 +49,16 @@ func (a *Agent) cart(ctx context.Context, id protocol.MemberID) (cart.Document, 
 		doc.Lines = append(doc.Lines, cart.NewLine(l, items[l.SKU], open))
 	}
 	return doc, nil
+}
+
+// groupHere are the ids of a member and of all for whom the same one stands, as far
+// as this store knows, that one first.
+func (a *Agent) groupHere(r ledger.Reader, id protocol.MemberID) ([]protocol.MemberID, error) {
+	held, err := ledger.ReadHeldMember(r, ledger.MemberAt{Store: a.origin().Store, Member: id})
+	if err != nil || held == nil {
+		return []protocol.MemberID{id}, err
+	}
+	return held.IDs(), nil
 }
 
 // knownHere refuses a member whose row, and so whose cart, is not this store's;

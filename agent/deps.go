@@ -20,7 +20,7 @@ func (a *Agent) deps() api.Deps {
 		Sell: a.till.Sell, Quote: a.till.Quote, Return: a.till.Return, Void: a.till.Void, Move: a.till.Move, Fulfil: a.till.Fulfil, Order: a.till.Order, Orders: a.till.Orders,
 		EnrolMember: a.enrolMember, Member: a.member, Members: a.members,
 		Cart: a.cart, Timeline: a.timeline, WriteContact: a.writeContact, CloseEntry: a.closeEntry,
-		Sale: a.till.Sale, Stock: a.till.Stock, Items: a.till.Items, LastSales: a.till.LastSales,
+		Sale: a.till.Sale, Stock: a.till.Stock, Items: a.till.Items, ItemsOf: a.till.ItemsOf, LastSales: a.till.LastSales,
 		EventsAfter: a.eventsAfter, OrdersAfter: a.ordersAfter, Status: a.status, Exceptions: a.exceptions, HandleException: a.handleException, Transfers: a.till.Transfers,
 		Ready: a.ready, Changed: a.changes.Next,
 		Metrics: a.metrics(), Log: a.log, InsecureDev: a.cfg.InsecureDev,

@@ -92,27 +92,44 @@ func (a *Agent) newMember(ctx context.Context, q loyalty.MemberRequest) (*protoc
 	return m, a.keys.ring.Put(ctx, map[string]protocol.SubjectKey{string(m.ID): key})
 }
 
-// memberDocument shows a member, with the personal fields where their key is here.
-func (a *Agent) memberDocument(ctx context.Context, m *protocol.Member, points loyalty.PointsDocument) (loyalty.MemberDocument, error) {
-	var person *protocol.Personal
-	if len(m.Sealed) > 0 {
-		key, ok, err := a.keys.key(ctx, m.ID)
-		if err != nil {
-			return loyalty.MemberDocument{}, err
-		}
-		if ok {
-			p, err := protocol.Open(key, string(m.ID), m.Sealed)
-			if err == nil {
-				person = &p
-			} else {
-				a.log.Error("personal fields do not open with the key that is here", "member", m.ID)
-			}
-		}
+// memberDocument shows a member, with the personal fields where their key is here,
+// and who was merged into them.
+func (a *Agent) memberDocument(ctx context.Context, m *protocol.Member, points loyalty.PointsDocument, merged ...*protocol.Member) (loyalty.MemberDocument, error) {
+	person, err := a.unseal(ctx, m)
+	if err != nil {
+		return loyalty.MemberDocument{}, err
 	}
-	return loyalty.NewMemberDocument(m, person, points), nil
+	return loyalty.NewMemberDocument(m, person, points).With(merged), nil
 }
 
-// member shows a member: as this store holds one, or as the hub does.
+// unseal reads the personal fields of a member; nil where their key is not here.
+func (a *Agent) unseal(ctx context.Context, m *protocol.Member) (*protocol.Personal, error) {
+	if len(m.Sealed) == 0 {
+		return nil, nil
+	}
+	key, ok, err := a.keys.key(ctx, m.ID)
+	if err != nil || !ok {
+		return nil, err
+	}
+	p, err := protocol.Open(key, string(m.ID), m.Sealed)
+	if err != nil {
+		a.log.Error("personal fields do not open with the key that is here", "member", m.ID)
+		return nil, nil
+	}
+	return &p, nil
+}
+
+// birthday is a member's, empty where it cannot be read: a sale never waits for that.
+func (a *Agent) birthday(m *protocol.Member) string {
+	person, err := a.unseal(context.Background(), m)
+	if err != nil || person == nil {
+		return ""
+	}
+	return person.Birthday
+}
+
+// member shows a member, or who stands for them: as this store holds one, or as the
+// hub does.
 func (a *Agent) member(ctx context.Context, id protocol.MemberID) (loyalty.MemberDocument, error) {
 	held, spendable, err := a.till.HeldMember(ctx, id)
 	if err != nil {
@@ -121,14 +138,14 @@ func (a *Agent) member(ctx context.Context, id protocol.MemberID) (loyalty.Membe
 	if held != nil {
 		return a.memberDocument(ctx, held.Member, loyalty.PointsDocument{
 			Balance: held.Balance, Leased: held.Leased, SpendableHere: spendable, AsOf: utc(a.toldAt()),
-		})
+		}, held.Merged...)
 	}
 	var doc loyalty.MemberDocument
 	if err := a.askHub(ctx, "/v1/members/"+string(id), nil, &doc); err != nil {
 		return doc, err
 	}
-	doc.Points.SpendableHere = spendable
-	return doc, nil
+	doc.Points.SpendableHere, err = a.till.Spendable(ctx, doc.ID, doc.Points.Balance)
+	return doc, err
 }
 
 // members lists those who bear a card, or have a phone number or e-mail address.
@@ -158,11 +175,9 @@ func (a *Agent) membersBy(ctx context.Context, q api.MemberQuery) ([]loyalty.Mem
 		err := a.askHub(ctx, "/v1/members", query, &list)
 		for i := range list.Items {
 			// The hub does not know at whose till it is asked.
-			if _, spendable, readErr := a.till.HeldMember(ctx, list.Items[i].ID); readErr != nil {
-				err = errors.Join(err, readErr)
-			} else {
-				list.Items[i].Points.SpendableHere = spendable
-			}
+			points := &list.Items[i].Points
+			spendable, readErr := a.till.Spendable(ctx, list.Items[i].ID, points.Balance)
+			points.SpendableHere, err = spendable, errors.Join(err, readErr)
 		}
 		return list.Items, err
 	}

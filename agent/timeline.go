@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,14 +30,22 @@ func (a *Agent) timeline(ctx context.Context, id protocol.MemberID, limit int, a
 		return doc, unknown
 	}
 	doc = loyalty.TimelineDocument{Items: []loyalty.EntryDocument{}, AsOf: utc(a.toldAt()), From: cart.FromStore}
-	at := ledger.MemberAt{Store: a.origin().Store, Member: id}
 	var entries []ledger.TimelineEntry
 	err := a.db.View(ctx, func(r ledger.Reader) error {
+		group, err := a.groupHere(r, id)
 		entries = nil
-		return ledger.Timeline(r, at, after, func(e ledger.TimelineEntry) (bool, error) {
-			entries = append(entries, e)
-			return len(entries) <= limit, nil
-		})
+		for _, one := range group {
+			if err != nil {
+				return err
+			}
+			found := 0
+			err = ledger.Timeline(r, ledger.MemberAt{Store: a.origin().Store, Member: one}, after, func(e ledger.TimelineEntry) (bool, error) {
+				entries = append(entries, e)
+				found++
+				return found <= limit, nil
+			})
+		}
+		return err
 	})
 	if err == nil && len(entries) == 0 && after == "" {
 		err = unknown
@@ -44,16 +53,39 @@ func (a *Agent) timeline(ctx context.Context, id protocol.MemberID, limit int, a
 	if err != nil {
 		return doc, err
 	}
+	slices.SortFunc(entries, func(a, b ledger.TimelineEntry) int { return strings.Compare(a.ID.String(), b.ID.String()) })
 	if len(entries) > limit {
 		entries = entries[:limit]
 		next := entries[limit-1].ID.String()
 		doc.Next = &next
 	}
-	open := a.textOpener(ctx, id)
+	openers := map[protocol.MemberID]func([]byte) (string, bool){}
 	for _, e := range entries {
+		open := openers[e.Member]
+		if open == nil {
+			open = a.textOpener(ctx, e.Member)
+			openers[e.Member] = open
+		}
 		doc.Items = append(doc.Items, loyalty.NewEntryDocument(e.ID, e.Store, e.Entry, e.Closed, open))
 	}
 	return doc, nil
+}
+
+// findEntry finds an entry of a member in this store, under any id of the group; nil
+// where it is not here.
+func (a *Agent) findEntry(ctx context.Context, id protocol.MemberID, at loyalty.EntryID) (e *ledger.TimelineEntry, err error) {
+	err = a.db.View(ctx, func(r ledger.Reader) error {
+		group, err := a.groupHere(r, id)
+		e = nil
+		for _, one := range group {
+			if err != nil || e != nil {
+				return err
+			}
+			e, err = ledger.ReadTimelineEntry(r, ledger.MemberAt{Store: a.origin().Store, Member: one}, at)
+		}
+		return err
+	})
+	return e, err
 }
 
 // writeContact writes down what was said to or by a member: here, where their key
@@ -61,6 +93,9 @@ func (a *Agent) timeline(ctx context.Context, id protocol.MemberID, limit int, a
 func (a *Agent) writeContact(ctx context.Context, c protocol.Call, id protocol.MemberID, q loyalty.ContactRequest) (protocol.Answer, error) {
 	contact, err := q.Contact(id, sale.ContainsCardNumber)
 	if err != nil {
+		return protocol.Answer{}, err
+	}
+	if contact.Member, err = a.till.StandsFor(ctx, id); err != nil {
 		return protocol.Answer{}, err
 	}
 	return a.logContact(ctx, c, contact, q.Text)
@@ -77,18 +112,14 @@ func (a *Agent) closeEntry(ctx context.Context, c protocol.Call, id protocol.Mem
 	if err != nil {
 		return protocol.Answer{}, err
 	}
-	here := false
-	err = a.db.View(ctx, func(r ledger.Reader) error {
-		e, err := ledger.ReadTimelineEntry(r, ledger.MemberAt{Store: a.origin().Store, Member: id}, at)
-		here = e != nil
-		return err
-	})
+	e, err := a.findEntry(ctx, id, at)
 	if err != nil {
 		return protocol.Answer{}, err
 	}
-	if !here {
+	if e == nil {
 		return a.tellHub(ctx, c)
 	}
+	contact.Member = e.Member
 	return a.logContact(ctx, c, contact, q.Text)
 }
 
@@ -119,15 +150,11 @@ func (a *Agent) logContact(ctx context.Context, c protocol.Call, contact *protoc
 	if err != nil {
 		return protocol.Answer{}, err
 	}
-	var e *ledger.TimelineEntry
-	err = a.db.View(ctx, func(r ledger.Reader) (err error) {
-		e, err = ledger.ReadTimelineEntry(r, ledger.MemberAt{Store: a.origin().Store, Member: contact.Member}, at)
-		return err
-	})
+	e, err := a.findEntry(ctx, contact.Member, at)
 	if err != nil || e == nil {
 		return protocol.Answer{}, err
 	}
-	body, err := json.Marshal(loyalty.NewEntryDocument(e.ID, e.Store, e.Entry, e.Closed, a.textOpener(ctx, contact.Member)))
+	body, err := json.Marshal(loyalty.NewEntryDocument(e.ID, e.Store, e.Entry, e.Closed, a.textOpener(ctx, e.Member)))
 	return protocol.Answer{Status: kept.Status, Body: body}, err
 }
 

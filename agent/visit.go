@@ -23,16 +23,21 @@ func (a *Agent) visit(ctx context.Context, q till.VisitRequest) (answer till.Vis
 	if err != nil {
 		return answer, err
 	}
+	if status == http.StatusNotFound || status == http.StatusConflict {
+		a.log.Info("the hub lends no points of a member", "member", q.Member, "status", status)
+		return till.VisitAnswer{Refused: true}, nil
+	}
 	if status != http.StatusOK {
 		return answer, fmt.Errorf("the hub answers a question for points with %d", status)
 	}
 	var said struct {
-		Balance protocol.Points `json:"balance"`
-		Left    protocol.Points `json:"left"`
-		Coming  bool            `json:"coming"`
+		Member  protocol.MemberID `json:"member_id"`
+		Balance protocol.Points   `json:"balance"`
+		Left    protocol.Points   `json:"left"`
+		Coming  bool              `json:"coming"`
 	}
 	err = json.Unmarshal(text, &said)
-	return till.VisitAnswer(said), err
+	return till.VisitAnswer{Balance: said.Balance, Left: said.Left, Coming: said.Coming}, err
 }
 
 // visitorsMax bounds how many members wait to be asked for. Whoever finds no place

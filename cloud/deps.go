@@ -85,8 +85,32 @@ func (c *Cloud) deps() api.Deps {
 		Fleet: func(ctx context.Context, each func(web.Store)) error {
 			return h.Fleet(ctx, func(s hub.FleetStore) { each(web.Store(s)) })
 		},
-		Find: c.find, Changed: h.Changed, Log: c.log, InsecureDev: c.cfg.InsecureDev,
+		Find: c.find, People: c.people(), Changed: h.Changed, Log: c.log, InsecureDev: c.cfg.InsecureDev,
 	}))
+}
+
+// people is what the page of members shows.
+func (c *Cloud) people() web.People {
+	return web.People{
+		Find: func(ctx context.Context, by, value string) ([]loyalty.MemberDocument, error) {
+			q := hub.MemberQuery{}
+			*map[string]*string{"card": &q.Card, "phone": &q.Phone, "email": &q.Email}[by] = value
+			list, err := c.hub.Members(ctx, q)
+			return list.Items, err
+		},
+		Member: c.hub.Member, Cart: c.hub.Cart,
+		Leases: func(ctx context.Context, id protocol.MemberID) ([]web.Lease, error) {
+			list, err := c.hub.MemberLeases(ctx, id)
+			leases := make([]web.Lease, len(list.Items))
+			for i, l := range list.Items {
+				leases[i] = web.Lease{Store: l.Store, Agent: l.Agent, Holder: l.Holder, Left: l.Left, State: l.State}
+			}
+			return leases, err
+		},
+		Timeline: func(ctx context.Context, id protocol.MemberID, limit int) (loyalty.TimelineDocument, error) {
+			return c.hub.Timeline(ctx, id, hub.Page{Limit: limit})
+		},
+	}
 }
 
 func (c *Cloud) deployment() hub.Deployment {
@@ -190,6 +214,17 @@ func (c *Cloud) metrics() prometheus.Gatherer {
 		}
 		return 1
 	})
+	risk := func(name, help string, value func(hub.Exposure) protocol.Points) {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "counterpart_points", Name: name, Help: help}, func() float64 {
+			e, err := c.hub.Exposure(context.Background())
+			if err != nil {
+				return 0
+			}
+			return float64(value(e))
+		}))
+	}
+	risk("exposure_bound", "The most points that stores may have spent beyond their leases without the hub knowing.", func(e hub.Exposure) protocol.Points { return e.Bound })
+	risk("at_risk", "Points spent beyond leases that the hub knows of and has not settled yet.", func(e hub.Exposure) protocol.Points { return e.AtRisk })
 	gauge("gaps", "Stretches of streams that no disk holds.", func(s hub.StatusDocument) float64 { return float64(s.Gaps) })
 	reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Namespace: "counterpart_hub", Name: "messages_dropped_total", Help: "Payloads dropped because the hub was behind; their senders send them again.",

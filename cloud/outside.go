@@ -25,9 +25,7 @@ func (c *Cloud) webhooks() webhooks.Options {
 			return list, err
 		},
 		Before: h.OutboxBefore, Head: hub.OutboxHead, Grown: h.OutboxGrown,
-		Want: func(ctx context.Context, events, stock bool) error {
-			return h.SetWanted(ctx, hub.Wanted{Events: events, Stock: stock})
-		},
+		Want:  func(ctx context.Context, g webhooks.Groups) error { return h.SetWanted(ctx, hub.Wanted(g)) },
 		Types: hub.MessageTypes(), Once: h.Once, Now: time.Now, Running: h.RunningTime,
 		Random: func(b []byte) {
 			if _, err := rand.Read(b); err != nil {

@@ -92,7 +92,7 @@ var guards = []struct {
 	{module + "/agent", []string{"agent/cmd/*"}, true},
 	{module + "/agent/api", []string{"agent"}, true},
 	{module + "/agent/service", []string{"agent", "agent/cmd/*"}, true},
-	{module + "/agent/till", []string{"agent"}, true},
+	{module + "/agent/till", []string{"agent", "protocol/sim"}, true},
 	{module + "/agent/uplink", []string{"agent", "protocol/sim"}, true},
 	{module + "/agent/web", []string{"agent", "agent/api"}, true},
 	{module + "/agent/later", []string{"agent"}, true},

@@ -64,13 +64,15 @@ func checkMember(c *check, m *Member) {
 	c.idOrNone("staff", string(m.Staff))
 	c.name("card", m.CardShared)
 	c.idOrNone("member", string(m.DuplicateOf))
+	c.name("tier", m.Tier)
+	c.text("reason", m.Reason)
 }
 
 func encodeMember(m *Member) *wire.Member {
 	w := &wire.Member{
 		Id: string(m.ID), Version: m.Version, Status: string(m.Status), Card: m.Card, Sealed: m.Sealed, HomeStore: string(m.HomeStore), Locale: m.Locale,
 		Consents: list[*wire.Consent](len(m.Consents)), PreferredChannel: m.Preferred, MergedInto: string(m.Into), Staff: string(m.Staff),
-		CardShared: m.CardShared, DuplicateOf: string(m.DuplicateOf),
+		CardShared: m.CardShared, DuplicateOf: string(m.DuplicateOf), Tier: m.Tier, Reason: m.Reason,
 	}
 	if m.PhoneSum != (LookupBytes{}) {
 		w.PhoneSum = m.PhoneSum[:]
@@ -94,7 +96,7 @@ func decodeMember(c *check, w *wire.Member) *Member {
 		ID: MemberID(w.Id), Version: w.Version, Status: MemberStatus(w.Status), Card: w.Card, Sealed: w.Sealed,
 		PhoneSum: LookupBytes(fixed(c, "phone_sum", w.PhoneSum, len(LookupBytes{}))), EmailSum: LookupBytes(fixed(c, "email_sum", w.EmailSum, len(LookupBytes{}))),
 		HomeStore: StoreID(w.HomeStore), Locale: w.Locale, Consents: list[Consent](len(w.Consents)), Preferred: w.PreferredChannel, Into: MemberID(w.MergedInto), Staff: StaffID(w.Staff),
-		CardShared: w.CardShared, DuplicateOf: MemberID(w.DuplicateOf),
+		CardShared: w.CardShared, DuplicateOf: MemberID(w.DuplicateOf), Tier: w.Tier, Reason: w.Reason,
 	}
 	for i, x := range w.Consents {
 		m.Consents[i] = Consent{Channel: x.GetChannel(), Purpose: x.GetPurpose(), Granted: x.GetGranted(), AtMs: x.GetAtMs(), Source: x.GetSource()}
@@ -125,7 +127,18 @@ func checkMemberRow(c *check, r *MemberRow) {
 			c.failf("points %d are out of range", n)
 		}
 	}
+	c.count("group", len(r.Group), groupRoom)
+	for i, id := range r.Group {
+		c.id("group", string(id))
+		if i > 0 && r.Group[i-1] >= id {
+			c.failf("the group is not in the order of its ids")
+		}
+	}
 }
+
+// groupRoom bounds a group in a row, with room for what a hub that was restored
+// merged once more: a row that cannot be written would hold up whole stores.
+const groupRoom = 100 * MemberGroupMax
 
 // sumMax bounds sums of points over many events, so that the balance of a store
 // can be taken out of that of all stores without overflow.
@@ -133,6 +146,9 @@ const sumMax Points = 1 << 60
 
 func encodeMemberRow(r *MemberRow) *wire.MemberRow {
 	w := &wire.MemberRow{Member: encodeMember(&r.Member), Balance: int64(r.Balance), Leased: int64(r.Leased)}
+	for _, id := range r.Group {
+		w.Group = append(w.Group, string(id))
+	}
 	if a := r.Here; a != (MemberAccount{}) {
 		w.Here = &wire.MemberAccount{Earned: int64(a.Earned), Redeemed: int64(a.Redeemed), Adjusted: int64(a.Adjusted), Expired: int64(a.Expired), Events: int64(a.Events)}
 	}
@@ -141,6 +157,12 @@ func encodeMemberRow(r *MemberRow) *wire.MemberRow {
 
 func decodeMemberRow(c *check, w *wire.MemberRow) MemberRow {
 	r := MemberRow{Balance: Points(w.Balance), Leased: Points(w.Leased)}
+	if c.count("group", len(w.Group), groupRoom); c.err != nil {
+		return r
+	}
+	for _, id := range w.Group {
+		r.Group = append(r.Group, MemberID(id))
+	}
 	if w.Member == nil {
 		c.failf("the row has no member")
 		return r

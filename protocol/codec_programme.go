@@ -72,6 +72,9 @@ func checkMultipliers(c *check, p *Programme) {
 		c.text("end", campaign.To)
 		c.factor(campaign.Factor)
 	}
+	if p.Birthday != nil {
+		c.factor(p.Birthday.Factor)
+	}
 }
 
 func encodeProgramme(p *Programme) *wire.ProgrammeRow {
@@ -93,6 +96,9 @@ func encodeProgramme(p *Programme) *wire.ProgrammeRow {
 	}
 	for i, t := range p.Tiers {
 		w.Tiers[i] = &wire.Tier{Name: t.Name, Points: int64(t.Points), WithinDays: t.WithinDays, FactorPpm: int64(t.Factor)}
+	}
+	if r := p.Birthday; r != nil {
+		w.Birthday = &wire.BirthdayRule{FactorPpm: int64(r.Factor), Days: r.Days}
 	}
 	for i := range p.Campaigns {
 		m := &p.Campaigns[i]
@@ -122,6 +128,9 @@ func decodeProgramme(_ *check, w *wire.ProgrammeRow) Programme {
 	}
 	for i, t := range w.Tiers {
 		p.Tiers[i] = Tier{Name: t.Name, Points: Points(t.Points), WithinDays: t.WithinDays, Factor: RatePPM(t.FactorPpm)}
+	}
+	if r := w.Birthday; r != nil {
+		p.Birthday = &BirthdayRule{Factor: RatePPM(r.FactorPpm), Days: r.Days}
 	}
 	for i, m := range w.Campaigns {
 		p.Campaigns[i] = Campaign{

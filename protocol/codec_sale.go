@@ -47,6 +47,7 @@ const (
 	salePointsRedeemed   protowire.Number = 37
 	saleLinePoints       protowire.Number = 38
 	saleProgramme        protowire.Number = 39
+	salePointsAtRisk     protowire.Number = 40
 )
 
 func checkSale(c *check, s *Sale) {
@@ -99,6 +100,9 @@ func checkSale(c *check, s *Sale) {
 func checkSalePoints(c *check, s *Sale) {
 	c.amount("points", int64(s.PointsEarned))
 	c.amount("points redeemed", int64(s.PointsRedeemed))
+	if s.PointsAtRisk < 0 || s.PointsAtRisk > max(0, s.PointsRedeemed) {
+		c.failf("%d points at risk of %d that were redeemed", s.PointsAtRisk, s.PointsRedeemed)
+	}
 	c.text("programme", s.Programme)
 	var sum Points
 	some := false

@@ -107,6 +107,8 @@ func (w *saleFields) read(c *check, r *fieldReader, s *Sale) {
 		sint64(r, &s.PointsRedeemed)
 	case saleProgramme:
 		text(r, c, &s.Programme)
+	case salePointsAtRisk:
+		sint64(r, &s.PointsAtRisk)
 	}
 }
 

@@ -32,6 +32,7 @@ func examples() map[string]any {
 		"promotion-amount_off":    &examplePromotions()[3],
 
 		"memberrow-full":  exampleMemberRow(),
+		"memberrow-group": &protocol.MemberRow{Member: *exampleMergedMember().Member, Group: []protocol.MemberID{"m-19", "m-20", "m-7"}},
 		"memberrow-least": &protocol.MemberRow{Member: protocol.Member{ID: "m-20", Version: 3, Status: protocol.MemberErased}},
 	}
 	for name, e := range exampleEvents() {
@@ -97,7 +98,7 @@ func exampleEvents() map[string]*protocol.Event {
 		"order": exampleOrder(), "order_change": exampleOrderChange(), "fulfilment": exampleFulfilment(),
 		"order-second": exampleSecondPart(), "order_change-refund": exampleRefund(), "order_change-rerouted": exampleRerouted(), "sale-part-after": exampleSoldPart(), "fulfilment-substitute": exampleSubstitute(), "order_change-substitute": exampleSubstituteTakenTwice(),
 		"exception_change": exampleExceptionChange(), "transfer": exampleTransfer(), "return-order": exampleOrderReturn(),
-		"sale-points": examplePointsSale(), "lease": exampleLease(), "lease-closed": exampleClosed(), "points_change": examplePointsChange(), "member": exampleMember(), "member-shared": exampleSharedMember(), "cart": exampleCart(), "contact": exampleContact(),
+		"sale-points": examplePointsSale(), "sale-risk": exampleRiskSale(), "lease": exampleLease(), "lease-closed": exampleClosed(), "lease-settled": exampleSettled(), "points_change": examplePointsChange(), "member": exampleMember(), "member-shared": exampleSharedMember(), "member-merged": exampleMergedMember(), "cart": exampleCart(), "contact": exampleContact(),
 		"digest": {Kind: protocol.KindDigest, Boot: 3, Digest: exampleDigest()},
 		"count_seen": {Kind: protocol.KindCountSeen, Boot: 9, CountSeen: &protocol.CountSeen{
 			Count: protocol.EventID{Inc: sampleInc, Seq: 1043}, SKUs: []protocol.SKU{"PEN-01", "OLIVES"},
@@ -250,6 +251,16 @@ func exampleClosed() *protocol.Event {
 	return &protocol.Event{Kind: protocol.KindLease, Boot: 3, Lease: &protocol.Lease{Member: "m-20", Holder: sampleInc, Change: protocol.LeaseClosed, Points: 150, Recalls: 2}}
 }
 
+func exampleSettled() *protocol.Event {
+	return &protocol.Event{Kind: protocol.KindLease, Boot: 3, Lease: &protocol.Lease{Member: "m-20", Holder: sampleInc, Change: protocol.LeaseSettled, Points: 120}}
+}
+
+func exampleRiskSale() *protocol.Event {
+	ev := examplePointsSale()
+	ev.Sale.Number, ev.Sale.PointsAtRisk = 322, 120
+	return ev
+}
+
 func exampleLease() *protocol.Event {
 	return &protocol.Event{Kind: protocol.KindLease, Boot: 3, Lease: &protocol.Lease{
 		Member: "m-20", Holder: sampleInc, Change: protocol.LeaseCredited, Points: 450, Staff: "s7", Reason: "machine stolen",
@@ -274,6 +285,13 @@ func exampleMember() *protocol.Event {
 func exampleSharedMember() *protocol.Event {
 	ev := exampleMember()
 	ev.Member.Into, ev.Member.CardShared, ev.Member.DuplicateOf = "", "9900124", "m-19"
+	return ev
+}
+
+// exampleMergedMember has another who stands for it.
+func exampleMergedMember() *protocol.Event {
+	ev := exampleMember()
+	ev.Member.Version, ev.Member.Status, ev.Member.Reason = 3, protocol.MemberMerged, "one person, two cards"
 	return ev
 }
 

@@ -156,6 +156,9 @@ var genSale = rapid.Custom(func(t *rapid.T) protocol.Sale {
 		}), 2),
 		Part: orNone(t, "part", genPart), PartAfter: orNone(t, "part after", genEventID), ReturnedOrder: protocol.OrderID(orNone(t, "returned order", genID)),
 	}
+	if s.PointsRedeemed > 0 && rapid.Bool().Draw(t, "at risk") {
+		s.PointsAtRisk = protocol.Points(rapid.Int64Range(0, int64(s.PointsRedeemed)).Draw(t, "risked"))
+	}
 	if rapid.Bool().Draw(t, "points of lines") {
 		s.PointsEarned = 0
 		for i := range s.Lines {
@@ -409,7 +412,7 @@ var genMember = rapid.Custom(func(t *rapid.T) *protocol.Member {
 		Card: name(t, "card"), Sealed: few(t, "sealed", rapid.Byte(), 40), PhoneSum: orNone(t, "phone", sum), EmailSum: orNone(t, "email", sum),
 		HomeStore: protocol.StoreID(orNone(t, "home", genID)), Locale: text(t, "locale"), Preferred: word(t, "preferred", "", "sms"),
 		Into: protocol.MemberID(orNone(t, "into", genID)), Staff: protocol.StaffID(orNone(t, "staff", genID)),
-		CardShared: name(t, "shared"), DuplicateOf: protocol.MemberID(orNone(t, "duplicate", genID)),
+		CardShared: name(t, "shared"), DuplicateOf: protocol.MemberID(orNone(t, "duplicate", genID)), Reason: text(t, "reason"),
 		Consents: few(t, "consents", rapid.Custom(func(t *rapid.T) protocol.Consent {
 			return protocol.Consent{
 				Channel: word(t, "channel", "sms", "email"), Purpose: word(t, "purpose", "marketing", "receipts"), Granted: rapid.Bool().Draw(t, "granted"),

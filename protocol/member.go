@@ -21,21 +21,33 @@ type Member struct {
 	Locale    string  // BCP 47
 	Consents  []Consent
 	Preferred string // channel
-	Into      MemberID
-	Staff     StaffID
+	// Into is who stands for a member who is merged. Its id is smaller than the
+	// member's own, so that whatever events say nobody stands for themselves.
+	Into  MemberID
+	Staff StaffID
 	// CardShared is the card that the member gave up, because another bears it;
 	// DuplicateOf a member with the same phone number or e-mail address.
 	CardShared  string
 	DuplicateOf MemberID
+	// Tier is the name of the member's tier as the hub last reckoned it.
+	Tier   string
+	Reason string // why the member was merged, or is no longer, as a person said
 }
 
-// MemberRow is what a store is told of a member.
+// MemberRow is what a store is told of a member. Of who is merged it tells nothing
+// but the Member.
 type MemberRow struct {
 	Member  Member
-	Balance Points        // over all stores
-	Here    MemberAccount // the hub's account of the store that reads
+	Balance Points        // over all stores, of the whole group
+	Here    MemberAccount // the hub's account of the store that reads, likewise
 	Leased  Points        // of the balance, held by leases
+	// Group are the ids of those for whom the member stands, with its own as the
+	// first; nil where nobody was merged into it.
+	Group []MemberID
 }
+
+// MemberGroupMax bounds how many members may be merged into one.
+const MemberGroupMax = 100
 
 // MemberAccount is what happened to a member's points in one store, as sums.
 type MemberAccount struct{ Earned, Redeemed, Adjusted, Expired, Events Points }
@@ -58,7 +70,7 @@ const (
 	MemberActive MemberStatus = "active"
 	// MemberTemporary is who was enrolled at a till and is not yet known at the hub.
 	MemberTemporary MemberStatus = "temporary"
-	MemberMerged    MemberStatus = "merged" // another member stands for this one
+	MemberMerged    MemberStatus = "merged" // Into stands for this one
 	MemberErased    MemberStatus = "erased"
 )
 
@@ -69,6 +81,15 @@ type Consent struct {
 	Granted bool
 	AtMs    int64 // Unix milliseconds
 	Source  string
+}
+
+// Next is the member's next version, before anything else changes: what is said of
+// one version alone is not said again.
+func (m *Member) Next() *Member {
+	next := *m
+	next.Version++
+	next.CardShared, next.DuplicateOf, next.Reason, next.Staff = "", "", "", ""
+	return &next
 }
 
 // NewMemberID makes the id of a member: m- and 32 lower-case hexadecimal digits, of

@@ -22,6 +22,7 @@ const (
 	LeaseRecalled LeaseChange = "recalled" // the hub asks for what is left
 	LeaseClosed   LeaseChange = "closed"   // the holder gives so many back
 	LeaseCredited LeaseChange = "credited" // taken back from a stream that is over, at the chain's risk
+	LeaseSettled  LeaseChange = "settled"  // so many that the holder spent at risk are counted
 )
 
 // PointsChange is what no sale earned or redeemed.

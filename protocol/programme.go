@@ -26,6 +26,7 @@ type Programme struct {
 	ExpireAfterDays uint32
 	Tiers           []Tier // by rising threshold
 	Campaigns       []Campaign
+	Birthday        *BirthdayRule // nil: none
 }
 
 // PointsRounding says how parts of a point are rounded. A word of a later version
@@ -69,6 +70,12 @@ type Tier struct {
 	Points     Points
 	WithinDays uint32
 	Factor     RatePPM // what a member of the tier earns, times this
+}
+
+// BirthdayRule multiplies what a member earns for so many days, the birthday first.
+type BirthdayRule struct {
+	Factor RatePPM
+	Days   uint32
 }
 
 // Campaign multiplies what goods earn for a while. From and To are as in a Price.

@@ -36,10 +36,13 @@ type Sale struct {
 	PointsEarned   Points
 	PointsRedeemed Points
 	Programme      string
-	Training       bool
-	Reason         string
-	External       *External
-	Warnings       []Warning
+	// PointsAtRisk are those of PointsRedeemed that no lease covered: the stream
+	// spent them in risk mode. They are 0 to PointsRedeemed.
+	PointsAtRisk Points
+	Training     bool
+	Reason       string
+	External     *External
+	Warnings     []Warning
 	// Part is the part of an order that was due and is paid and handed over by
 	// this sale; empty for none.
 	Part PartID

@@ -67,6 +67,8 @@ type Deps struct {
 	// Items finds items whose name holds q or one of whose codes q is; an
 	// empty q means all. next is where the following page starts, nil for none.
 	Items func(ctx context.Context, q string, limit int, after string) (items []stock.ItemDocument, next *string, err error)
+	// ItemsOf shows items by their SKUs, without those that are not known.
+	ItemsOf func(context.Context, []protocol.SKU) ([]stock.ItemDocument, error)
 	// EventsAfter returns up to limit events of the agent's own stream above
 	// after, in order.
 	EventsAfter func(ctx context.Context, after protocol.Seq, limit int) ([]Event, error)
@@ -136,9 +138,18 @@ func newServer(d Deps) *server {
 			return orders, err
 		},
 		Exceptions: s.openExceptions,
-		Changed:    d.Changed,
-		Log:        s.log,
-		NotFound:   http.HandlerFunc(s.notFound),
+		Members: func(ctx context.Context, by, value string) ([]loyalty.MemberDocument, error) {
+			q := MemberQuery{}
+			*map[string]*string{"card": &q.Card, "phone": &q.Phone, "email": &q.Email}[by] = value
+			return d.Members(ctx, q)
+		},
+		Member: d.Member, Cart: d.Cart, ItemsOf: d.ItemsOf,
+		Timeline: func(ctx context.Context, id protocol.MemberID, limit int) (loyalty.TimelineDocument, error) {
+			return d.Timeline(ctx, id, limit, "")
+		},
+		Changed:  d.Changed,
+		Log:      s.log,
+		NotFound: http.HandlerFunc(s.notFound),
 	})
 	return s
 }
@@ -174,7 +185,7 @@ func (s *server) pageStatus(ctx context.Context) web.Status {
 		Pending: st.Stream.Pending, DeadLetters: st.DeadLetters, Disk: st.Disk.State,
 	}
 	for to, from := range map[*string]*string{
-		&v.BusinessDate: st.BusinessDate, &v.Cause: st.Link.Cause, &v.OldestPendingAt: st.Stream.OldestPendingAt,
+		&v.BusinessDate: st.BusinessDate, &v.Currency: st.Currency, &v.Cause: st.Link.Cause, &v.OldestPendingAt: st.Stream.OldestPendingAt,
 	} {
 		if from != nil {
 			*to = *from

@@ -38,6 +38,13 @@ type shop struct {
 	log   bytes.Buffer
 }
 
+// note keeps what a function was called with; a page calls several at once.
+func (s *shop) note(asked ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, asked...)
+}
+
 func newShop() *shop {
 	return &shop{
 		status: Status{
@@ -56,7 +63,8 @@ func newShop() *shop {
 
 // record notes a call and gives the fixed answer.
 func (s *shop) record(call protocol.Call, asked string) (protocol.Answer, error) {
-	s.calls, s.asked = append(s.calls, call), append(s.asked, asked)
+	s.calls = append(s.calls, call)
+	s.note(asked)
 	if s.panics != nil {
 		panic(s.panics)
 	}
@@ -68,7 +76,7 @@ func (s *shop) record(call protocol.Call, asked string) (protocol.Answer, error)
 }
 
 func (s *shop) transfers(_ context.Context, state string, limit int, after string) ([]stock.TransferDocument, *string, error) {
-	s.asked = append(s.asked, state, string(rune('0'+limit%10)), after)
+	s.note(state, string(rune('0'+limit%10)), after)
 	next := "s1/t-1"
 	return []stock.TransferDocument{stock.NewTransferDocument(stock.TransferMeta{ID: "t-1", Store: "s1"}, &stock.TransferState{})}, &next, s.err
 }
@@ -82,7 +90,7 @@ func (s *shop) handleException(_ context.Context, c protocol.Call, id, action st
 }
 
 func (s *shop) quote(_ context.Context, r sale.Request) (sale.Quote, error) {
-	s.asked = append(s.asked, r.Coupons...)
+	s.note(r.Coupons...)
 	sold := exampleSale()
 	return sale.Quote{Currency: sold.Currency, Lines: sold.Lines, Taxes: sold.Taxes, TotalMinor: 450, CashTotalMinor: 450, Warnings: sold.Warnings}, s.err
 }
@@ -95,7 +103,7 @@ func exampleEntry() loyalty.EntryDocument {
 var exampleEntryID = loyalty.EntryID{AtMs: 1_795_252_932_000, Event: protocol.EventID{Inc: protocol.Inc{1}, Seq: 2}}
 
 func (s *shop) timeline(_ context.Context, id protocol.MemberID, limit int, after string) (loyalty.TimelineDocument, error) {
-	s.asked = append(s.asked, string(id), strconv.Itoa(limit), after)
+	s.note(string(id), strconv.Itoa(limit), after)
 	return loyalty.TimelineDocument{Items: []loyalty.EntryDocument{exampleEntry()}, AsOf: "2026-11-21T10:02:12+00:00", From: cart.FromStore}, s.err
 }
 
@@ -119,7 +127,7 @@ func exampleCart(id protocol.MemberID) cart.Document {
 }
 
 func (s *shop) cart(_ context.Context, id protocol.MemberID) (cart.Document, error) {
-	s.asked = append(s.asked, string(id))
+	s.note(string(id))
 	return exampleCart(id), s.err
 }
 
@@ -148,19 +156,19 @@ func (s *shop) deps() Deps {
 		Cart:            s.cart,
 		Timeline:        s.timeline, WriteContact: s.writeContact, CloseEntry: s.closeEntry,
 		Sale: func(_ context.Context, no protocol.ReceiptNo) (sale.Document, error) {
-			s.asked = append(s.asked, string(no))
+			s.note(string(no))
 			return exampleSale(), s.err
 		},
 		Stock: func(_ context.Context, code string) (stock.Document, error) {
-			s.asked = append(s.asked, code)
+			s.note(code)
 			return exampleLevel(), s.err
 		},
 		Items: func(_ context.Context, q string, limit int, after string) ([]stock.ItemDocument, *string, error) {
-			s.asked = append(s.asked, q, string(rune('0'+limit%10)), after)
+			s.note(q, string(rune('0'+limit%10)), after)
 			return []stock.ItemDocument{exampleItem()}, &next, s.err
 		},
 		Orders: func(_ context.Context, state string, limit int, after string) ([]pickup.Document, *string, error) {
-			s.asked = append(s.asked, state, strconv.Itoa(limit), after)
+			s.note(state, strconv.Itoa(limit), after)
 			return []pickup.Document{exampleOrder()}, nil, s.err
 		},
 		EventsAfter: s.eventsAfter,

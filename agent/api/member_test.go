@@ -9,6 +9,7 @@ import (
 
 	"counterpart/protocol"
 	"counterpart/protocol/loyalty"
+	"counterpart/protocol/stock"
 )
 
 func exampleMember() loyalty.MemberDocument {
@@ -26,12 +27,15 @@ func (s *shop) memberDeps(d Deps) Deps {
 		return protocol.Answer{Status: http.StatusCreated, Body: body}, err
 	}
 	d.Member = func(_ context.Context, id protocol.MemberID) (loyalty.MemberDocument, error) {
-		s.asked = append(s.asked, string(id))
+		s.note(string(id))
 		return exampleMember(), s.err
 	}
 	d.Members = func(_ context.Context, q MemberQuery) ([]loyalty.MemberDocument, error) {
-		s.asked = append(s.asked, q.Card+" "+q.Phone+" "+q.Email)
+		s.note(q.Card + " " + q.Phone + " " + q.Email)
 		return []loyalty.MemberDocument{exampleMember()}, s.err
+	}
+	d.ItemsOf = func(context.Context, []protocol.SKU) ([]stock.ItemDocument, error) {
+		return []stock.ItemDocument{exampleItem()}, s.err
 	}
 	return d
 }

@@ -73,6 +73,9 @@ func (s *server) routes() []route {
 		{method: http.MethodGet, pattern: web.LivePath, who: staff, stream: true, handle: serve(s.web)},
 		{method: http.MethodGet, pattern: web.OrdersPath, who: staff, handle: serve(s.web)},
 		{method: http.MethodGet, pattern: web.OrdersLivePath, who: staff, stream: true, handle: serve(s.web)},
+		{method: http.MethodGet, pattern: web.SellPath, who: staff, handle: serve(s.web)},
+		{method: http.MethodGet, pattern: web.MemberPath, who: staff, handle: serve(s.web)},
+		{method: http.MethodGet, pattern: web.MemberLivePath, who: staff, stream: true, handle: serve(s.web)},
 		{method: http.MethodGet, pattern: web.AssetsPath + "/{file}", who: anyone, handle: serve(s.web)},
 	}
 }

@@ -4,26 +4,39 @@ import (
 	"time"
 
 	"counterpart/protocol"
+	"counterpart/protocol/ledger"
 	"counterpart/protocol/loyalty"
 	"counterpart/protocol/sale"
 )
 
 // earn notes what a sale earns its member under the programme in force. Earning
 // needs nothing but the sale and the rules that are here, and is never refused:
-// not for a member whom nobody knows, nor where no rules came down.
-func (d *desk) earn(s *protocol.Sale, programme *protocol.Programme, lines []sale.Resolved, at time.Time) {
+// not for a member whom nobody knows, nor where no rules came down. What multiplies
+// the points of a member counts where this store holds the member.
+func (d *desk) earn(s *protocol.Sale, programme *protocol.Programme, lines []sale.Resolved, at time.Time) error {
 	if s.Member == "" || programme == nil {
-		return
+		return nil
 	}
-	categories := make([]string, len(lines))
+	basket := loyalty.Basket{Sale: s, Categories: make([]string, len(lines)), Store: d.origin().Store, At: at, Zone: d.shop.loc}
 	for i := range lines {
 		if lines[i].Item != nil {
-			categories[i] = lines[i].Item.Category
+			basket.Categories[i] = lines[i].Item.Category
 		}
 	}
-	earned := loyalty.Earn(programme, loyalty.Basket{Sale: s, Categories: categories, Store: d.origin().Store, At: at, Zone: d.shop.loc})
+	if len(programme.Tiers) > 0 || programme.Birthday != nil {
+		held, err := ledger.ReadHeldMember(d.r, ledger.MemberAt{Store: basket.Store, Member: s.Member})
+		if err != nil {
+			return err
+		}
+		if held != nil {
+			basket.Tier = held.Member.Tier
+			basket.Birthday = programme.Birthday != nil && loyalty.Celebrates(programme, d.o.Birthday(held.Member), at, d.shop.loc)
+		}
+	}
+	earned := loyalty.Earn(programme, basket)
 	s.PointsEarned, s.Programme = earned.Total, programme.ValidFrom
 	for i := range earned.Lines {
 		s.Lines[i].Points = earned.Lines[i]
 	}
+	return nil
 }

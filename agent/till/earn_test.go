@@ -91,6 +91,45 @@ func TestEarn(t *testing.T) {
 	})
 }
 
+// TestEarnMore: the tier that the hub told and the birthday multiply what a member
+// earns, also where the rules come later than the first sale; nobody else's points.
+func TestEarnMore(t *testing.T) {
+	eachDriver(t, func(t *testing.T, s *shopTest) {
+		s.receive("PEN-01", 100)
+		sell := func(member string, want protocol.Points) {
+			t.Helper()
+			doc := s.sell(`{"lines":[{"code":"PEN-01","qty":6}],"tenders":[{"type":"card","amount_minor":1500}],"member_id":"` + member + `"}`)
+			if doc.PointsEarned != want {
+				t.Errorf("%s earns %d, want %d", member, doc.PointsEarned, want)
+			}
+		}
+		rules := func(days uint32) {
+			s.hubLogs(chainOrigin, &protocol.Event{Kind: protocol.KindCatalog, Catalog: &protocol.Catalog{Programmes: []protocol.Programme{{
+				ValidFrom: "2026-01-01", Rounding: protocol.RoundDown, Earn: []protocol.EarnRule{{PerMinor: 100, Points: 1}},
+				Tiers:    []protocol.Tier{{Name: "gold", Points: 1, WithinDays: 1, Factor: 2_000_000}},
+				Birthday: &protocol.BirthdayRule{Factor: 3_000_000, Days: days},
+			}}}})
+		}
+		version := uint32(0)
+		tier := func(name string) {
+			version++
+			s.hubLogs(protocol.Origin{Store: "s1", Agent: protocol.HubAgent, Inc: protocol.Inc{0xc1}}, &protocol.Event{
+				Kind: protocol.KindMember, Member: &protocol.Member{ID: "m-20", Version: version, Status: protocol.MemberActive, HomeStore: "s1", Tier: name},
+			})
+		}
+		s.rules("2026-12-01")
+		tier("")
+		sell("m-20", 0)
+		rules(1)
+		sell("m-20", 45)
+		tier("gold")
+		sell("m-20", 90)
+		tier("silver")
+		sell("m-20", 45)
+		sell("m-21", 15)
+	})
+}
+
 // TestEarnNothing sells what earns nothing: in training, to nobody, and what is
 // paid with a gift card; and what another POS sold earns as if it were sold here.
 func TestEarnNothing(t *testing.T) {

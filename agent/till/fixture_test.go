@@ -126,6 +126,7 @@ func bare(t testing.TB, d ledger.Driver, o protocol.Origin, clock *testClock) *s
 		Confirmed: func(inc protocol.Inc) bool { return inc == o.Inc && !s.unheard.Load() },
 		Online:    func() bool { return s.visit != nil },
 		Visit:     func(_ context.Context, q till.VisitRequest) (till.VisitAnswer, error) { return s.visit(q) },
+		Birthday:  func(*protocol.Member) string { return "1990-11-21" },
 		Changed:   func() <-chan struct{} { return s.came },
 		Appended:  func() { s.appended.Add(1) },
 	})

@@ -2,6 +2,7 @@ package till
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -36,9 +37,13 @@ type VisitRequest struct {
 
 // VisitAnswer is what head office says to that.
 type VisitAnswer struct {
-	Balance protocol.Points // over all stores
-	Left    protocol.Points // that the stream may spend, with what is on its way to it
-	Coming  bool            // more may come, once other stores have given it back
+	Member  protocol.MemberID // who stands for the member asked for, and is lent the points; empty for that member
+	Balance protocol.Points   // over all stores
+	Left    protocol.Points   // that the stream may spend, with what is on its way to it
+	Coming  bool              // more may come, once other stores have given it back
+	// Refused tells that head office lends none of the member's points: nobody is
+	// known there by that id, or is no member any more.
+	Refused bool
 }
 
 // leases is what this process knows of points that it holds for others to ask
@@ -99,10 +104,15 @@ func (t *Till) Visit(ctx context.Context, member protocol.MemberID) error {
 	return err
 }
 
+// asks tells whether head office can be asked for points.
+func (t *Till) asks(inc protocol.Inc) bool {
+	return t.o.Visit != nil && t.o.Online() && t.o.Confirmed(inc)
+}
+
 // askForPoints notes the visit and asks. The answer is nil where nobody was asked.
 func (t *Till) askForPoints(ctx context.Context, member protocol.MemberID, points protocol.Points) (*VisitAnswer, error) {
 	as := t.present.Load()
-	if t.o.Visit == nil || !t.o.Online() || !t.o.Confirmed(as.origin.Inc) {
+	if !t.asks(as.origin.Inc) {
 		return nil, nil
 	}
 	t.leases.use(member, t.ranFor(), true)
@@ -120,9 +130,17 @@ func (t *Till) askForPoints(ctx context.Context, member protocol.MemberID, point
 	return &answer, err
 }
 
+// fetched is what came of asking for points.
+type fetched struct {
+	under   protocol.MemberID // to whom they were lent, which this store need not know
+	got     bool              // they are here
+	balance *protocol.Points  // over all stores; nil: nobody said
+	refused bool              // there are none for this member
+}
+
 // fetchPoints asks for points and waits, outside of any transaction, until they
 // have come down as an event, or for visitPatience.
-func (t *Till) fetchPoints(ctx context.Context, member protocol.MemberID, points protocol.Points) (got bool, balance *protocol.Points) {
+func (t *Till) fetchPoints(ctx context.Context, member protocol.MemberID, points protocol.Points) fetched {
 	ctx, cancel := context.WithTimeout(ctx, visitPatience)
 	defer cancel()
 	answer, err := t.askForPoints(ctx, member, points)
@@ -130,24 +148,28 @@ func (t *Till) fetchPoints(ctx context.Context, member protocol.MemberID, points
 		t.o.Log.Info("points not asked for", "error", err)
 	}
 	if err != nil || answer == nil {
-		return false, nil
+		return fetched{under: member}
 	}
-	balance = &answer.Balance
+	if answer.Refused {
+		return fetched{under: member, refused: true}
+	}
+	told := fetched{under: cmp.Or(answer.Member, member), balance: &answer.Balance}
 	if answer.Left < points && !answer.Coming {
-		return false, balance
+		return told
 	}
 	for {
 		changed, left := t.o.Changed(), protocol.Points(0)
 		err := t.o.Driver.View(ctx, func(r ledger.Reader) (err error) {
-			left, err = t.left(r, t.origin(), member)
+			left, err = t.left(r, t.origin(), told.under)
 			return err
 		})
 		if err != nil || left >= points {
-			return err == nil, balance
+			told.got = err == nil
+			return told
 		}
 		select {
 		case <-ctx.Done():
-			return false, balance
+			return told
 		case <-changed:
 		}
 	}

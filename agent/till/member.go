@@ -73,13 +73,44 @@ func (t *Till) Enrolment(ctx context.Context, answer protocol.Answer) (m *protoc
 	return m, wallMs, err
 }
 
-// HeldMember is a member as this store knows one, and what this machine may spend
-// of the points without asking; nil for who is not held here.
+// groupHere are the ids under which something of a member may be in this store, that
+// of who stands for the member, as far as is known here, as the first.
+func groupHere(r ledger.Reader, store protocol.StoreID, member protocol.MemberID) ([]protocol.MemberID, error) {
+	held, err := ledger.ReadHeldMember(r, ledger.MemberAt{Store: store, Member: member})
+	if err != nil || held == nil {
+		return []protocol.MemberID{member}, err
+	}
+	return held.IDs(), nil
+}
+
+// StandsFor is who stands for a member, as far as is known here.
+func (t *Till) StandsFor(ctx context.Context, member protocol.MemberID) (rep protocol.MemberID, err error) {
+	store := t.origin().Store
+	err = t.o.Driver.View(ctx, func(r ledger.Reader) error {
+		ids, err := groupHere(r, store, member)
+		rep = ids[0]
+		return err
+	})
+	return rep, err
+}
+
+// standIn names in a receipt who stands for its member.
+func (a *act) standIn(s *protocol.Sale) error {
+	if s.Member == "" {
+		return nil
+	}
+	ids, err := groupHere(a.tx, a.origin().Store, s.Member)
+	s.Member = ids[0]
+	return err
+}
+
+// HeldMember is who stands for a member as this store knows one, and what this
+// machine may spend of the points without asking; nil for who is not held here.
 func (t *Till) HeldMember(ctx context.Context, id protocol.MemberID) (held *ledger.HeldMember, spendable protocol.Points, err error) {
 	as := t.origin()
 	err = t.o.Driver.View(ctx, func(r ledger.Reader) (err error) {
 		if held, err = ledger.ReadHeldMember(r, ledger.MemberAt{Store: as.Store, Member: id}); err == nil {
-			spendable, err = t.left(r, as, id)
+			spendable, err = t.spendable(r, id, nil)
 		}
 		return err
 	})

@@ -41,5 +41,17 @@ func (d *desk) quote(r sale.Request) (sale.Quote, error) {
 	}
 	terms := d.terms(protocol.TillID(r.Till), r.Training, d.now, lines)
 	terms.Promotions = d.shop.promotionsAt(d.now)
-	return sale.NewQuote(terms, r, lines, itemsOf(lines))
+	member := protocol.MemberID(r.MemberID)
+	if member != "" {
+		if terms.Programme, err = d.programmeAt(d.now); err != nil {
+			return sale.Quote{}, err
+		}
+	}
+	q, err := sale.NewQuote(terms, r, lines, itemsOf(lines))
+	if err == nil && q.Points != nil {
+		var p purse
+		p, err = d.purse(d.r, d.origin(), member, terms.Programme, nil)
+		q.Points.SpendableHere = p.spendable()
+	}
+	return q, err
 }

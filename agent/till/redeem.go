@@ -20,9 +20,32 @@ const (
 	pointsBalance     sale.NoPoints = "balance"       // the member has fewer, the hub says
 )
 
+// knownRules are points programmes and the rows that they were made of.
+type knownRules struct {
+	programmes []*protocol.Programme
+	rows       *reading
+}
+
+// programmes reads the points programmes, or finds that those read last still hold.
+func (t *Till) programmes(r ledger.Reader) ([]*protocol.Programme, error) {
+	if known := t.rules.Load(); known != nil {
+		if same, err := known.rows.same(r); err != nil || same {
+			return known.programmes, err
+		}
+	}
+	rows := &reading{Reader: r}
+	list, err := ledger.ReadProgrammes(ledger.Live(rows))
+	if err != nil {
+		return nil, err
+	}
+	rows.Reader = nil // it ends with the transaction
+	t.rules.Store(&knownRules{list, rows})
+	return list, nil
+}
+
 // programmeAt is the points programme in force, nil for none.
 func (d *desk) programmeAt(at time.Time) (*protocol.Programme, error) {
-	list, err := ledger.ReadProgrammes(d.r)
+	list, err := d.programmes(d.r)
 	if err != nil {
 		return nil, err
 	}
@@ -33,37 +56,71 @@ func (d *desk) programmeAt(at time.Time) (*protocol.Programme, error) {
 // the hub has confirmed the head of the stream it is nothing: a machine that was
 // restored from an older copy must not spend twice (I13).
 func (t *Till) left(r ledger.Reader, at protocol.Origin, member protocol.MemberID) (protocol.Points, error) {
-	if member == "" || !t.o.Confirmed(at.Inc) {
-		return 0, nil
-	}
-	lease, err := ledger.ReadLease(r, ledger.MemberAt{Store: at.Store, Member: member}, at.Inc)
-	return lease.Left(), err
+	left, _, err := t.leftUnder(r, at, member)
+	return left, err
 }
 
-// mayRedeem refuses a sale that spends more points than this stream holds. It is
-// asked in the transaction that logs the sale, so that two tills never spend the
-// same points. What another POS took is taken down and asked of no lease.
-func (a *act) mayRedeem(s *protocol.Sale, p *protocol.Programme) error {
+// leftUnder is left, and under which id of the member's group so much may be spent:
+// what was lent before a merge names who was merged. A sale spends under one id.
+func (t *Till) leftUnder(r ledger.Reader, at protocol.Origin, member protocol.MemberID) (left protocol.Points, under protocol.MemberID, err error) {
+	held, err := t.heldUnder(r, at, member)
+	return held.left, held.under, err
+}
+
+// heldUnder is what this machine's stream holds of a group.
+type heldUnder struct {
+	left  protocol.Points
+	under protocol.MemberID
+	risk  loyalty.Risk // of the whole group
+}
+
+func (t *Till) heldUnder(r ledger.Reader, at protocol.Origin, member protocol.MemberID) (h heldUnder, err error) {
+	h.under = member
+	if member == "" || !t.o.Confirmed(at.Inc) {
+		return h, nil
+	}
+	ids, err := groupHere(r, at.Store, member)
+	if err != nil {
+		return h, err
+	}
+	h.under = ids[0]
+	for _, id := range ids {
+		lease, err := ledger.ReadLease(r, ledger.MemberAt{Store: at.Store, Member: id}, at.Inc)
+		if err != nil {
+			return heldUnder{under: member}, err
+		}
+		h.risk.Risked += lease.Risk.Risked
+		h.risk.Settled += lease.Risk.Settled
+		if lease.Left() > h.left {
+			h.left, h.under = lease.Left(), id
+		}
+	}
+	return h, nil
+}
+
+// mayRedeem refuses a sale that spends more points than this stream holds and may
+// spend at risk, notes how many are at risk, and names in it under whom it spends
+// them. It is asked in the transaction that logs the sale, so that two tills never
+// spend the same points. What another POS took is taken down and asked of no lease.
+func (a *act) mayRedeem(s *protocol.Sale, p *protocol.Programme, risk *riskTerms) error {
 	if s.PointsRedeemed <= 0 || s.External != nil {
 		return nil
 	}
-	left, err := a.left(a.tx, a.origin(), s.Member)
-	if err != nil || s.PointsRedeemed <= left {
+	purse, err := a.purse(a.tx, a.origin(), s.Member, p, risk.told)
+	if err != nil {
 		return err
 	}
-	here := loyalty.Spendable(p, left, protocol.MoneyMax)
-	next := "Take another payment; the points stay on the account."
-	var refusal *protocol.Error
-	switch {
-	case !a.o.Confirmed(a.origin().Inc):
-		refusal = sale.RefusePoints(pointsUnconfirmed, "This machine was started while head office could not be reached, and spends no points before it has been heard.", next)
-	case here == 0:
-		refusal = sale.RefusePoints(pointsNoLease, "None of this member's points may be spent here without asking head office.", next)
-	default:
-		n := strconv.FormatInt(int64(here), 10)
-		refusal = sale.RefusePoints(pointsLease, "Only "+n+" of this member's points may be spent here without asking head office.", "Spend at most "+n+" points, or take another payment.")
+	if s.PointsRedeemed <= purse.left {
+		s.Member = purse.under
+		return nil
 	}
-	return refusal.With("spendable_here", int64(here))
+	beyond := s.PointsRedeemed - purse.left
+	if risk.allowed && beyond <= purse.room {
+		s.Member, s.PointsAtRisk = purse.under, beyond
+		return nil
+	}
+	risk.mode = purse.bound != loyalty.RiskOff
+	return a.refusePoints(&purse, p, risk)
 }
 
 // withSpendable adds to a refusal of points how many may be spent here.
@@ -71,11 +128,11 @@ func (a *act) withSpendable(err error, member protocol.MemberID, p *protocol.Pro
 	if protocol.CodeOf(err) != protocol.PointsUnavailable {
 		return err
 	}
-	left, readErr := a.left(a.tx, a.origin(), member)
+	purse, readErr := a.purse(a.tx, a.origin(), member, p, nil)
 	if readErr != nil {
 		return readErr
 	}
-	return protocol.AsError(err).With("spendable_here", int64(loyalty.Spendable(p, left, protocol.MoneyMax)))
+	return protocol.AsError(err).With("spendable_here", int64(loyalty.Spendable(p, purse.spendable(), protocol.MoneyMax)))
 }
 
 // moreMayHelp tells whether a sale was refused for points that head office may
@@ -89,21 +146,31 @@ func moreMayHelp(err error) bool {
 }
 
 // sellWithPoints sells, and where the points here do not suffice asks head office
-// for more of them, once. Sales that spend no points never wait for anybody (I22).
-func (t *Till) sellWithPoints(ctx context.Context, member protocol.MemberID, points protocol.Points, sell func() (protocol.Answer, error)) (protocol.Answer, error) {
-	answer, err := sell()
+// for more of them, once. What that cannot give is spent at risk, if the programme
+// lets it be; where head office cannot be asked, at once. Sales that spend no points
+// never wait for anybody (I22).
+func (t *Till) sellWithPoints(ctx context.Context, member protocol.MemberID, points protocol.Points, sell func(protocol.MemberID, *riskTerms) (protocol.Answer, error)) (protocol.Answer, error) {
+	risk := riskTerms{allowed: !t.asks(t.origin().Inc)}
+	answer, err := sell(member, &risk)
 	if !moreMayHelp(err) {
 		return answer, err
 	}
-	got, balance := t.fetchPoints(ctx, member, points)
-	if got {
-		return sell()
+	told := t.fetchPoints(ctx, member, points)
+	if told.got || risk.mode {
+		risk = riskTerms{allowed: true, told: told.balance}
+		if told.refused {
+			risk = riskTerms{told: new(protocol.Points)} // So that the refusal says what the lease alone pays.
+		}
+		answer, err = sell(told.under, &risk)
+		if err == nil || protocol.CodeOf(err) != protocol.PointsUnavailable {
+			return answer, err
+		}
 	}
-	if balance != nil && *balance < points {
-		n := strconv.FormatInt(int64(max(0, *balance)), 10)
+	if told.balance != nil && *told.balance < points {
+		n := strconv.FormatInt(int64(max(0, *told.balance)), 10)
 		here := protocol.AsError(err).Members["spendable_here"]
 		err = sale.RefusePoints(pointsBalance, "This member has "+n+" points in all.", "Spend fewer of them, or take another payment.").
-			With("spendable_here", here).With("balance", int64(*balance))
+			With("spendable_here", here).With("balance", int64(*told.balance))
 	}
 	return answer, err
 }

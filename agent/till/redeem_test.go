@@ -107,6 +107,38 @@ func TestRedeem(t *testing.T) {
 	})
 }
 
+// TestQuotePoints says what points can pay of goods, and what is left then, as the
+// sale has it.
+func TestQuotePoints(t *testing.T) {
+	s := memory(t)
+	s.receive("PEN-01", 100)
+	if q := s.quote(pens(4, "m-1", 300, 700)); q.Points != nil {
+		t.Errorf("without a programme points pay %+v", q.Points)
+	}
+	s.spending()
+	s.lends("m-1", protocol.LeaseGranted, 750)
+	for points, want := range map[int]sale.QuotePoints{
+		0:     {LeftMinor: 1000, CashLeftMinor: 1000},
+		100:   {LeftMinor: 1000, CashLeftMinor: 1000}, // below the minimum
+		350:   {Redeemed: 300, RedeemedMinor: 300, LeftMinor: 700, CashLeftMinor: 700},
+		5_000: {Redeemed: 1000, RedeemedMinor: 1000},
+	} {
+		want.Step, want.StepMinor, want.Minimum, want.SpendableHere, want.Most = 100, 100, 200, 750, 1000
+		if q := s.quote(pens(4, "m-1", points, 0)); q.Points == nil || *q.Points != want || q.TotalMinor != 1000 {
+			t.Errorf("%d points pay %+v, want %+v", points, q.Points, want)
+		}
+	}
+	for _, body := range []string{`{"lines":[{"code":"PEN-01","qty":4}],"redeem_points":300}`, `{"lines":[{"code":"PEN-01","qty":4}],"member_id":"m-1","training":true}`} {
+		if q := s.quote(body); q.Points != nil {
+			t.Errorf("%s: points pay %+v", body, q.Points)
+		}
+	}
+	s.unheard.Store(true)
+	if q := s.quote(pens(4, "m-1", 300, 700)); q.Points.SpendableHere != 0 {
+		t.Errorf("before the stream is confirmed %d may be spent", q.Points.SpendableHere)
+	}
+}
+
 // TestRedeemElsewhere takes down what another POS let be spent: off the account,
 // and of no lease.
 func TestRedeemElsewhere(t *testing.T) {

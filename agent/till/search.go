@@ -68,6 +68,16 @@ func (t *Till) Items(ctx context.Context, q string, limit int, after string) ([]
 	return docs, next, err
 }
 
+// ItemsOf shows items by their SKUs, without those that the catalogue does not
+// know.
+func (t *Till) ItemsOf(ctx context.Context, skus []protocol.SKU) (docs []stock.ItemDocument, err error) {
+	err = t.o.Driver.View(ctx, func(r ledger.Reader) (err error) {
+		docs, err = t.itemDocuments(r, skus)
+		return err
+	})
+	return docs, err
+}
+
 // exactItems are the items that q names as a code or SKU: one, none, or two
 // where a code is ambiguous.
 func (t *Till) exactItems(r ledger.Reader, q string) ([]protocol.SKU, error) {

@@ -18,17 +18,23 @@ const tillDefault protocol.TillID = "1"
 // document where another POS reports a sale again.
 func (t *Till) Sell(ctx context.Context, c protocol.Call, r sale.Request) (protocol.Answer, error) {
 	if r.RedeemPoints == nil || *r.RedeemPoints <= 0 {
-		return t.sell(ctx, c, r)
+		return t.sell(ctx, c, r, &riskTerms{})
 	}
-	member := protocol.MemberID(r.MemberID)
-	answer, err := t.sellWithPoints(ctx, member, protocol.Points(*r.RedeemPoints), func() (protocol.Answer, error) { return t.sell(ctx, c, r) })
+	member, err := t.StandsFor(ctx, protocol.MemberID(r.MemberID))
+	if err != nil {
+		return protocol.Answer{}, err
+	}
+	answer, err := t.sellWithPoints(ctx, member, protocol.Points(*r.RedeemPoints), func(under protocol.MemberID, risk *riskTerms) (protocol.Answer, error) {
+		r.MemberID = string(under)
+		return t.sell(ctx, c, r, risk)
+	})
 	if err == nil {
 		t.leases.use(member, t.ranFor(), false)
 	}
 	return answer, err
 }
 
-func (t *Till) sell(ctx context.Context, c protocol.Call, r sale.Request) (protocol.Answer, error) {
+func (t *Till) sell(ctx context.Context, c protocol.Call, r sale.Request, risk *riskTerms) (protocol.Answer, error) {
 	var p preparedSale
 	prepare := func(d *desk) { p, p.err = d.prepareSale(r) }
 	return t.do(ctx, c, prepare, func(a *act) (outcome, error) {
@@ -47,7 +53,10 @@ func (t *Till) sell(ctx context.Context, c protocol.Call, r sale.Request) (proto
 		if s.Number, err = a.nextNumber(s.Till, s.Series); err != nil {
 			return outcome{}, err
 		}
-		if err := a.mayRedeem(&s, p.programme); err != nil {
+		if err := a.standIn(&s); err != nil {
+			return outcome{}, err
+		}
+		if err := a.mayRedeem(&s, p.programme, risk); err != nil {
 			return outcome{}, err
 		}
 		return a.logSale(&s, p.moves, p.lines)
@@ -90,7 +99,9 @@ func (d *desk) prepareSale(r sale.Request) (preparedSale, error) {
 	if err != nil {
 		return preparedSale{programme: terms.Programme}, err
 	}
-	d.earn(s, terms.Programme, lines, moment)
+	if err := d.earn(s, terms.Programme, lines, moment); err != nil {
+		return preparedSale{}, err
+	}
 	return preparedSale{sale: *s, moves: moves, lines: lines, programme: terms.Programme}, nil
 }
 

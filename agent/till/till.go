@@ -50,6 +50,9 @@ type Options struct {
 	// Visit asks the hub for a member's points, which then come down as an event.
 	// Nil asks nobody.
 	Visit func(context.Context, VisitRequest) (VisitAnswer, error)
+	// Birthday is a member's (YYYY-MM-DD), empty where it is not known or cannot be
+	// read; nil knows nobody's.
+	Birthday func(*protocol.Member) string
 	// Changed is closed at the next change of what is here; nil never is.
 	Changed func() <-chan struct{}
 	// Appended is called after an event was committed. It must not block.
@@ -74,6 +77,9 @@ func (o Options) withDefaults() Options {
 	if o.Online == nil {
 		o.Online = func() bool { return false }
 	}
+	if o.Birthday == nil {
+		o.Birthday = func(*protocol.Member) string { return "" }
+	}
 	if o.Changed == nil {
 		o.Changed = func() <-chan struct{} { return nil }
 	}
@@ -94,6 +100,7 @@ type Till struct {
 	running runningCalls
 	present atomic.Pointer[writer]
 	known   atomic.Pointer[knownShop]
+	rules   atomic.Pointer[knownRules]
 	memory  remembered
 	// provisioned is set once and never taken back, like the note behind it.
 	provisioned atomic.Bool

@@ -3,8 +3,10 @@ package uplink
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"counterpart/protocol"
@@ -32,6 +34,103 @@ type KeyNews struct {
 }
 
 func (n *KeyNews) empty() bool { return len(n.Put)+len(n.Erased)+len(n.Gone) == 0 }
+
+// Ring is the keys of members in a key ring.
+type Ring struct{ *ledger.KeyRing }
+
+// LookupSecret is the name in a ring of the chain's key for look-ups.
+const LookupSecret = "lookup"
+
+// Keep is that of Keys.
+func (k Ring) Keep(ctx context.Context, news KeyNews) error {
+	if len(news.Erased) > 0 {
+		if err := k.Erase(ctx, news.Erased); err != nil {
+			return err
+		}
+	}
+	if len(news.Gone) > 0 {
+		if err := k.Forget(ctx, news.Gone); err != nil {
+			return err
+		}
+	}
+	if len(news.Put) == 0 {
+		return nil
+	}
+	err := k.Put(ctx, news.Put)
+	if !errors.Is(err, ledger.ErrOtherKey) {
+		return err
+	}
+	// The hub's word stands: it may have lost a key and sealed anew.
+	for id, key := range news.Put {
+		one := map[string]protocol.SubjectKey{id: key}
+		err := k.Put(ctx, one)
+		if errors.Is(err, ledger.ErrOtherKey) {
+			err = errors.Join(k.Forget(ctx, []string{id}), k.Put(ctx, one))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// KeepLookup is that of Keys.
+func (k Ring) KeepLookup(ctx context.Context, key protocol.LookupKey) error {
+	if have, ok, err := k.Lookup(ctx); err == nil && ok && have == key {
+		return nil
+	}
+	return k.SetSecret(ctx, LookupSecret, key[:])
+}
+
+// Of is that of Keys.
+func (k Ring) Of(ctx context.Context, members []protocol.MemberID) ([]protocol.MemberKey, error) {
+	ids := make([]string, len(members))
+	for i, m := range members {
+		ids[i] = string(m)
+	}
+	found, err := k.Keys(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	var list []protocol.MemberKey
+	for _, m := range slices.Compact(slices.Sorted(slices.Values(members))) {
+		if key, ok := found[string(m)]; ok {
+			list = append(list, protocol.MemberKey{Member: m, Key: key})
+		}
+	}
+	return list, nil
+}
+
+// Lookup is the chain's key for look-ups; ok is false where it is not here.
+func (k Ring) Lookup(ctx context.Context) (key protocol.LookupKey, ok bool, err error) {
+	b, ok, err := k.Secret(ctx, LookupSecret)
+	if errors.Is(err, ledger.ErrLocked) {
+		return key, false, nil
+	}
+	return key, ok && copy(key[:], b) == len(key), err
+}
+
+// MembersAnew begins the member feed of a store from its start where the ring holds
+// nothing of the chain: it is new, or was written on another machine. The rows are
+// here, and without that their keys would never come again.
+func MembersAnew(ctx context.Context, d ledger.Driver, keys Ring, store protocol.StoreID) error {
+	if _, ok, err := keys.Lookup(ctx); err != nil || ok {
+		return err
+	}
+	feed, begun := protocol.MemberFeed(store), false
+	err := d.View(ctx, func(r ledger.Reader) error {
+		c, err := ledger.ReadCursor(r, feed)
+		begun = c.Offset > 0
+		return err
+	})
+	if err != nil || !begun {
+		return err
+	}
+	return d.Update(ctx, func(tx ledger.Tx) error {
+		_, err := ledger.ResetFeed(tx, protocol.FeedPos{Feed: feed})
+		return err
+	})
+}
 
 const memberRowPrefix = "member/"
 
@@ -65,35 +164,52 @@ func keysOf(d *protocol.Delta) (n KeyNews) {
 
 // keepKeys does with keys what part of the member feed says.
 func (u *Uplink) keepKeys(ctx context.Context, d *protocol.Delta) error {
-	if u.o.Keys == nil || d.Feed != protocol.MemberFeed(u.o.Origin.Store) {
+	if u.o.Keys == nil {
+		return nil
+	}
+	return KeepKeys(ctx, u.o.Keys, u.o.Origin.Store, d)
+}
+
+// KeepKeys does with keys what a part of a store's member feed says; of other feeds
+// there is nothing to do.
+func KeepKeys(ctx context.Context, keys Keys, store protocol.StoreID, d *protocol.Delta) error {
+	if d.Feed != protocol.MemberFeed(store) {
 		return nil
 	}
 	news := keysOf(d)
 	if news.empty() {
 		return nil
 	}
-	return u.o.Keys.Keep(ctx, news)
+	return keys.Keep(ctx, news)
 }
 
 // keysBeside are the keys of members whom events enrol, to go up with them.
 // A ring that is locked has none; what else fails is tried again, since a batch that
 // went without them would never be sent again.
 func (u *Uplink) keysBeside(records []protocol.Record) ([]protocol.MemberKey, error) {
+	if u.o.Keys == nil {
+		return nil, nil
+	}
+	return KeysBeside(context.Background(), u.o.Keys, records, u.o.Log)
+}
+
+// KeysBeside are the keys that go up beside records.
+func KeysBeside(ctx context.Context, keys Keys, records []protocol.Record, log *slog.Logger) ([]protocol.MemberKey, error) {
 	var enrolled []protocol.MemberID
 	for i := range records {
 		if id := protocol.EnrolledBy(records[i].Body); id != "" {
 			enrolled = append(enrolled, id)
 		}
 	}
-	if len(enrolled) == 0 || u.o.Keys == nil {
+	if len(enrolled) == 0 {
 		return nil, nil
 	}
-	keys, err := u.o.Keys.Of(context.Background(), enrolled)
+	found, err := keys.Of(ctx, enrolled)
 	if errors.Is(err, ledger.ErrLocked) {
-		u.o.Log.Error("keys of members are not sent to the hub; their personal fields stay closed there", "members", len(enrolled), "error", err)
+		log.Error("keys of members are not sent to the hub; their personal fields stay closed there", "members", len(enrolled), "error", err)
 		return nil, nil
 	}
-	return keys, err
+	return found, err
 }
 
 // keepLookup stores the key that a Welcome brought. Where it cannot be stored the

@@ -81,6 +81,11 @@ func LoadSnapshot(ctx context.Context, d ledger.Driver, snap Snapshot, body io.R
 	return loadSnapshot(ctx, d, snap, body, tried, func(*protocol.Delta) error { return nil })
 }
 
+// LoadMembers is LoadSnapshot for a member feed, which brings keys.
+func LoadMembers(ctx context.Context, d ledger.Driver, keys Keys, store protocol.StoreID, snap Snapshot, body io.Reader, tried Tried) Applied {
+	return loadSnapshot(ctx, d, snap, body, tried, func(part *protocol.Delta) error { return KeepKeys(ctx, keys, store, part) })
+}
+
 // loadSnapshot is LoadSnapshot, and calls before ahead of each part, also of those
 // that are loaded already.
 func loadSnapshot(ctx context.Context, d ledger.Driver, snap Snapshot, body io.Reader, tried Tried, before func(*protocol.Delta) error) Applied {

@@ -2,6 +2,7 @@
 // shop. The first says whether what was sold has reached the hub, shows the last
 // receipts and finds what is on hand of an item. The page of orders is the
 // pickup clerk's: what is to be done next about each order, and the forms for it.
+// The page to sell at takes goods and members' cards in one field.
 //
 // Pages are rendered on the server in full and can be read without scripts. A
 // script only replaces the parts that changed, with what the same templates
@@ -23,6 +24,8 @@ import (
 	"time"
 
 	"counterpart/protocol"
+	"counterpart/protocol/cart"
+	"counterpart/protocol/loyalty"
 	"counterpart/protocol/pickup"
 	"counterpart/protocol/sale"
 	"counterpart/protocol/stock"
@@ -38,6 +41,14 @@ type Deps struct {
 	// counts the open ones.
 	Orders     func(context.Context) ([]pickup.Document, error)
 	Exceptions func(context.Context) (int, error)
+	// Members looks members up by one of card, phone and email. Like Member, Cart and
+	// Timeline it fails with protocol.CannotKnow where nobody can tell now.
+	Members  func(ctx context.Context, by, value string) ([]loyalty.MemberDocument, error)
+	Member   func(context.Context, protocol.MemberID) (loyalty.MemberDocument, error)
+	Cart     func(context.Context, protocol.MemberID) (cart.Document, error)
+	Timeline func(ctx context.Context, id protocol.MemberID, limit int) (loyalty.TimelineDocument, error)
+	// ItemsOf shows items as they are sold here; those that are not known are left out.
+	ItemsOf func(context.Context, []protocol.SKU) ([]stock.ItemDocument, error)
 	// Changed returns a channel that is closed at the next change of anything
 	// that the page shows.
 	Changed func() <-chan struct{}
@@ -54,6 +65,7 @@ type Status struct {
 	Agent           protocol.AgentID
 	Store           protocol.StoreID
 	Version         string
+	Currency        string
 	BusinessDate    string
 	Link            string
 	Cause           string
@@ -74,6 +86,10 @@ const (
 
 	OrdersPath     = "/orders"
 	OrdersLivePath = "/orders/live"
+
+	SellPath       = "/sell"
+	MemberPath     = "/sell/member"      // a member alone, by ?card=, ?phone=, ?email= or ?id=
+	MemberLivePath = "/sell/member/live" // the member of ?id= as things change
 )
 
 // contentPolicy forbids everything that does not come from the agent itself,
@@ -81,7 +97,7 @@ const (
 // holds markup could do nothing even if it were not escaped.
 const contentPolicy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 
-//go:embed page.html orders.html assets
+//go:embed page.html orders.html sell.html assets
 var files embed.FS
 
 // site is the page with what it needs.
@@ -92,6 +108,8 @@ type site struct {
 	// settle is the least time between two renderings of one stream, and beat
 	// the longest without one.
 	settle, beat time.Duration
+	// memberSettle and memberBeat are those of a member, who is asked for at the hub.
+	memberSettle, memberBeat time.Duration
 }
 
 // New makes the page's handler.
@@ -103,6 +121,9 @@ func New(d Deps) http.Handler {
 	mux.HandleFunc("GET "+LivePath, s.serveLive)
 	mux.HandleFunc("GET "+OrdersPath, s.serveOrders)
 	mux.HandleFunc("GET "+OrdersLivePath, s.serveOrdersLive)
+	mux.HandleFunc("GET "+SellPath, s.serveSell)
+	mux.HandleFunc("GET "+MemberPath, s.serveMember)
+	mux.HandleFunc("GET "+MemberLivePath, s.serveMemberLive)
 	mux.HandleFunc("GET "+AssetsPath+"/{file}", s.serveAsset)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -127,10 +148,13 @@ func newSite(d Deps) *site {
 	}
 	return &site{
 		deps:   d,
-		page:   template.Must(template.New("page.html").ParseFS(files, "page.html", "orders.html")),
+		page:   template.Must(template.New("page.html").ParseFS(files, "page.html", "orders.html", "sell.html")),
 		assets: loadAssets(),
 		settle: 250 * time.Millisecond,
 		beat:   15 * time.Second,
+
+		memberSettle: 500 * time.Millisecond,
+		memberBeat:   5 * time.Second,
 	}
 }
 

@@ -250,7 +250,7 @@ func TestHeadersAndAssets(t *testing.T) {
 
 // TestPageLoadsNothingFromElsewhere reads the sources for addresses.
 func TestPageLoadsNothingFromElsewhere(t *testing.T) {
-	for _, name := range []string{"page.html", "assets/page.css", "assets/page.js", "assets/icon.svg"} {
+	for _, name := range []string{"page.html", "orders.html", "sell.html", "assets/page.css", "assets/page.js", "assets/orders.css", "assets/orders.js", "assets/sell.css", "assets/sell.js", "assets/sell-dialogs.js", "assets/sell-live.js", "assets/sell-text.js", "assets/icon.svg"} {
 		data, err := files.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

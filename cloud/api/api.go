@@ -78,6 +78,9 @@ type Deps struct {
 	Members      func(context.Context, MemberQuery) (any, error)
 	ChangeMember func(context.Context, protocol.MemberID, loyalty.MemberRequest) (any, error)
 	AdjustPoints func(context.Context, protocol.Call, protocol.MemberID, PointsRequest) (protocol.Answer, error)
+	// MergeMember lets one of two members stand for both, UnmergeMember undoes it.
+	MergeMember   func(context.Context, protocol.Call, protocol.MemberID, MergeRequest) (protocol.Answer, error)
+	UnmergeMember func(context.Context, protocol.Call, protocol.MemberID, UnmergeRequest) (protocol.Answer, error)
 	// MemberLeases lists who holds what of a member's points.
 	MemberLeases func(context.Context, protocol.MemberID) (any, error)
 	CreditLease  func(ctx context.Context, id protocol.MemberID, holder string, q CreditRequest) (any, error)
@@ -119,11 +122,13 @@ type Deps struct {
 	Ready   func(context.Context) error
 	Metrics prometheus.Gatherer // nil has none
 
-	// Fleet and Find are what the page shows, Changed is closed at the next
+	// Fleet, Exposure and Find are what the page shows, Changed is closed at the next
 	// change of it.
-	Fleet   func(ctx context.Context, each func(web.Store)) error
-	Find    func(context.Context, web.Question) (web.Answer, error)
-	Changed func() <-chan struct{}
+	Fleet    func(ctx context.Context, each func(web.Store)) error
+	Exposure func(context.Context) (bound, atRisk protocol.Points, err error)
+	Find     func(context.Context, web.Question) (web.Answer, error)
+	People   web.People
+	Changed  func() <-chan struct{}
 
 	Log *slog.Logger
 	// InsecureDev serves plain text on a loopback address to one principal
@@ -202,7 +207,7 @@ func newServer(d Deps) *server {
 		d.Metrics = prometheus.NewRegistry()
 	}
 	s := &server{deps: d, mux: http.NewServeMux(), idle: time.Minute, gather: promhttp.HandlerFor(d.Metrics, promhttp.HandlerOpts{})}
-	s.page = web.New(web.Deps{Fleet: d.Fleet, Find: d.Find, Changed: d.Changed, Log: d.Log, NotFound: http.HandlerFunc(s.notFound)})
+	s.page = web.New(web.Deps{Fleet: d.Fleet, Exposure: d.Exposure, Find: d.Find, People: d.People, Changed: d.Changed, Log: d.Log, NotFound: http.HandlerFunc(s.notFound)})
 	for _, rt := range s.routes() {
 		s.mux.HandleFunc(rt.method+" "+rt.pattern, s.serve(rt))
 	}

@@ -292,7 +292,7 @@ func (f *fakeHub) deps() Deps {
 		},
 		Status: func(context.Context) (any, error) {
 			return doc{
-				"version": "1.0.0", "protocol": 1, "epoch": "1", "database": "bolt", "safe_mode": "ack", "agents": 3, "online": 3, "streams": 3,
+				"version": "1.0.0", "protocol": 1, "epoch": "1", "database": "bolt", "safe_mode": "ack", "points_exposure_bound": 0, "points_at_risk": 0, "agents": 3, "online": 3, "streams": 3,
 				"events": 3129, "dead_letters": 0, "gaps": 0,
 			}, f.err
 		},
@@ -371,20 +371,32 @@ func put(t *testing.T, h http.Handler, target, kind, body string) *httptest.Resp
 	return do(t, h, r)
 }
 
+func (f *fakeHub) memberAnswer(asked any) (protocol.Answer, error) {
+	b, err := json.Marshal(memberRow)
+	return protocol.Answer{Status: http.StatusOK, Body: b}, errors.Join(err, f.note(asked))
+}
+
 // lending adds what is about leases.
 func (f *fakeHub) lending(d Deps) Deps {
 	leases := func() any {
-		return doc{"items": []any{doc{"store": "s1", "agent": "a1", "holder": "9f", "left": 500, "state": "active"}}, "next": nil}
+		return doc{"items": []any{doc{"member_id": "m-1", "store": "s1", "agent": "a1", "holder": "9f", "left": 500, "state": "active"}}, "next": nil}
 	}
 	d.AdjustPoints = func(ctx context.Context, c protocol.Call, _ protocol.MemberID, _ PointsRequest) (protocol.Answer, error) {
 		return f.enrolMember(ctx, c, loyalty.MemberRequest{})
+	}
+	d.People = web.People{Find: func(context.Context, string, string) ([]loyalty.MemberDocument, error) { return nil, f.err }}
+	d.MergeMember = func(_ context.Context, _ protocol.Call, _ protocol.MemberID, q MergeRequest) (protocol.Answer, error) {
+		return f.memberAnswer(q)
+	}
+	d.UnmergeMember = func(_ context.Context, _ protocol.Call, _ protocol.MemberID, q UnmergeRequest) (protocol.Answer, error) {
+		return f.memberAnswer(q)
 	}
 	d.MemberLeases = func(_ context.Context, id protocol.MemberID) (any, error) { return leases(), f.note(id) }
 	d.CreditLease = func(_ context.Context, _ protocol.MemberID, holder string, _ CreditRequest) (any, error) {
 		return leases(), f.note(holder)
 	}
 	d.Visit = func(_ context.Context, id protocol.MemberID, _ VisitRequest) (any, error) {
-		return doc{"balance": 900, "left": 500, "coming": false}, f.note(id)
+		return doc{"member_id": "m-1", "balance": 900, "left": 500, "coming": false}, f.note(id)
 	}
 	return d
 }

@@ -84,10 +84,12 @@ func (s *server) routes() []route {
 		{"GET", "/readyz", anyone, noBody, nil, s.readyz},
 		{"GET", "/openapi.json", anyone, noBody, nil, s.openapi},
 
-		// The page, private to this program.
+		// The pages, private to this program.
 		{"GET", "/{$}", operator, noBody, nil, s.showPage},
 		{"GET", "/fleet", operator, noBody, nil, s.showPage},
 		{"GET", "/live", operator, noBody, nil, s.showPage},
+		{"GET", "/members", operator, noBody, nil, s.showPage},
+		{"GET", "/members/found", operator, noBody, []string{"q"}, s.showPage},
 		{"GET", "/assets/{file}", anyone, noBody, nil, s.showPage},
 	}...)
 }
@@ -102,6 +104,8 @@ func (s *server) memberRoutes() []route {
 		{"PATCH", "/v1/members/{id}", shop, memberBytesMax, none, s.changeMember},
 		{"DELETE", "/v1/members/{id}", operator, noBody, none, s.eraseMember},
 		{"POST", "/v1/members/{id}/points", operator, pointsBytesMax, none, s.adjustPoints},
+		{"POST", "/v1/members/{id}/merge", operator, pointsBytesMax, none, s.mergeMember},
+		{"POST", "/v1/members/{id}/unmerge", operator, pointsBytesMax, none, s.unmergeMember},
 		{"GET", "/v1/members/{id}/leases", operator, noBody, none, s.memberLeases},
 		{"POST", "/v1/members/{id}/leases/{holder}/credit", operator, pointsBytesMax, none, s.creditLease},
 		{"POST", "/v1/members/{id}/visit", agent, pointsBytesMax, none, s.visit},

@@ -16,8 +16,12 @@ import (
 // operation is known by its name, and its answer is made anew, because a note in
 // it is personal and kept nowhere but sealed.
 
-// cartOwner reads a member who may have a cart, with the store that it belongs to.
+// cartOwner reads a member who may have a cart, with the store that it belongs to:
+// of who was merged that is who stands for them.
 func cartOwner(r ledger.Reader, id protocol.MemberID) (at ledger.MemberAt, err error) {
+	if id, err = ledger.Representative(r, id); err != nil {
+		return at, err
+	}
 	m, store, err := ledger.ReadMember(r, id)
 	switch {
 	case err != nil:
@@ -26,11 +30,18 @@ func cartOwner(r ledger.Reader, id protocol.MemberID) (at ledger.MemberAt, err e
 		return at, errNoMember()
 	case m.Status == protocol.MemberErased:
 		return at, protocol.Refuse(protocol.Conflict, "This member is erased and has no cart. Nothing was recorded.").With("state", string(m.Status))
-	case m.Status == protocol.MemberMerged:
-		return at, protocol.Refuse(protocol.Conflict, "This member is merged into another, whose cart it is now. Nothing was recorded. Ask for the other member.").
-			With("state", string(m.Status)).With("merged_into", string(m.Into))
 	}
 	return ledger.MemberAt{Store: store, Member: id}, nil
+}
+
+// sameOwner refuses where somebody else stands for a member since a moment ago, with
+// whose key nothing was sealed.
+func sameOwner(r ledger.Reader, at ledger.MemberAt) error {
+	now, err := cartOwner(r, at.Member)
+	if err == nil && now != at {
+		err = protocol.Refuse(protocol.Conflict, "This member was merged with another in this moment. Nothing was recorded. Send it again.").With("member_id", string(now.Member))
+	}
+	return err
 }
 
 // Cart shows what a member means to buy.
@@ -43,6 +54,7 @@ func (h *Hub) Cart(ctx context.Context, id protocol.MemberID) (cart.Document, er
 		if err != nil {
 			return err
 		}
+		id = at.Member
 		c, err := ledger.ReadCart(r, at)
 		if err != nil {
 			return err
@@ -134,19 +146,18 @@ func (h *Hub) ChangeCart(ctx context.Context, id protocol.MemberID, q cart.OpReq
 	if err := q.Validate(); err != nil {
 		return cart.Document{}, err
 	}
-	store, err := h.cartStore(ctx, id)
+	at, err := h.cartAt(ctx, id)
 	if err != nil {
 		return cart.Document{}, err
 	}
 	var note []byte
 	if q.Note != nil {
-		if note, err = h.sealText(ctx, id, strings.TrimSpace(*q.Note)); err != nil {
+		if note, err = h.sealText(ctx, at.Member, strings.TrimSpace(*q.Note)); err != nil {
 			return cart.Document{}, err
 		}
 	}
-	_, err = h.actAll(ctx, store, func(tx ledger.Tx, _ protocol.Origin) ([]*protocol.Event, error) {
-		at, err := cartOwner(tx, id)
-		if err != nil {
+	_, err = h.actAll(ctx, at.Store, func(tx ledger.Tx, _ protocol.Origin) ([]*protocol.Event, error) {
+		if err := sameOwner(tx, at); err != nil {
 			return nil, err
 		}
 		c, err := ledger.ReadCart(tx, at)
@@ -158,7 +169,7 @@ func (h *Hub) ChangeCart(ctx context.Context, id protocol.MemberID, q cart.OpReq
 			return nil, err
 		}
 		line.Note = note
-		return h.cartEvents(c, &protocol.Cart{Member: id, Op: q.Op, OpID: q.OpID, Request: q.Sum(), Channel: q.Channel, Lines: []protocol.CartLine{*line}}), nil
+		return h.cartEvents(c, &protocol.Cart{Member: at.Member, Op: q.Op, OpID: q.OpID, Request: q.Sum(), Channel: q.Channel, Lines: []protocol.CartLine{*line}}), nil
 	})
 	if err != nil {
 		return cart.Document{}, err
@@ -166,14 +177,13 @@ func (h *Hub) ChangeCart(ctx context.Context, id protocol.MemberID, q cart.OpReq
 	return h.Cart(ctx, id)
 }
 
-// cartStore is the store that a member's cart belongs to.
-func (h *Hub) cartStore(ctx context.Context, id protocol.MemberID) (store protocol.StoreID, err error) {
+// cartAt is whose cart a member's operations act on, and where it is.
+func (h *Hub) cartAt(ctx context.Context, id protocol.MemberID) (at ledger.MemberAt, err error) {
 	err = h.view(ctx, func(r ledger.Reader) error {
-		at, err := cartOwner(r, id)
-		store = at.Store
+		at, err = cartOwner(r, id)
 		return err
 	})
-	return store, err
+	return at, err
 }
 
 // cartLine is what an operation does to a cart, nil for nothing.

@@ -153,28 +153,27 @@ func (h *Hub) ChangeGuestCart(ctx context.Context, id string, q cart.OpRequest) 
 // MergeCart puts what an anonymous cart holds into a member's, once, and answers
 // with the member's. Quantities of one item add up.
 func (h *Hub) MergeCart(ctx context.Context, id protocol.MemberID, q cart.MergeRequest) (cart.Document, error) {
-	store, err := h.cartStore(ctx, id)
+	at, err := h.cartAt(ctx, id)
 	if err != nil {
 		return cart.Document{}, err
 	}
 	var row *guestCart
-	_, err = h.actAfter(ctx, store, func(tx ledger.Tx, _ protocol.Origin) ([]*protocol.Event, error) {
+	_, err = h.actAfter(ctx, at.Store, func(tx ledger.Tx, _ protocol.Origin) ([]*protocol.Event, error) {
 		var guest *cart.Cart
 		if row, guest, err = readGuestCart(tx, q.Cart); err != nil {
 			return nil, err
 		}
-		if row.Into != "" && row.Into != id {
-			return nil, protocol.Refuse(protocol.Conflict, "This cart became part of another member's. Nothing was recorded.").With("member_id", string(row.Into))
+		if err := sameOwner(tx, at); err != nil {
+			return nil, err
 		}
-		at, err := cartOwner(tx, id)
-		if err != nil {
+		if err := ours(tx, row.Into, at.Member); err != nil {
 			return nil, err
 		}
 		c, err := ledger.ReadCart(tx, at)
 		if err != nil {
 			return nil, err
 		}
-		o := &protocol.Cart{Member: id, Op: protocol.CartMerge, OpID: "merge " + q.Cart, Channel: "web"}
+		o := &protocol.Cart{Member: at.Member, Op: protocol.CartMerge, OpID: "merge " + q.Cart, Channel: "web"}
 		for _, l := range guest.Lines() {
 			o.Lines = append(o.Lines, protocol.CartLine{SKU: l.SKU, Quantity: l.Quantity, AddedMs: l.AddedMs})
 		}
@@ -183,13 +182,26 @@ func (h *Hub) MergeCart(ctx context.Context, id protocol.MemberID, q cart.MergeR
 		}
 		return h.cartEvents(c, o), mayHold(c, o.Lines)
 	}, func(tx ledger.Tx, _ []*protocol.Event) error {
-		row.Into, row.Cart = id, nil
+		row.Into, row.Cart = at.Member, nil
 		return h.writeGuestCart(tx, q.Cart, row)
 	})
 	if err != nil {
 		return cart.Document{}, err
 	}
 	return h.Cart(ctx, id)
+}
+
+// ours refuses an anonymous cart that became part of the cart of somebody for whom
+// the member does not stand.
+func ours(r ledger.Reader, into, member protocol.MemberID) error {
+	if into == "" || into == member {
+		return nil
+	}
+	rep, err := ledger.Representative(r, into)
+	if err == nil && rep != member {
+		err = protocol.Refuse(protocol.Conflict, "This cart became part of another member's. Nothing was recorded.").With("member_id", string(into))
+	}
+	return err
 }
 
 // forgetGuestCarts takes away carts that nobody has touched for long.

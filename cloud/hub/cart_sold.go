@@ -80,7 +80,13 @@ func (h *Hub) takeFromCarts(tx ledger.Tx, ready []*incoming) (acts ownActs, err 
 }
 
 func (h *Hub) takeFromCart(tx ledger.Tx, b *bought, acts *ownActs) error {
-	c, at, ok, err := ledger.MemberCart(tx, b.member)
+	var c *cart.Cart
+	var at ledger.MemberAt
+	var ok bool
+	member, err := ledger.Representative(tx, b.member)
+	if err == nil {
+		c, at, ok, err = ledger.MemberCart(tx, member)
+	}
 	if err != nil {
 		h.log.Error("the cart of a member cannot be read; what was sold stays in it", "member", b.member, "error", err)
 		return nil
@@ -92,6 +98,7 @@ func (h *Hub) takeFromCart(tx ledger.Tx, b *bought, acts *ownActs) error {
 	if o == nil {
 		return nil
 	}
+	o.Member = member
 	own := protocol.Origin{Store: at.Store, Agent: protocol.HubAgent, Inc: h.ownStream(at.Store)}
 	if acts.heads == nil {
 		acts.heads, acts.grown = map[protocol.Origin]protocol.Seq{}, map[protocol.FeedID]ledger.Growth{}

@@ -177,6 +177,7 @@ type player struct {
 	log     *ledger.Memory
 	hello   protocol.Hello
 	session protocol.Session
+	wallMs  int64 // the agent's clock
 }
 
 func (c *core) player(store protocol.StoreID, agent protocol.AgentID, inc byte) *player {
@@ -220,7 +221,7 @@ func (p *player) does(ev *protocol.Event) Inbound {
 	p.c.t.Helper()
 	batch := &protocol.Batch{Session: p.session, Inc: p.origin.Inc, Count: 1}
 	err := p.log.Update(p.c.t.Context(), func(tx ledger.Tx) error {
-		res, err := ledger.Log(tx, p.origin, protocol.Clock{WallMs: 1}, ev)
+		res, err := ledger.Log(tx, p.origin, protocol.Clock{WallMs: max(1, p.wallMs)}, ev)
 		if err != nil {
 			return err
 		}

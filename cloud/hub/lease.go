@@ -59,6 +59,7 @@ const (
 
 // holding is what one stream holds of a member's points.
 type holding struct {
+	member  protocol.MemberID // who is named in the lease: one of the group
 	store   protocol.StoreID
 	agent   protocol.AgentID // empty where none is known that writes the stream
 	holder  protocol.Inc
@@ -66,21 +67,28 @@ type holding struct {
 	current bool // the agent writes this stream, and it is open
 }
 
-// purse is what there is of a member's points.
+// purse is what there is of the points of a member, with all for whom it stands.
 type purse struct {
-	member   *protocol.Member // nil where only the points are known
+	id       protocol.MemberID   // the representative, who alone is lent points
+	group    []protocol.MemberID // with the representative
+	member   *protocol.Member    // nil where only the points are known
+	row      protocol.StoreID    // whose row the member is
+	sums     loyalty.Account     // over all stores
 	balance  protocol.Points
 	leased   protocol.Points
 	holdings []holding // those of which something is left or that are recalled
-	asked    map[protocol.StoreID]writers
+	// unsettled is what streams spent beyond their leases and were not told of.
+	unsettled []unsettled
+	asked     map[protocol.StoreID]writers
 }
 
 // free is what may be granted: never what somebody else may still spend (I14).
 func (p *purse) free() protocol.Points { return max(0, p.balance-p.leased) }
 
-// of is what a stream holds, nil for nothing.
+// of is what a stream holds, nil for nothing. What it holds of somebody who was
+// merged since is asked back, and is not told of here.
 func (p *purse) of(holder protocol.Inc) *holding {
-	if i := slices.IndexFunc(p.holdings, func(h holding) bool { return h.holder == holder }); i >= 0 {
+	if i := slices.IndexFunc(p.holdings, func(h holding) bool { return h.holder == holder && h.member == p.id }); i >= 0 {
 		return &p.holdings[i]
 	}
 	return nil
@@ -93,42 +101,62 @@ func (p *purse) left(holder protocol.Inc) protocol.Points {
 	return 0
 }
 
-// readPurse reads what a member has over all stores, and who holds what of it.
+// readPurse reads what a member has over all stores, with all of the group, and who
+// holds what of it.
 func (h *Hub) readPurse(r ledger.Reader, id protocol.MemberID) (p purse, err error) {
-	if p.member, _, err = ledger.ReadMember(r, id); err != nil {
-		return p, err
-	}
-	stores, err := ledger.ReadAccounts(r, id)
+	group, err := ledger.MemberGroup(r, id)
 	if err != nil {
 		return p, err
 	}
+	p.id, p.group = group[0], group
+	if p.member, p.row, err = ledger.ReadMember(r, p.id); err != nil {
+		return p, err
+	}
+	for _, one := range group {
+		if err := p.add(h, r, one); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// add adds what one of the group has.
+func (p *purse) add(h *Hub, r ledger.Reader, id protocol.MemberID) error {
+	stores, err := ledger.ReadAccounts(r, id)
+	if err != nil {
+		return err
+	}
 	for _, store := range sortedStores(stores) {
+		p.sums.Add(stores[store])
 		p.balance += stores[store].Balance()
 		first := len(p.holdings)
 		err := ledger.Leases(r, ledger.MemberAt{Store: store, Member: id}, func(holder protocol.Inc, l *loyalty.Lease) (bool, error) {
 			p.leased += l.Left()
+			if points := l.Risk.Outstanding(); points > 0 {
+				p.unsettled = append(p.unsettled, unsettled{id, store, holder, points})
+			}
 			if l.Left() > 0 || l.Recalled() {
-				p.holdings = append(p.holdings, holding{store: store, holder: holder, lease: l})
+				p.holdings = append(p.holdings, holding{member: id, store: store, holder: holder, lease: l})
 			}
 			return true, nil
 		})
 		if err != nil || len(p.holdings) == first {
 			if err != nil {
-				return p, err
+				return err
 			}
 			continue
 		}
 		writers, err := p.writers(h, r, store)
 		if err != nil {
-			return p, err
+			return err
 		}
 		for i := first; i < len(p.holdings); i++ {
 			if err := writers.turnTo(r, &p.holdings[i]); err != nil {
-				return p, err
+				return err
 			}
 		}
 	}
-	return p, nil
+	return nil
 }
 
 func sortedStores(accounts map[protocol.StoreID]*loyalty.Account) []protocol.StoreID {
@@ -239,53 +267,65 @@ func leaseDeed(store protocol.StoreID, member protocol.MemberID, holder protocol
 	return deed{store: store, events: []*protocol.Event{{Kind: protocol.KindLease, Lease: &protocol.Lease{Member: member, Holder: holder, Change: change, Points: points}}}}
 }
 
-// owedLeases is what the hub has to log of a member's leases: recalls first, then
-// what is granted to who asked, then what the home store lacks.
-func (h *Hub) owedLeases(r ledger.Reader, id protocol.MemberID) (deeds []deed, err error) {
+// owedLeases is what the hub has to log of a member's leases: what is lent and asked
+// back, and what was spent beyond them and is counted.
+func (h *Hub) owedLeases(r ledger.Reader, id protocol.MemberID) ([]deed, error) {
 	p, err := h.readPurse(r, id)
-	if err != nil || p.balance <= 0 && len(p.holdings) == 0 {
-		return nil, err
-	}
-	home, err := h.homeOf(r, &p)
 	if err != nil {
 		return nil, err
 	}
-	wish, claimed := h.claimOf(id)
+	deeds, err := h.owedLending(r, &p)
+	return append(deeds, h.settles(&p)...), err
+}
+
+// owedLending is what time brings, then what the hub has to lend and to ask back:
+// recalls first, then what is granted to who asked, then what the home store lacks.
+func (h *Hub) owedLending(r ledger.Reader, p *purse) ([]deed, error) {
+	deeds, rest, err := h.owedByTime(r, p)
+	if err != nil || p.balance <= 0 && len(p.holdings) == 0 {
+		return deeds, err
+	}
+	home, err := h.homeOf(r, p)
+	if err != nil {
+		return nil, err
+	}
+	wish, claimed := h.claimOf(p.id)
 	need := protocol.Points(0)
 	var asker *holding
 	if claimed {
-		if asker, need, err = h.claimNeeds(r, &p, wish); err != nil {
+		if asker, need, err = h.claimNeeds(r, p, wish); err != nil {
 			return nil, err
 		}
 	}
-	short := need - p.free() // what others have to give back for the claim
+	short := max(need-p.free(), rest) // what others have to give back
 	for i := range p.holdings {
 		held := &p.holdings[i]
 		if !held.current || held.lease.Recalled() || held.lease.Left() == 0 {
 			continue
 		}
-		isHome, asks := home != nil && held.holder == home.holder, asker != nil && held.holder == asker.holder
-		stays := p.active() && p.leased <= p.balance && (isHome || asks || h.visiting(id, held.holder))
-		if !stays || short > 0 && !asks && h.reachable(held.agent) {
-			deeds = append(deeds, leaseDeed(held.store, id, held.holder, protocol.LeaseRecalled, 0))
+		own := held.member == p.id
+		isHome, asks := own && home != nil && held.holder == home.holder, own && asker != nil && held.holder == asker.holder
+		stays := own && p.active() && p.leased <= p.balance && (isHome || asks || h.visiting(p.id, held.holder))
+		if !stays || short > 0 && !asks && (rest > 0 || h.reachable(held.agent)) {
+			deeds = append(deeds, leaseDeed(held.store, held.member, held.holder, protocol.LeaseRecalled, 0))
 			short -= held.lease.Left()
 		}
 	}
-	if !p.active() || h.awaitsAgents() {
+	if !p.active() || h.awaitsAgents() || rest > 0 {
 		return deeds, nil
 	}
 	if claimed {
 		if points := min(need, p.free()); points > 0 && asker != nil {
-			deeds = append(deeds, leaseDeed(asker.store, id, asker.holder, protocol.LeaseGranted, points))
+			deeds = append(deeds, leaseDeed(asker.store, p.id, asker.holder, protocol.LeaseGranted, points))
 		}
 		return deeds, nil
 	}
-	if home == nil || recalling(deeds, home.holder) {
+	if home == nil || recalling(deeds, p.id, home.holder) {
 		return deeds, nil
 	}
-	points, err := h.homeLacks(r, &p, home)
+	points, err := h.homeLacks(r, p, home)
 	if points > 0 {
-		deeds = append(deeds, leaseDeed(home.store, id, home.holder, protocol.LeaseGranted, points))
+		deeds = append(deeds, leaseDeed(home.store, p.id, home.holder, protocol.LeaseGranted, points))
 	}
 	return deeds, err
 }
@@ -295,8 +335,11 @@ func (p *purse) active() bool {
 	return p.member != nil && p.member.Status != protocol.MemberErased && p.member.Status != protocol.MemberMerged
 }
 
-func recalling(deeds []deed, holder protocol.Inc) bool {
-	return slices.ContainsFunc(deeds, func(d deed) bool { return d.events[0].Lease.Holder == holder })
+func recalling(deeds []deed, member protocol.MemberID, holder protocol.Inc) bool {
+	return slices.ContainsFunc(deeds, func(d deed) bool {
+		l := d.events[0].Lease
+		return l != nil && l.Holder == holder && l.Member == member
+	})
 }
 
 // homeOf is the stream that holds the member's standing lease, or may: that of the
@@ -320,7 +363,7 @@ func (h *Hub) homeOf(r ledger.Reader, p *purse) (*holding, error) {
 	if held := p.of(o.Inc); held != nil {
 		return held, nil
 	}
-	return &holding{store: store.ID, agent: o.Agent, holder: o.Inc, lease: &loyalty.Lease{}, current: true}, nil
+	return &holding{member: p.id, store: store.ID, agent: o.Agent, holder: o.Inc, lease: &loyalty.Lease{}, current: true}, nil
 }
 
 // homeLacks is what the home store's lease is to be filled up by: nothing where
@@ -349,13 +392,18 @@ func (h *Hub) lendTo(ctx context.Context, id protocol.MemberID) error {
 	return h.lend(ctx, []protocol.MemberID{id})
 }
 
-// lend is lendTo for several members in one transaction.
+// lend is lendTo for several members in one transaction. Of those for whom one
+// stands only that one is looked at, or what is owed would be logged for each.
 func (h *Hub) lend(ctx context.Context, ids []protocol.MemberID) error {
 	var due []protocol.MemberID
 	var stores []protocol.StoreID
 	err := h.view(ctx, func(r ledger.Reader) error {
 		due, stores = nil, nil
-		for _, id := range ids {
+		all, err := representatives(r, ids)
+		if err != nil {
+			return err
+		}
+		for _, id := range all {
 			owed, err := h.owedLeases(r, id)
 			if err != nil {
 				return err
@@ -374,7 +422,11 @@ func (h *Hub) lend(ctx context.Context, ids []protocol.MemberID) error {
 	}
 	slices.Sort(stores)
 	_, err = h.actIn(ctx, slices.Compact(stores), func(tx ledger.Tx, own map[protocol.StoreID]protocol.Origin) (deeds []deed, err error) {
-		for _, id := range due {
+		all, err := representatives(tx, due)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range all {
 			owed, err := h.owedLeases(tx, id)
 			if err != nil {
 				return nil, err
@@ -415,9 +467,9 @@ func (h *Hub) lendToTouched(ctx context.Context, ready []*incoming) error {
 	return err
 }
 
-// lends tells whether points are spent at all in this chain. While they are not,
-// members cost no look at what they have.
+// lends tells whether points are spent at all in this chain, or anything follows
+// from them. While nothing does, members cost no look at what they have.
 func (h *Hub) lends() bool {
 	list := h.leasing.rules.Load()
-	return list != nil && slices.ContainsFunc(*list, func(p *protocol.Programme) bool { return p.Redeem != nil })
+	return list != nil && slices.ContainsFunc(*list, func(p *protocol.Programme) bool { return p.Redeem != nil || timely(p) })
 }

@@ -12,12 +12,13 @@ import (
 // leaseSweep goes through all members, a step with each tick: after a start, since
 // a crash may have come between a commit and what it owed; after a change of the
 // programme, a store or the stream that an agent writes, each of which concerns
-// members whom nobody touches. It is in memory, and a start begins anew.
+// members whom nobody touches; and each day where the time that goes by makes
+// something of members. It is in memory, and a start begins anew.
 type leaseSweep struct {
 	asked     bool // to begin, once the one under way is through
 	under     bool // way
 	at        protocol.MemberID
-	programme string // that was in force at the last look
+	programme string // that was in force at the last look, and the day where that counts
 }
 
 // sweepStep bounds how many members one tick looks at: a millisecond or so for
@@ -38,6 +39,9 @@ func (h *Hub) nextSweep() (at protocol.MemberID, ok bool) {
 	if list := h.leasing.rules.Load(); list != nil {
 		if p := loyalty.InForce(*list, h.now(), time.UTC); p != nil {
 			began = p.ValidFrom
+			if timely(p) {
+				began += " " + h.now().UTC().Format(time.DateOnly)
+			}
 		}
 	}
 	h.leasing.mu.Lock()

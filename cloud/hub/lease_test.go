@@ -145,11 +145,11 @@ func TestVisitLease(t *testing.T) {
 	b.greet()
 	c.must(c.adjust(800))
 	doc, err := c.visit(b, 200)
-	if err != nil || doc != (VisitDocument{Balance: 800, Left: 300}) {
+	if err != nil || doc != (VisitDocument{Member: lender, Balance: 800, Left: 300}) {
 		t.Fatalf("answered %+v, %v", doc, err)
 	}
 	c.holds(t, "what is free", "s1/a1 500 active, s2/b1 300 active, of 800")
-	if doc, err = c.visit(b, 700); err != nil || doc != (VisitDocument{Balance: 800, Left: 300, Coming: true}) {
+	if doc, err = c.visit(b, 700); err != nil || doc != (VisitDocument{Member: lender, Balance: 800, Left: 300, Coming: true}) {
 		t.Fatalf("answered %+v, %v", doc, err)
 	}
 	c.holds(t, "the home store is asked", "s1/a1 500 recalled, s2/b1 300 active, of 800")
@@ -161,7 +161,7 @@ func TestVisitLease(t *testing.T) {
 	c.holds(t, "the home store gets what is given back", "s1/a1 300 active, of 300")
 	c.time += time.Minute // Nobody has been heard since.
 	b.greet()
-	if doc, err = c.visit(b, 200); err != nil || doc != (VisitDocument{Balance: 300}) {
+	if doc, err = c.visit(b, 200); err != nil || doc != (VisitDocument{Member: lender, Balance: 300}) {
 		t.Fatalf("answered %+v, %v", doc, err)
 	}
 	c.holds(t, "who is not heard is not asked", "s1/a1 300 active, of 300")
@@ -235,7 +235,7 @@ func TestI13_ALeaseInSuspense(t *testing.T) {
 		t.Errorf("credited twice: %v", err)
 	}
 	list, err := c.MemberLeases(t.Context(), lender)
-	if err != nil || len(list.Items) != 1 || list.Items[0] != (LeaseDocument{Store: "s1", Agent: "a1", Holder: forked.origin.Inc.String(), Left: 200, State: "recalled"}) {
+	if err != nil || len(list.Items) != 1 || list.Items[0] != (LeaseDocument{Member: lender, Store: "s1", Agent: "a1", Holder: forked.origin.Inc.String(), Left: 200, State: "recalled"}) {
 		t.Errorf("listed as %+v, %v", list, err)
 	}
 }

@@ -23,9 +23,10 @@ type VisitRequest struct {
 
 // VisitDocument is what became of it.
 type VisitDocument struct {
-	Balance protocol.Points `json:"balance"` // over all stores
-	Left    protocol.Points `json:"left"`    // that the stream may spend, with what is on its way to it
-	Coming  bool            `json:"coming"`  // more may come, once other stores have given it back
+	Member  protocol.MemberID `json:"member_id"` // under whom the points are lent: who stands for the one named
+	Balance protocol.Points   `json:"balance"`   // over all stores
+	Left    protocol.Points   `json:"left"`      // that the stream may spend, with what is on its way to it
+	Coming  bool              `json:"coming"`    // more may come, once other stores have given it back
 }
 
 // claimOf is the claim on a member's points that is not over.
@@ -42,7 +43,7 @@ func (h *Hub) claimNeeds(r ledger.Reader, p *purse, c claim) (*holding, protocol
 	if c.holder.IsZero() {
 		return nil, c.points, nil
 	}
-	asker := &holding{store: c.store, agent: c.agent, holder: c.holder, lease: &loyalty.Lease{}}
+	asker := &holding{member: p.id, store: c.store, agent: c.agent, holder: c.holder, lease: &loyalty.Lease{}}
 	if held := p.of(c.holder); held != nil {
 		asker = held
 	}
@@ -144,6 +145,9 @@ func (h *Hub) Visit(ctx context.Context, id protocol.MemberID, q VisitRequest) (
 	if err != nil {
 		return VisitDocument{}, err
 	}
+	if id, err = h.representative(ctx, id); err != nil {
+		return VisitDocument{}, err
+	}
 	if err := h.mayVisit(ctx, id, q, inc); err != nil {
 		return VisitDocument{}, err
 	}
@@ -155,7 +159,7 @@ func (h *Hub) Visit(ctx context.Context, id protocol.MemberID, q VisitRequest) (
 	var doc VisitDocument
 	err = h.view(ctx, func(r ledger.Reader) error {
 		p, err := h.readPurse(r, id)
-		doc = VisitDocument{Balance: p.balance, Left: p.left(inc)}
+		doc = VisitDocument{Member: p.id, Balance: p.balance, Left: p.left(inc)}
 		doc.Coming = doc.Left < q.Points && slices.ContainsFunc(p.holdings, func(held holding) bool {
 			return held.holder != inc && held.current && held.lease.Recalled() && h.reachable(held.agent)
 		})

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"counterpart/protocol"
@@ -204,12 +205,29 @@ func (h *Hub) unseal(ctx context.Context, m *protocol.Member) (*protocol.Persona
 	return &p, nil
 }
 
-// Member shows a member.
+// Member shows a member: of who was merged it shows who stands for them.
 func (h *Hub) Member(ctx context.Context, id protocol.MemberID) (loyalty.MemberDocument, error) {
 	var m *protocol.Member
+	var merged []*protocol.Member
 	var points loyalty.PointsDocument
-	err := h.view(ctx, func(r ledger.Reader) (err error) {
-		if m, _, err = ledger.ReadMember(r, id); err != nil || m == nil {
+	err := h.view(ctx, func(r ledger.Reader) error {
+		group, err := ledger.MemberGroup(r, id)
+		if err != nil {
+			return err
+		}
+		if m, _, err = ledger.ReadMember(r, group[0]); err == nil && m == nil && group[0] != id {
+			m, _, err = ledger.ReadMember(r, id) // A restored hub may not have the other back yet.
+		}
+		merged = nil
+		for _, one := range group[1:] {
+			if err != nil {
+				return err
+			}
+			var row *protocol.Member
+			row, _, err = ledger.ReadMember(r, one)
+			merged = append(merged, row)
+		}
+		if err != nil || m == nil {
 			return err
 		}
 		points, err = h.pointsOf(r, id)
@@ -222,36 +240,23 @@ func (h *Hub) Member(ctx context.Context, id protocol.MemberID) (loyalty.MemberD
 		return loyalty.MemberDocument{}, errNoMember()
 	}
 	person, err := h.unseal(ctx, m)
-	return loyalty.NewMemberDocument(m, person, points), err
+	return loyalty.NewMemberDocument(m, person, points).With(merged), err
 }
 
 func timeOf(wallMs int64) string { return time.UnixMilli(wallMs).UTC().Format(protocol.TimeLayout) }
 
-// pointsOf is a member's account over all stores.
-func (h *Hub) pointsOf(r ledger.Reader, id protocol.MemberID) (doc loyalty.PointsDocument, err error) {
-	doc.AsOf = timeOf(h.now().UnixMilli())
-	accounts, err := ledger.ReadAccounts(r, id)
-	if err != nil {
-		return doc, err
-	}
-	for store, account := range accounts {
-		doc.Balance += account.Balance()
-		err := ledger.Leases(r, ledger.MemberAt{Store: store, Member: id}, func(_ protocol.Inc, l *loyalty.Lease) (bool, error) {
-			doc.Leased += l.Left()
-			return true, nil
-		})
-		if err != nil {
-			return doc, err
-		}
-	}
-	return doc, nil
+// pointsOf is the account over all stores of a member, with all of the group.
+func (h *Hub) pointsOf(r ledger.Reader, id protocol.MemberID) (loyalty.PointsDocument, error) {
+	p, err := h.readPurse(r, id)
+	return loyalty.PointsDocument{Balance: p.balance, Leased: p.leased, AsOf: timeOf(h.now().UnixMilli())}, err
 }
 
 // MemberQuery looks members up by one of its members.
 type MemberQuery struct{ Card, Phone, Email string }
 
 // Members lists those who bear a card, or have a phone number or e-mail address,
-// which several may share.
+// which several may share. In the place of who was merged stands who stands for
+// them.
 func (h *Hub) Members(ctx context.Context, q MemberQuery) (List[loyalty.MemberDocument], error) {
 	list := List[loyalty.MemberDocument]{Items: []loyalty.MemberDocument{}}
 	find := func(r ledger.Reader) ([]ledger.MemberAt, error) { return ledger.CardMembers(r, q.Card) }
@@ -273,16 +278,24 @@ func (h *Hub) Members(ctx context.Context, q MemberQuery) (List[loyalty.MemberDo
 		}
 		find = func(r ledger.Reader) ([]ledger.MemberAt, error) { return ledger.ContactMembers(r, sum) }
 	}
-	var found []ledger.MemberAt
-	err := h.view(ctx, func(r ledger.Reader) (err error) {
-		found, err = find(r)
+	var found []protocol.MemberID
+	err := h.view(ctx, func(r ledger.Reader) error {
+		all, err := find(r)
+		if err != nil {
+			return err
+		}
+		ids := make([]protocol.MemberID, len(all))
+		for i, at := range all {
+			ids[i] = at.Member
+		}
+		found, err = representatives(r, ids)
 		return err
 	})
 	if err != nil {
 		return list, err
 	}
-	for _, at := range found[:min(len(found), membersShown)] {
-		doc, err := h.Member(ctx, at.Member)
+	for _, id := range found[:min(len(found), membersShown)] {
+		doc, err := h.Member(ctx, id)
 		if err != nil {
 			return list, err
 		}
@@ -294,10 +307,15 @@ func (h *Hub) Members(ctx context.Context, q MemberQuery) (List[loyalty.MemberDo
 // membersShown bounds a look-up: one number that more members share says nothing.
 const membersShown = 100
 
-// ChangeMember changes what is known of a member, and answers with them.
+// ChangeMember changes what is known of a member, of who was merged that of who
+// stands for them, and answers with the member.
 func (h *Hub) ChangeMember(ctx context.Context, id protocol.MemberID, q loyalty.MemberRequest) (loyalty.MemberDocument, error) {
 	h.changing.Lock()
 	defer h.changing.Unlock()
+	id, err := h.representative(ctx, id)
+	if err != nil {
+		return loyalty.MemberDocument{}, err
+	}
 	m, store, err := h.readMember(ctx, id)
 	if err != nil {
 		return loyalty.MemberDocument{}, err
@@ -312,9 +330,8 @@ func (h *Hub) ChangeMember(ctx context.Context, id protocol.MemberID, q loyalty.
 	if person == nil {
 		person = &protocol.Personal{}
 	}
-	next := *m
-	next.Version++
-	if err := q.ApplyTo(&next, person, h.now().UnixMilli()); err != nil {
+	next := m.Next()
+	if err := q.ApplyTo(next, person, h.now().UnixMilli()); err != nil {
 		return loyalty.MemberDocument{}, err
 	}
 	key, ok, err := h.keys.Key(ctx, string(id))
@@ -324,11 +341,14 @@ func (h *Hub) ChangeMember(ctx context.Context, id protocol.MemberID, q loyalty.
 	if !ok {
 		key = protocol.NewSubjectKey(h.random)
 	}
-	if err := h.seal(ctx, &next, *person, key); err != nil {
+	if err := h.seal(ctx, next, *person, key); err != nil {
 		return loyalty.MemberDocument{}, err
 	}
 	_, err = h.act(ctx, store, func(tx ledger.Tx) (*protocol.Event, error) {
-		return &protocol.Event{Kind: protocol.KindMember, Member: &next}, h.mayEnrol(tx, &next)
+		if err := follow(tx, next); err != nil {
+			return nil, err
+		}
+		return &protocol.Event{Kind: protocol.KindMember, Member: next}, h.mayEnrol(tx, next)
 	})
 	if err == nil {
 		err = h.lendTo(ctx, id) // Another store may be the member's home now.
@@ -337,6 +357,16 @@ func (h *Hub) ChangeMember(ctx context.Context, id protocol.MemberID, q loyalty.
 		return loyalty.MemberDocument{}, err
 	}
 	return h.Member(ctx, id)
+}
+
+// follow makes a member's next version the one behind that which stands now. Only
+// the hub's own reckoning of the tier may have come between, which stays.
+func follow(r ledger.Reader, next *protocol.Member) error {
+	now, _, err := ledger.ReadMember(r, next.ID)
+	if err == nil && now != nil {
+		next.Version, next.Tier = now.Version+1, now.Tier
+	}
+	return err
 }
 
 // readMember reads a member who may be changed.
@@ -364,42 +394,70 @@ func (h *Hub) memberRow(ctx context.Context, id protocol.MemberID) (m *protocol.
 	return m, store, err
 }
 
-// EraseMember forgets a person: who it was is gone for good, with the key, from
-// this machine's ring; what was bought and earned stays, under an id that is
-// nobody's. Erasing again answers the same.
+// EraseMember forgets a person: who it was is gone for good, with the keys of all
+// for whom the member stands, from this machine's ring; what was bought and earned
+// stays, under ids that are nobody's. Erasing again answers the same.
 func (h *Hub) EraseMember(ctx context.Context, id protocol.MemberID) (loyalty.MemberDocument, error) {
 	h.changing.Lock()
 	defer h.changing.Unlock()
-	m, store, err := h.readMember(ctx, id)
-	if m != nil && m.Status == protocol.MemberErased {
-		return h.Member(ctx, id)
+	if h.keys == nil || h.keys.Locked() {
+		return loyalty.MemberDocument{}, errNoKeys()
 	}
-	if err != nil && (m == nil || m.Status != protocol.MemberTemporary) {
+	rep, list, err := h.rowsOfGroup(ctx, id)
+	if err == nil && len(list) == 0 {
+		err = errNoMember()
+	}
+	if err != nil {
 		return loyalty.MemberDocument{}, err
 	}
-	// The key goes first: a crash in between leaves somebody who is erased and
+	if !slices.ContainsFunc(list, func(at memberAt) bool { return at.member.Status != protocol.MemberErased }) {
+		return h.Member(ctx, id)
+	}
+	ids := []string{string(rep)} // a restored hub may lack the row
+	for _, at := range list {
+		if at.member.ID != rep {
+			ids = append(ids, string(at.member.ID))
+		}
+	}
+	// The keys go first: a crash in between leaves somebody who is erased and
 	// not yet marked so, whom the next start marks.
-	if err := h.keys.Erase(ctx, []string{string(id)}); err != nil {
+	if err := h.keys.Erase(ctx, ids); err != nil {
 		return loyalty.MemberDocument{}, err
 	}
 	h.snapshots.forgetMembers()
-	if err := h.markErased(ctx, m, store); err != nil {
+	if err := h.markErased(ctx, list...); err != nil {
 		return loyalty.MemberDocument{}, err
 	}
 	return h.Member(ctx, id)
 }
 
-// markErased logs that a member is erased.
-func (h *Hub) markErased(ctx context.Context, m *protocol.Member, store protocol.StoreID) error {
-	_, err := h.act(ctx, store, func(ledger.Tx) (*protocol.Event, error) {
-		return &protocol.Event{Kind: protocol.KindMember, Member: &protocol.Member{
-			ID: m.ID, Version: m.Version + 1, Status: protocol.MemberErased, HomeStore: m.HomeStore,
-		}}, nil
-	})
-	if err != nil {
-		return err
+// markErased logs that members are erased, in one transaction. Nobody stands for who
+// is erased.
+func (h *Hub) markErased(ctx context.Context, list ...memberAt) error {
+	var stores []protocol.StoreID
+	for _, at := range list {
+		stores = append(stores, at.store)
 	}
-	return h.lendTo(ctx, m.ID)
+	_, err := h.actIn(ctx, stores, func(tx ledger.Tx, _ map[protocol.StoreID]protocol.Origin) (deeds []deed, err error) {
+		for _, at := range list {
+			if at.member.Status == protocol.MemberErased {
+				continue
+			}
+			erased := &protocol.Member{ID: at.member.ID, Status: protocol.MemberErased, HomeStore: at.member.HomeStore}
+			if err := follow(tx, erased); err != nil {
+				return nil, err
+			}
+			erased.Tier = ""
+			deeds = append(deeds, deed{store: at.store, events: []*protocol.Event{{Kind: protocol.KindMember, Member: erased}}})
+		}
+		return deeds, nil
+	}, func(ledger.Tx, []deed) error { return nil })
+	for _, at := range list {
+		if err == nil {
+			err = h.lendTo(ctx, at.member.ID)
+		}
+	}
+	return err
 }
 
 // eraseAgain marks those as erased whom the ring says are, and the database does
@@ -424,7 +482,7 @@ func (h *Hub) eraseAgain(ctx context.Context) error {
 				continue
 			}
 			if err == nil {
-				err = h.markErased(ctx, m, store)
+				err = h.markErased(ctx, memberAt{m, store})
 			}
 			if err != nil {
 				return err

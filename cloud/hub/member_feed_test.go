@@ -45,6 +45,11 @@ var (
 // enrols is the event of a till that enrols somebody.
 func enrols(t *testing.T, id protocol.MemberID, card string, home protocol.StoreID) *protocol.Event {
 	t.Helper()
+	return enrolsAs(t, id, card, home, person)
+}
+
+func enrolsAs(t *testing.T, id protocol.MemberID, card string, home protocol.StoreID, person protocol.Personal) *protocol.Event {
+	t.Helper()
 	sealed, err := protocol.Seal(personKey, string(id), person, func(b []byte) { b[0] = 1 })
 	if err != nil {
 		t.Fatal(err)
@@ -225,14 +230,14 @@ func TestMemberIsNotTakenOver(t *testing.T) {
 }
 
 // TestSettlingComparesMembers gives a new card to who bears another's, and tells of
-// a phone number that is known. The exceptions are events, so that every machine of
+// a phone number that somebody of another name has. The exceptions are events, so that every machine of
 // the store has them.
 func TestSettlingComparesMembers(t *testing.T) {
 	c := newMemberCore(t)
 	a, b := c.player("s1", "a1", 1), c.player("s2", "b1", 2)
 	a.greet()
 	b.greet()
-	c.receive(withKey(t, a.does(enrols(t, "m-1", "C1", "s1")), "m-1", personKey), withKey(t, b.does(enrols(t, "m-2", "C1", "s2")), "m-2", personKey))
+	c.receive(withKey(t, a.does(enrols(t, "m-1", "C1", "s1")), "m-1", personKey), withKey(t, b.does(enrolsAs(t, "m-2", "C1", "s2", protocol.Personal{Name: "Berta", Phone: person.Phone})), "m-2", personKey))
 	first, second := c.shown("m-1"), c.shown("m-2")
 	if *first.Card != "C1" || *second.Card == "C1" || second.Status != protocol.MemberActive {
 		t.Errorf("settled as %+v and %+v", first, second)

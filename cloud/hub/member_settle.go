@@ -118,24 +118,34 @@ func (h *Hub) settleMember(ctx context.Context, id protocol.MemberID) error {
 		return err
 	}
 	if erased {
-		return h.markErased(ctx, m, store)
+		return h.markErased(ctx, memberAt{m, store})
 	}
-	next := *m
-	next.Version, next.Status, next.Staff = m.Version+1, protocol.MemberActive, ""
+	next := m.Next()
+	next.Status = protocol.MemberActive
+	var twin protocol.MemberID
 	if len(m.Sealed) > 0 {
 		person, err := h.unseal(ctx, m)
 		if err != nil || person == nil {
 			return err
 		}
-		if err := h.setContacts(ctx, &next, *person); protocol.CodeOf(err) == protocol.OutOfRangeCode {
+		if err := h.setContacts(ctx, next, *person); protocol.CodeOf(err) == protocol.OutOfRangeCode {
 			h.log.Warn("a member who was enrolled at a till can be found by the card alone", "member", id, "error", err)
 		} else if err != nil {
 			return err
 		}
+		if twin, err = h.twinOf(ctx, next, person.Name); err != nil {
+			return err
+		}
+	}
+	if twin != "" {
+		merged, err := h.settleTwin(ctx, memberAt{next, store}, twin)
+		if merged || err != nil {
+			return err
+		}
 	}
 	_, err = h.act(ctx, store, func(tx ledger.Tx) (*protocol.Event, error) {
-		ev := &protocol.Event{Kind: protocol.KindMember, Member: &next}
-		return ev, h.compareMember(tx, m, &next)
+		ev := &protocol.Event{Kind: protocol.KindMember, Member: next}
+		return ev, h.compareMember(tx, m, next)
 	})
 	return err
 }
@@ -186,18 +196,23 @@ func (h *Hub) compareMember(r ledger.Reader, m, next *protocol.Member) error {
 	return nil
 }
 
-// activeBeside is the first of several members who is active and another than id.
+// activeBeside is who stands for the first of several members, where that one is
+// active and another than id.
 func activeBeside(r ledger.Reader, list []ledger.MemberAt, id protocol.MemberID) (protocol.MemberID, error) {
 	for _, at := range list {
 		if at.Member == id {
 			continue
 		}
-		m, _, err := ledger.ReadMember(r, at.Member)
+		rep, err := ledger.Representative(r, at.Member)
+		if err != nil {
+			return "", err
+		}
+		m, _, err := ledger.ReadMember(r, rep)
 		if err != nil {
 			return "", err
 		}
 		if m != nil && m.Status == protocol.MemberActive {
-			return at.Member, nil
+			return rep, nil
 		}
 	}
 	return "", nil

@@ -38,11 +38,13 @@ const (
 type Wanted struct {
 	Events bool // order.* and exception.*
 	Stock  bool // stock.*
+	Carts  bool // cart.*
 }
 
 const (
 	wantedEvents = 1 << iota
 	wantedStock
+	wantedCarts
 )
 
 func (w Wanted) bits() (bits uint32) {
@@ -51,6 +53,9 @@ func (w Wanted) bits() (bits uint32) {
 	}
 	if w.Stock {
 		bits |= wantedStock
+	}
+	if w.Carts {
+		bits |= wantedCarts
 	}
 	return bits
 }
@@ -77,11 +82,13 @@ type outbox struct {
 	ledger.Driver
 	now     func() time.Time
 	running func() time.Duration
-	// shown is what a level lets online promise, as far as messages tell of it.
+	// shown is what a level lets online promise, as far as messages tell of it; nil
+	// where no hub runs, and what became of levels is then not told.
 	shown   func(protocol.StoreID, protocol.SKU, *protocol.Item, *stock.Level) protocol.Quantity
 	wanted  atomic.Uint32
 	looked  time.Duration // running time of the last look; Tick's alone
 	pruned  time.Duration // likewise
+	forgot  time.Duration // likewise
 	started bool          // likewise
 
 	mu    sync.Mutex
@@ -127,8 +134,18 @@ func (b *outbox) Update(ctx context.Context, fn func(ledger.Tx) error) error {
 				return err
 			}
 		}
-		if wanted&wantedStock != 0 {
+		if wanted&wantedStock != 0 && b.shown != nil {
 			if err := b.markStock(tx, w); err != nil {
+				return err
+			}
+		}
+		if wanted&wantedCarts != 0 {
+			if err := b.indexCarts(tx, w); err != nil {
+				return err
+			}
+		}
+		if wanted&wantedCarts != 0 && b.shown != nil {
+			if err := b.markLastOnes(tx, w); err != nil {
 				return err
 			}
 		}
@@ -187,7 +204,16 @@ func (b *outbox) loadWanted(r ledger.Reader) error {
 
 // SetWanted says what is wanted from now on, over all restarts.
 func (h *Hub) SetWanted(ctx context.Context, w Wanted) error {
-	err := h.outbox.Driver.Update(ctx, func(tx ledger.Tx) error { return setCounter(tx, noteOutboxWanted, uint64(w.bits())) })
+	err := h.outbox.Driver.Update(ctx, func(tx ledger.Tx) error {
+		before, err := counter(tx, noteOutboxWanted)
+		if err == nil && w.Carts && before&wantedCarts == 0 {
+			err = ledger.SetNote(tx, []byte("m"), noteOutboxCarts) // Nobody followed the carts until now.
+		}
+		if err != nil {
+			return err
+		}
+		return setCounter(tx, noteOutboxWanted, uint64(w.bits()))
+	})
 	if err == nil {
 		h.outbox.wanted.Store(w.bits())
 	}
@@ -266,8 +292,16 @@ func (h *Hub) tickOutbox(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := h.announceStock(ctx); err != nil {
-		return err
+	for _, due := range []func(context.Context) error{h.announceStock, h.indexAllCarts, h.announceLastOnes} {
+		if err := due(ctx); err != nil {
+			return err
+		}
+	}
+	if now-b.forgot >= time.Hour {
+		if err := h.forgetLastOnes(ctx); err != nil {
+			return err
+		}
+		b.forgot = now
 	}
 	if now-b.pruned < time.Minute {
 		return nil

@@ -21,6 +21,7 @@ const (
 	typeExceptionOpened      = "exception.opened"
 	typeStockLow             = "stock.low"
 	typeAvailabilityChanged  = "stock.availability_changed"
+	typeCartLastOne          = "cart.last_one"
 	messageIDPrefix          = "msg_"
 	messageLinesMax          = 100
 	messageLinesLeftOutAbove = 12 << 10
@@ -31,7 +32,7 @@ func MessageTypes() (types []string) {
 	for _, word := range pickup.NewsWords {
 		types = append(types, orderPrefix+word)
 	}
-	return append(types, typeStockLow, typeAvailabilityChanged, typeExceptionOpened)
+	return append(types, typeStockLow, typeAvailabilityChanged, typeCartLastOne, typeExceptionOpened)
 }
 
 // cloudEvent is a message as it is sent: CloudEvents 1.0, structured JSON. It

@@ -27,21 +27,7 @@ type stockMessage struct {
 // the word of before, in that transaction. So a crash before the announcement
 // only delays it. A level that is noted already keeps the earlier word.
 func (b *outbox) markStock(tx ledger.Tx, w *ledger.Watched) error {
-	levels, err := w.Levels()
-	if err != nil {
-		return err
-	}
-	skus := make([]protocol.SKU, 0, len(levels))
-	moved := levels[:0]
-	for _, l := range levels {
-		if l.Before.Promisable(0) != l.After.Promisable(0) || l.Before.RecountSuggested() != l.After.RecountSuggested() {
-			moved, skus = append(moved, l), append(skus, l.SKU)
-		}
-	}
-	if len(moved) == 0 {
-		return nil
-	}
-	items, err := ledger.ReadItems(tx, skus)
+	moved, items, err := movedLevels(tx, w)
 	if err != nil {
 		return err
 	}
@@ -63,6 +49,27 @@ func (b *outbox) markStock(tx ledger.Tx, w *ledger.Watched) error {
 		}
 	}
 	return nil
+}
+
+// movedLevels are the levels of which a transaction changed what online may keep,
+// each with its item.
+func movedLevels(r ledger.Reader, w *ledger.Watched) (moved []ledger.LevelWritten, items []*protocol.Item, err error) {
+	levels, err := w.Levels()
+	if err != nil {
+		return nil, nil, err
+	}
+	skus := make([]protocol.SKU, 0, len(levels))
+	moved = levels[:0]
+	for _, l := range levels {
+		if l.Before.Promisable(0) != l.After.Promisable(0) || l.Before.RecountSuggested() != l.After.RecountSuggested() {
+			moved, skus = append(moved, l), append(skus, l.SKU)
+		}
+	}
+	if len(moved) == 0 {
+		return nil, nil, nil
+	}
+	items, err = ledger.ReadItems(r, skus)
+	return moved, items, err
 }
 
 // announceStock tells of the levels that are noted and still have another word

@@ -354,10 +354,10 @@ func TestMessageTypesAreDescribed(t *testing.T) {
 // TestOutboxOfAReplayedCopy puts events of a second copy into a backup. What
 // follows from them is told under the ids of before.
 func TestOutboxOfAReplayedCopy(t *testing.T) {
-	c, p := shopCore(t, Wanted{Events: true})
+	c, p := shopCore(t, Wanted{Events: true, Stock: true, Carts: true})
 	part := c.order(4000)
 	backup := copyOf(t, c.disk)
-	c.receive(p.logged(act(part, protocol.Accept)))
+	c.receive(p.logged(act(part, protocol.Accept)), p.logged(goods("PEN", -6_000)))
 	_, before := told(t, c.Hub)
 	telling, err := Telling(t.Context(), backup, c.now)
 	if err != nil {
@@ -365,7 +365,7 @@ func TestOutboxOfAReplayedCopy(t *testing.T) {
 	}
 	err = telling.Update(t.Context(), func(tx ledger.Tx) error {
 		return p.log.View(t.Context(), func(r ledger.Reader) error {
-			records, prev, err := ledger.Records(r, p.origin, 2, 1, 1<<20)
+			records, prev, err := ledger.Records(r, p.origin, 2, 2, 1<<20)
 			if err != nil {
 				return err
 			}

@@ -56,6 +56,10 @@ func (h *Hub) AdjustPoints(ctx context.Context, c protocol.Call, id protocol.Mem
 	if q.Points == 0 || q.Points > protocol.PointsMax || q.Points < -protocol.PointsMax {
 		return protocol.Answer{}, protocol.OutOfRange("points", strconv.FormatInt(int64(q.Points), 10), "0, or beyond "+strconv.FormatInt(int64(protocol.PointsMax), 10)+" on either side")
 	}
+	id, err := h.representative(ctx, id)
+	if err != nil {
+		return protocol.Answer{}, err
+	}
 	answer, err := h.once(ctx, c, func(keep func(ledger.Tx, protocol.Answer) error) (answer protocol.Answer, err error) {
 		m, store, err := h.memberRow(ctx, id)
 		if err != nil {
@@ -122,11 +126,12 @@ func (h *Hub) mayAdjust(r ledger.Reader, id protocol.MemberID, points protocol.P
 
 // LeaseDocument is what one stream holds of a member's points.
 type LeaseDocument struct {
-	Store  protocol.StoreID `json:"store"`
-	Agent  protocol.AgentID `json:"agent"`
-	Holder string           `json:"holder"`
-	Left   protocol.Points  `json:"left"`
-	State  string           `json:"state"` // active, recalled or suspense
+	Member protocol.MemberID `json:"member_id"` // of the group, who is named in it
+	Store  protocol.StoreID  `json:"store"`
+	Agent  protocol.AgentID  `json:"agent"`
+	Holder string            `json:"holder"`
+	Left   protocol.Points   `json:"left"`
+	State  string            `json:"state"` // active, recalled or suspense
 }
 
 // The states of a lease. One in suspense belongs to a stream that is over: nobody
@@ -158,7 +163,7 @@ func (h *Hub) MemberLeases(ctx context.Context, id protocol.MemberID) (List[Leas
 		}
 		for i := range p.holdings {
 			held := &p.holdings[i]
-			list.Items = append(list.Items, LeaseDocument{Store: held.store, Agent: held.agent, Holder: held.holder.String(), Left: held.lease.Left(), State: held.state()})
+			list.Items = append(list.Items, LeaseDocument{Member: held.member, Store: held.store, Agent: held.agent, Holder: held.holder.String(), Left: held.lease.Left(), State: held.state()})
 		}
 		return err
 	})
@@ -175,34 +180,39 @@ func (h *Hub) CreditLease(ctx context.Context, id protocol.MemberID, holder stri
 	if err != nil {
 		return List[LeaseDocument]{}, errNoLease()
 	}
-	var held *holding
+	var held []holding
 	err = h.view(ctx, func(r ledger.Reader) error {
 		p, err := h.readPurse(r, id)
-		held = p.of(inc)
+		held = p.heldBy(inc)
 		return err
 	})
-	if err == nil && held == nil {
+	if err == nil && len(held) == 0 {
 		err = errNoLease()
 	}
 	if err != nil {
 		return List[LeaseDocument]{}, err
 	}
-	_, err = h.act(ctx, held.store, func(tx ledger.Tx) (*protocol.Event, error) {
+	_, err = h.actAll(ctx, held[0].store, func(tx ledger.Tx, _ protocol.Origin) (events []*protocol.Event, err error) {
 		p, err := h.readPurse(tx, id)
 		if err != nil {
 			return nil, err
 		}
-		now := p.of(inc)
-		if now == nil || now.lease.Left() == 0 {
-			return nil, errNoLease()
+		for _, now := range p.heldBy(inc) {
+			if now.lease.Left() == 0 {
+				continue
+			}
+			if now.current {
+				return nil, protocol.Refuse(protocol.Conflict, "The machine that holds these points is in use and may spend them. Nothing was recorded. It gives them back when it is heard; only what a machine held that is gone can be credited.").
+					With("state", now.state())
+			}
+			events = append(events, &protocol.Event{Kind: protocol.KindLease, Lease: &protocol.Lease{
+				Member: now.member, Holder: inc, Change: protocol.LeaseCredited, Points: now.lease.Left(), Staff: q.Staff, Reason: q.Reason,
+			}})
 		}
-		if now.current {
-			return nil, protocol.Refuse(protocol.Conflict, "The machine that holds these points is in use and may spend them. Nothing was recorded. It gives them back when it is heard; only what a machine held that is gone can be credited.").
-				With("state", now.state())
+		if len(events) == 0 {
+			err = errNoLease()
 		}
-		return &protocol.Event{Kind: protocol.KindLease, Lease: &protocol.Lease{
-			Member: id, Holder: inc, Change: protocol.LeaseCredited, Points: now.lease.Left(), Staff: q.Staff, Reason: q.Reason,
-		}}, nil
+		return events, err
 	})
 	if err == nil {
 		err = h.lendTo(ctx, id)
@@ -211,6 +221,16 @@ func (h *Hub) CreditLease(ctx context.Context, id protocol.MemberID, holder stri
 		return List[LeaseDocument]{}, err
 	}
 	return h.MemberLeases(ctx, id)
+}
+
+// heldBy is what a stream holds of any of the group.
+func (p *purse) heldBy(holder protocol.Inc) (list []holding) {
+	for _, h := range p.holdings {
+		if h.holder == holder {
+			list = append(list, h)
+		}
+	}
+	return list
 }
 
 func errNoLease() error {

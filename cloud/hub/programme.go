@@ -21,9 +21,6 @@ func (h *Hub) SetProgramme(ctx context.Context, request loyalty.Document) (loyal
 	if err != nil {
 		return loyalty.Document{}, err
 	}
-	if err := loyalty.NotYet(row); err != nil {
-		return loyalty.Document{}, err
-	}
 	_, err = h.act(ctx, protocol.ChainStore, func(tx ledger.Tx) (*protocol.Event, error) {
 		for i := range row.Campaigns {
 			if store := row.Campaigns[i].Store; store != "" {

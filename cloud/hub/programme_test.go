@@ -66,11 +66,10 @@ func TestProgrammesAreListedNewestLast(t *testing.T) {
 func TestProgrammeThatIsRefused(t *testing.T) {
 	c, _ := shop(t, 0)
 	for text, code := range map[string]protocol.Code{
-		`{"earn":[{"per_minor":0,"points":1}],"valid_from":"2026-11-21"}`:                                              protocol.OutOfRangeCode,
-		`{"earn":[],"risk_mode":{"enabled":true,"member_cap":1,"pool":1},"valid_from":"2026-11-21"}`:                   protocol.OutOfRangeCode,
-		`{"earn":[],"expire_after_days":365,"valid_from":"2026-11-21"}`:                                                protocol.OutOfRangeCode,
-		`{"earn":[],"tiers":[{"name":"a","points":1,"within_days":1,"factor_ppm":1000000}],"valid_from":"2026-01-01"}`: protocol.OutOfRangeCode,
-		`{"earn":[],"campaigns":[{"id":"c1","store":"s9","factor_ppm":1000000}],"valid_from":"2026-11-21"}`:            protocol.UnknownStore,
+		`{"earn":[{"per_minor":0,"points":1}],"valid_from":"2026-11-21"}`:                                   protocol.OutOfRangeCode,
+		`{"earn":[],"risk_mode":{"enabled":true,"member_cap":1,"pool":-1},"valid_from":"2026-11-21"}`:       protocol.OutOfRangeCode,
+		`{"earn":[],"birthday":{"factor_ppm":2000000,"days":32},"valid_from":"2026-11-21"}`:                 protocol.OutOfRangeCode,
+		`{"earn":[],"campaigns":[{"id":"c1","store":"s9","factor_ppm":1000000}],"valid_from":"2026-11-21"}`: protocol.UnknownStore,
 	} {
 		if _, err := c.programme(text); protocol.CodeOf(err) != code {
 			t.Errorf("%s is answered %v", text, err)

@@ -276,6 +276,11 @@ type StatusDocument struct {
 	Events      uint64 `json:"events"`
 	DeadLetters int    `json:"dead_letters"`
 	Gaps        int    `json:"gaps"`
+	// PointsExposureBound is the most that stores may have spent of points beyond
+	// their leases without the hub knowing, PointsAtRisk what they are known to have
+	// spent so and is not settled yet.
+	PointsExposureBound protocol.Points `json:"points_exposure_bound"`
+	PointsAtRisk        protocol.Points `json:"points_at_risk"`
 	// DigestsCheckedAt is when an agent's digest last agreed with the hub; it is
 	// left out until one did.
 	DigestsCheckedAt *string `json:"digests_checked_at,omitempty"`
@@ -350,6 +355,11 @@ func (h *Hub) Status(ctx context.Context, d Deployment) (StatusDocument, error) 
 		doc.Gaps = len(gaps)
 		return err
 	})
+	if err != nil {
+		return doc, err
+	}
 	doc.Agents = len(agents)
+	exposure, err := h.Exposure(ctx)
+	doc.PointsExposureBound, doc.PointsAtRisk = exposure.Bound, exposure.AtRisk
 	return doc, err
 }

@@ -29,17 +29,17 @@ func (h *Hub) Timeline(ctx context.Context, id protocol.MemberID, p Page) (loyal
 	}
 	var entries []ledger.TimelineEntry
 	err := h.view(ctx, func(r ledger.Reader) error {
-		stores, err := ledger.MemberStores(r, id)
-		if err == nil && len(stores) == 0 {
+		places, err := timelines(r, id)
+		if err == nil && len(places) == 0 {
 			err = errNoMember()
 		}
 		entries = nil
-		for _, store := range stores {
+		for _, at := range places {
 			if err != nil {
 				return err
 			}
 			found := 0
-			err = ledger.Timeline(r, ledger.MemberAt{Store: store, Member: id}, p.After, func(e ledger.TimelineEntry) (bool, error) {
+			err = ledger.Timeline(r, at, p.After, func(e ledger.TimelineEntry) (bool, error) {
 				entries = append(entries, e)
 				found++
 				return found <= p.Limit, nil
@@ -56,11 +56,52 @@ func (h *Hub) Timeline(ctx context.Context, id protocol.MemberID, p Page) (loyal
 		next := entries[p.Limit-1].ID.String()
 		doc.Next = &next
 	}
-	open, err := h.opener(ctx, id)
+	openers := map[protocol.MemberID]func([]byte) (string, bool){}
 	for _, e := range entries {
+		open := openers[e.Member]
+		if open == nil {
+			if open, err = h.opener(ctx, e.Member); err != nil {
+				return doc, err
+			}
+			openers[e.Member] = open
+		}
 		doc.Items = append(doc.Items, loyalty.NewEntryDocument(e.ID, e.Store, e.Entry, e.Closed, open))
 	}
-	return doc, err
+	return doc, nil
+}
+
+// timelines are all in which something about a member may stand: of all of the
+// group, in each store that knows one of it.
+func timelines(r ledger.Reader, id protocol.MemberID) (places []ledger.MemberAt, err error) {
+	group, err := ledger.MemberGroup(r, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range group {
+		stores, err := ledger.MemberStores(r, one)
+		if err != nil {
+			return nil, err
+		}
+		for _, store := range stores {
+			places = append(places, ledger.MemberAt{Store: store, Member: one})
+		}
+	}
+	return places, nil
+}
+
+// findEntry finds an entry in the timeline of a member's group.
+func findEntry(r ledger.Reader, id protocol.MemberID, entry loyalty.EntryID) (*ledger.TimelineEntry, error) {
+	places, err := timelines(r, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, at := range places {
+		e, err := ledger.ReadTimelineEntry(r, at, entry)
+		if err != nil || e != nil {
+			return e, err
+		}
+	}
+	return nil, errNoEntry()
 }
 
 // entryKept is what is kept of the answer to a contact: where its entry is. What
@@ -77,10 +118,7 @@ func (h *Hub) WriteContact(ctx context.Context, c protocol.Call, id protocol.Mem
 	if err != nil {
 		return protocol.Answer{}, err
 	}
-	return h.logContact(ctx, c, contact, q.Text, func(r ledger.Reader) (protocol.StoreID, error) {
-		at, err := cartOwner(r, id)
-		return at.Store, err
-	})
+	return h.logContact(ctx, c, contact, q.Text, func(r ledger.Reader) (ledger.MemberAt, error) { return cartOwner(r, id) })
 }
 
 // CloseEntry writes down that an open entry is done with, in the stream of its
@@ -94,42 +132,36 @@ func (h *Hub) CloseEntry(ctx context.Context, c protocol.Call, id protocol.Membe
 	if err != nil {
 		return protocol.Answer{}, err
 	}
-	return h.logContact(ctx, c, contact, q.Text, func(r ledger.Reader) (protocol.StoreID, error) {
+	return h.logContact(ctx, c, contact, q.Text, func(r ledger.Reader) (ledger.MemberAt, error) {
 		if _, err := cartOwner(r, id); err != nil {
-			return "", err
+			return ledger.MemberAt{}, err
 		}
-		stores, err := ledger.MemberStores(r, id)
+		e, err := findEntry(r, id, at)
 		if err != nil {
-			return "", err
+			return ledger.MemberAt{}, err
 		}
-		for _, store := range stores {
-			e, err := ledger.ReadTimelineEntry(r, ledger.MemberAt{Store: store, Member: id}, at)
-			if err != nil {
-				return "", err
-			}
-			if e != nil {
-				return store, e.MayClose()
-			}
-		}
-		return "", errNoEntry()
+		return ledger.MemberAt{Store: e.Store, Member: e.Member}, e.MayClose()
 	})
 }
 
-// logContact logs a contact in the hub's stream of the store that where finds.
-func (h *Hub) logContact(ctx context.Context, c protocol.Call, contact *protocol.Contact, text string, where func(ledger.Reader) (protocol.StoreID, error)) (protocol.Answer, error) {
+// logContact logs a contact in the hub's stream of the store, and with the member of
+// the group, that where finds.
+func (h *Hub) logContact(ctx context.Context, c protocol.Call, contact *protocol.Contact, text string, where func(ledger.Reader) (ledger.MemberAt, error)) (protocol.Answer, error) {
+	id := contact.Member
 	kept, err := h.once(ctx, c, func(keep func(ledger.Tx, protocol.Answer) error) (answer protocol.Answer, err error) {
-		var store protocol.StoreID
+		var at ledger.MemberAt
 		if err := h.view(ctx, func(r ledger.Reader) (err error) {
-			store, err = where(r)
+			at, err = where(r)
 			return err
 		}); err != nil {
 			return answer, err
 		}
-		if contact.Sealed, err = h.sealText(ctx, contact.Member, strings.TrimSpace(text)); err != nil {
+		contact.Member = at.Member
+		if contact.Sealed, err = h.sealText(ctx, at.Member, strings.TrimSpace(text)); err != nil {
 			return answer, err
 		}
 		var event protocol.EventID
-		_, err = h.actAfter(ctx, store, func(tx ledger.Tx, own protocol.Origin) ([]*protocol.Event, error) {
+		_, err = h.actAfter(ctx, at.Store, func(tx ledger.Tx, own protocol.Origin) ([]*protocol.Event, error) {
 			if _, err := where(tx); err != nil {
 				return nil, err
 			}
@@ -141,7 +173,7 @@ func (h *Hub) logContact(ctx context.Context, c protocol.Call, contact *protocol
 			if err != nil {
 				return err
 			}
-			if answer, err = answerJSON(http.StatusCreated, entryKept{store, loyalty.EntryID{AtMs: rec.WallMs, Event: event}.String()}); err != nil {
+			if answer, err = answerJSON(http.StatusCreated, entryKept{at.Store, loyalty.EntryID{AtMs: rec.WallMs, Event: event}.String()}); err != nil {
 				return err
 			}
 			return keep(tx, answer)
@@ -151,7 +183,7 @@ func (h *Hub) logContact(ctx context.Context, c protocol.Call, contact *protocol
 	if err != nil {
 		return protocol.Answer{}, err
 	}
-	return h.entryAnswer(ctx, contact.Member, kept)
+	return h.entryAnswer(ctx, id, kept)
 }
 
 // entryAnswer makes the answer to a contact from its row.
@@ -166,16 +198,13 @@ func (h *Hub) entryAnswer(ctx context.Context, id protocol.MemberID, kept protoc
 	}
 	var e *ledger.TimelineEntry
 	err = h.view(ctx, func(r ledger.Reader) (err error) {
-		e, err = ledger.ReadTimelineEntry(r, ledger.MemberAt{Store: where.Store, Member: id}, at)
+		e, err = findEntry(r, id, at)
 		return err
 	})
-	if err == nil && e == nil {
-		err = errNoEntry()
-	}
 	if err != nil {
 		return protocol.Answer{}, err
 	}
-	open, err := h.opener(ctx, id)
+	open, err := h.opener(ctx, e.Member)
 	if err != nil {
 		return protocol.Answer{}, err
 	}

@@ -81,11 +81,28 @@ func (s *site) fleet(ctx context.Context) fleetView {
 		{"Need action", grouped(uint64(counts["trouble"])), "trouble"},
 		{"Waiting to be sent", grouped(waiting), "sending"},
 	}
+	view.Figures = append(view.Figures, s.exposure(ctx)...)
 	if len(view.Rows) > rowsMax {
 		view.Hidden = len(view.Rows) - rowsMax
 		view.Rows = view.Rows[:rowsMax]
 	}
 	return view
+}
+
+// exposure are the figures of points that are spent at risk, none in a chain that
+// never lets any be.
+func (s *site) exposure(ctx context.Context) []figure {
+	if s.deps.Exposure == nil {
+		return nil
+	}
+	bound, atRisk, err := s.deps.Exposure(ctx)
+	if err != nil && ctx.Err() == nil {
+		s.deps.Log.ErrorContext(ctx, "points at risk not read", "error", err)
+	}
+	if err != nil || bound <= 0 && atRisk <= 0 {
+		return nil
+	}
+	return []figure{{"Points at risk, at most", grouped(uint64(bound)), ""}, {"Points at risk, not settled", grouped(uint64(atRisk)), ""}}
 }
 
 func newRow(st Store, now time.Time) storeRow {

@@ -1,6 +1,6 @@
-// Package web is the hub's own page: one plain, live page on which people see
+// Package web is the hub's own pages: one plain, live page on which people see
 // how the stores of the chain are connected, the worst first, and where an item
-// is to be had.
+// is to be had; and one on which customer service finds members.
 //
 // The page is rendered on the server in full and works without scripts. A
 // script only puts what the same templates rendered anew in the place of what
@@ -28,8 +28,12 @@ import (
 type Deps struct {
 	// Fleet calls each for every store.
 	Fleet func(ctx context.Context, each func(Store)) error
+	// Exposure is what stores may have spent of members' points without asking, and
+	// what they are known to have spent so; nil shows neither.
+	Exposure func(context.Context) (bound, atRisk protocol.Points, err error)
 	// Find answers where an item is.
-	Find func(context.Context, Question) (Answer, error)
+	Find   func(context.Context, Question) (Answer, error)
+	People People
 	// Changed returns a channel that is closed at the next change of anything
 	// that the page shows.
 	Changed func() <-chan struct{}
@@ -87,7 +91,7 @@ type Result struct {
 // do nothing even if it were not escaped.
 const contentPolicy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 
-//go:embed page.html assets
+//go:embed page.html members.html assets
 var files embed.FS
 
 // site is the page with what it needs.
@@ -100,13 +104,16 @@ type site struct {
 	settle, beat time.Duration
 }
 
-// New makes the page's handler. It answers /, /fleet, /live and /assets/{file}.
+// New makes the page's handler. It answers /, /fleet, /live, /members,
+// /members/found and /assets/{file}.
 func New(d Deps) http.Handler {
 	s := newSite(d)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.servePage)
 	mux.HandleFunc("GET /fleet", s.serveFleet)
 	mux.HandleFunc("GET /live", s.serveLive)
+	mux.HandleFunc("GET /members", s.serveMembers)
+	mux.HandleFunc("GET /members/found", s.serveFound)
 	mux.HandleFunc("GET /assets/{file}", s.serveAsset)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -131,7 +138,7 @@ func newSite(d Deps) *site {
 	}
 	return &site{
 		deps:   d,
-		page:   template.Must(template.New("page.html").ParseFS(files, "page.html")),
+		page:   template.Must(template.New("page.html").ParseFS(files, "page.html", "members.html")),
 		assets: loadAssets(),
 		settle: time.Second,
 		beat:   15 * time.Second,

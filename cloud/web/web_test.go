@@ -70,6 +70,23 @@ func TestTheWorstStoresComeFirst(t *testing.T) {
 	}
 }
 
+// TestPointsAtRiskAreShown: not before there are any.
+func TestPointsAtRiskAreShown(t *testing.T) {
+	bound, known := protocol.Points(0), protocol.Points(0)
+	d := depsOf(Store{ID: "s1", Name: "Well", Link: "online"})
+	d.Exposure = func(context.Context) (protocol.Points, protocol.Points, error) { return bound, known, nil }
+	if body := page(t, d, "/").Body.String(); strings.Contains(body, "Points at risk") {
+		t.Error("points at risk are shown where there can be none")
+	}
+	bound, known = 15_000, 120
+	body := page(t, d, "/").Body.String()
+	for _, want := range []string{"<dt>Points at risk, at most</dt><dd>15,000</dd>", "<dt>Points at risk, not settled</dt><dd>120</dd>"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+}
+
 func TestNothingOnThePageRunsButItsOwn(t *testing.T) {
 	d := depsOf(Store{ID: "s1", Name: "<script>alert(1)</script>\u202e" + strings.Repeat("x", 120), City: `"><b>`, Link: "online"})
 	w := page(t, d, "/?code=%3Cscript%3E&near=%22%3E")

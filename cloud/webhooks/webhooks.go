@@ -47,7 +47,7 @@ type Options struct {
 	// Grown returns a channel that is closed when there are more messages.
 	Grown func() <-chan struct{}
 	// Want is told the groups of types that anybody wants.
-	Want func(ctx context.Context, events, stock bool) error
+	Want func(context.Context, Groups) error
 	// Types lists the types of all messages.
 	Types []string
 	// Once runs a call that its sender may repeat.
@@ -62,6 +62,10 @@ type Options struct {
 	AllowPrivate, AllowHTTP bool
 	Log                     *slog.Logger
 }
+
+// Groups are the types of messages as they cost something to be told of: those about
+// stock, those about carts, and all others.
+type Groups struct{ Events, Stock, Carts bool }
 
 // Sender sends messages to endpoints. It is safe for concurrent use.
 type Sender struct {
@@ -97,12 +101,12 @@ func Open(ctx context.Context, o Options) (*Sender, error) {
 
 // want says which groups of types the endpoints, and one to come, want.
 func (s *Sender) want(ctx context.Context, more []string) error {
-	var events, stock bool
+	var g Groups
 	note := func(patterns []string) {
 		for _, kind := range s.o.Types {
 			if slices.ContainsFunc(patterns, func(p string) bool { return matches(p, kind) }) {
-				isStock := strings.HasPrefix(kind, "stock.")
-				stock, events = stock || isStock, events || !isStock
+				isStock, isCart := strings.HasPrefix(kind, "stock."), strings.HasPrefix(kind, "cart.")
+				g = Groups{Events: g.Events || !isStock && !isCart, Stock: g.Stock || isStock, Carts: g.Carts || isCart}
 			}
 		}
 	}
@@ -110,7 +114,7 @@ func (s *Sender) want(ctx context.Context, more []string) error {
 		note(w.endpoint().Events)
 	}
 	note(more)
-	return s.o.Want(ctx, events, stock)
+	return s.o.Want(ctx, g)
 }
 
 // Run sends until ctx ends.

@@ -32,7 +32,7 @@ type hubStub struct {
 	grown    chan struct{}
 	ahead    time.Duration // of the machine's own clock
 	started  time.Time
-	wants    [2]bool
+	wants    Groups
 }
 
 func newHub(t *testing.T) *hubStub {
@@ -91,10 +91,10 @@ func (h *hubStub) options() Options {
 			defer h.mu.Unlock()
 			return h.grown
 		},
-		Want: func(_ context.Context, events, stock bool) error {
+		Want: func(_ context.Context, g Groups) error {
 			h.mu.Lock()
 			defer h.mu.Unlock()
-			h.wants = [2]bool{events, stock}
+			h.wants = g
 			return nil
 		},
 		Types: []string{"order.placed", "order.paid", "stock.low", "exception.opened"},
@@ -290,14 +290,14 @@ func TestSent(t *testing.T) {
 		r.Header.Get("content-type") != "application/cloudevents+json" || r.Header.Get("webhook-signature") != key.sign(want.ID, time.Unix(stamp, 0), body) {
 		t.Errorf("sent %s %s %v %s", r.Method, r.URL, r.Header, body)
 	}
-	if h.wants != [2]bool{true, false} {
+	if h.wants != (Groups{Events: true}) {
 		t.Errorf("wanted are %v", h.wants)
 	}
 	list, err := s.List(t.Context(), Page{Limit: 1})
 	if err != nil || len(list.Items) != 1 || list.Items[0].Secret != nil {
 		t.Errorf("listed: %+v %v", list, err)
 	}
-	if _, err := s.Drop(t.Context(), doc.ID); err != nil || h.wants != [2]bool{} {
+	if _, err := s.Drop(t.Context(), doc.ID); err != nil || h.wants != (Groups{}) {
 		t.Errorf("dropped: %v, wanted are %v", err, h.wants)
 	}
 	if err := h.driver.View(t.Context(), func(r ledger.Reader) error {

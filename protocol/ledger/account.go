@@ -21,6 +21,7 @@ type MemberAt struct {
 const (
 	kindAccount      = "account"
 	kindLease        = "lease"
+	kindRisk         = "risk" // what a stream spent of points of all members beyond its leases
 	kindMemberStores = "member_stores"
 )
 
@@ -32,25 +33,37 @@ func leaseKey(at MemberAt, holder protocol.Inc) Key {
 	return stateKey(kindLease, string(at.Store), string(at.Member), holder.String())
 }
 
+func riskKey(store protocol.StoreID, holder protocol.Inc) Key {
+	return stateKey(kindRisk, string(store), holder.String())
+}
+
 // leaseSubject is what an exception about a lease is about.
 func leaseSubject(member protocol.MemberID, holder protocol.Inc) string {
 	return string(member) + " " + holder.String()
 }
 
-// pointsOf is the member whose account an event changes, and the points that it
-// spends of the lease of the stream in which it was logged. What another POS took
-// is recorded and was never asked of a lease.
-func pointsOf(ev *protocol.Event) (member protocol.MemberID, spent protocol.Points) {
+// pointsOf is the member whose account an event changes, and the points that the
+// stream in which it was logged spends, of its lease and beyond it. What another POS
+// took is recorded and was never asked of a lease.
+func pointsOf(ev *protocol.Event) (member protocol.MemberID, spent, risked protocol.Points) {
 	switch s := ev.Sale; {
 	case s != nil && s.Member != "" && !s.Training && (s.PointsEarned != 0 || s.PointsRedeemed != 0):
 		if s.External != nil {
-			return s.Member, 0
+			return s.Member, 0, 0
 		}
-		return s.Member, max(0, s.PointsRedeemed)
+		return s.Member, max(0, s.PointsRedeemed) - s.PointsAtRisk, s.PointsAtRisk
 	case ev.PointsChange != nil:
-		return ev.PointsChange.Member, 0
+		return ev.PointsChange.Member, 0, 0
 	}
-	return "", 0
+	return "", 0, 0
+}
+
+// riskOf is the part of a lease's event that is about what was spent beyond it.
+func riskOf(l *protocol.Lease) (settled protocol.Points) {
+	if l != nil && l.Change == protocol.LeaseSettled {
+		return l.Points
+	}
+	return 0
 }
 
 // holderOf is the stream whose lease an event concerns; ok is false for none.
@@ -58,24 +71,28 @@ func holderOf(a *act) (member protocol.MemberID, holder protocol.Inc, ok bool) {
 	if l := a.event.Lease; l != nil {
 		return l.Member, l.Holder, true
 	}
-	member, spent := pointsOf(a.event)
-	return member, a.id.Inc, spent > 0
+	member, spent, risked := pointsOf(a.event)
+	return member, a.id.Inc, spent > 0 || risked > 0
 }
 
 // pointsKeys adds the rows of members' points that an event touches.
 func (f *fold) pointsKeys(keys []Key, a *act) []Key {
-	if member, _ := pointsOf(a.event); member != "" {
+	member, _, risked := pointsOf(a.event)
+	if member != "" {
 		keys = append(keys, accountKey(MemberAt{f.origin.Store, member}), memberStoresKey(member))
 	}
 	if member, holder, ok := holderOf(a); ok {
 		keys = append(keys, leaseKey(MemberAt{f.origin.Store, member}, holder), memberStoresKey(member))
+		if risked > 0 || riskOf(a.event.Lease) > 0 {
+			keys = append(keys, riskKey(f.origin.Store, holder))
+		}
 	}
 	return keys
 }
 
 // points folds what an event does to a member's points.
 func (f *fold) points(a *act) error {
-	member, spent := pointsOf(a.event)
+	member, _, _ := pointsOf(a.event)
 	if member != "" {
 		account, err := change(f.set, accountKey(MemberAt{f.origin.Store, member}), loyalty.DecodeAccount)
 		if err != nil {
@@ -90,6 +107,11 @@ func (f *fold) points(a *act) error {
 			return err
 		}
 	}
+	return f.lease(a)
+}
+
+// lease folds what an event does to what a stream may spend, and spent beyond that.
+func (f *fold) lease(a *act) error {
 	member, holder, ok := holderOf(a)
 	if !ok {
 		return nil
@@ -98,10 +120,22 @@ func (f *fold) points(a *act) error {
 	if err != nil {
 		return err
 	}
-	if spent > 0 {
-		lease.Spend(a.id, spent)
-	} else {
+	_, spent, risked := pointsOf(a.event)
+	settled := riskOf(a.event.Lease)
+	switch {
+	case a.event.Lease != nil:
 		lease.Change(a.event.Lease)
+	case spent > 0:
+		lease.Spend(a.id, spent)
+	}
+	lease.Risk.Risked += risked
+	if risked > 0 || settled > 0 {
+		pool, err := change(f.set, riskKey(f.origin.Store, holder), loyalty.DecodeRisk)
+		if err != nil {
+			return err
+		}
+		pool.Risked += risked
+		pool.Settled += settled
 	}
 	var broken []protocol.EventID
 	if lease.Overspent() && !lease.Last.IsZero() {
@@ -148,7 +182,7 @@ func wrongHand(o protocol.Origin, id protocol.EventID, ev *protocol.Event) strin
 		return "points are the hub's to change"
 	case ev.Cart != nil && !hub:
 		return "a cart is the hub's to change"
-	case ev.Member != nil && ev.Member.Version > 1 && !hub:
+	case ev.Member != nil && (ev.Member.Version > 1 || ev.Member.Status == protocol.MemberMerged) && !hub:
 		return "a member is the hub's to change"
 	}
 	return ""
@@ -274,5 +308,33 @@ func LeasesOfStore(r Reader, store protocol.StoreID, fn func(protocol.MemberID, 
 			return false, err
 		}
 		return fn(protocol.MemberID(strings.Clone(member)), holder, l)
+	})
+}
+
+// ReadRisk reads what a stream of a store spent of points of all members beyond its
+// leases.
+func ReadRisk(r Reader, store protocol.StoreID, holder protocol.Inc) (*loyalty.Risk, error) {
+	values, err := r.Load([]Key{riskKey(store, holder)})
+	if err != nil {
+		return nil, err
+	}
+	return loyalty.DecodeRisk(values[0])
+}
+
+// Risks calls fn for each stream of any store that spent points beyond its leases,
+// until it returns false.
+func Risks(r Reader, fn func(protocol.StoreID, protocol.Inc, *loyalty.Risk) (bool, error)) error {
+	prefix := kindRisk + sep
+	return r.Scan(States, prefix, after(prefix), func(id string, v []byte) (bool, error) {
+		store, inc, _ := strings.Cut(id[len(prefix):], sep)
+		holder, err := protocol.ParseInc(inc)
+		if err != nil {
+			return false, err
+		}
+		risk, err := loyalty.DecodeRisk(v)
+		if err != nil {
+			return false, err
+		}
+		return fn(protocol.StoreID(strings.Clone(store)), holder, risk)
 	})
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 
@@ -123,7 +124,7 @@ func (f *fold) decode(at protocol.EventID, r protocol.Record, ev *protocol.Event
 		a.dead = fmt.Sprintf("kind %s is the hub's to write", ev.Kind)
 		return a
 	}
-	if a.dead = wrongHand(f.origin, a.id, ev); a.dead != "" {
+	if a.dead = cmp.Or(wrongHand(f.origin, a.id, ev), wrongMerge(ev.Member)); a.dead != "" {
 		return a
 	}
 	if ev.Catalog != nil {

@@ -14,7 +14,8 @@ import (
 )
 
 // Rows of members. What is known of one belongs to the store where it was
-// enrolled; who bears a card or is looked up by a number is the chain's to know.
+// enrolled; who bears a card, is looked up by a number or was merged into another is
+// the chain's to know.
 const (
 	kindMember  = "member"
 	kindCard    = "card"
@@ -73,7 +74,7 @@ func (m *memberRow) replaces(id protocol.EventID, next *protocol.Member, value [
 	return cmp.Or(cmp.Compare(next.Version, m.now.Version), compareIDs(id, m.id), bytes.Compare(value, m.value)) > 0
 }
 
-// lookups are the rows by which a member is found.
+// lookups are the rows by which a member is found, also from whoever stands for it.
 func lookups(m *protocol.Member) (keys []Key) {
 	if m == nil {
 		return nil
@@ -85,6 +86,9 @@ func lookups(m *protocol.Member) (keys []Key) {
 		if key := contactKey(sum); sum != (protocol.LookupBytes{}) && !slices.Contains(keys, key) {
 			keys = append(keys, key)
 		}
+	}
+	if into := standsFor(m); into != "" {
+		keys = append(keys, mergedKey(into))
 	}
 	return keys
 }
@@ -182,6 +186,11 @@ func (f *fold) member(a *act) error {
 	}
 	if row, err = change(f.set, memberKey(at), decodeMemberRow); err != nil {
 		return err
+	}
+	for _, into := range []protocol.MemberID{standsFor(row.now), standsFor(a.event.Member)} {
+		if into != "" {
+			f.touch(MemberAt{at.Store, into})
+		}
 	}
 	row.id, row.value, row.now = a.id, value, a.event.Member
 	stores, err := change(f.set, memberStoresKey(at.Member), decodeStoreSet)

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"encoding/hex"
-	"maps"
 	"slices"
 	"strings"
 
@@ -100,35 +99,59 @@ func (s *set) indexMember(row feedRow, before []byte) error {
 	return nil
 }
 
-// memberView is a member over all stores.
+// memberView is a group of members over all stores.
 type memberView struct {
-	member   *protocol.Member
-	enrolled protocol.StoreID // whose row it is
-	accounts map[protocol.StoreID]*loyalty.Account
+	group    []memberOf // the representative first
+	ids      []protocol.MemberID
+	accounts map[protocol.StoreID]*loyalty.Account // of the whole group
 	balance  protocol.Points
 	leased   protocol.Points
 }
 
-func viewMember(r Reader, id protocol.MemberID) (*memberView, error) {
-	v := &memberView{}
-	var err error
-	if v.member, v.enrolled, err = ReadMember(r, id); err != nil || v.member == nil {
-		return v, err
+// memberOf is one of a group.
+type memberOf struct {
+	id       protocol.MemberID
+	member   *protocol.Member // nil where only the points are known
+	enrolled protocol.StoreID // whose row it is
+}
+
+func viewGroup(r Reader, ids []protocol.MemberID) (*memberView, error) {
+	v := &memberView{ids: ids, accounts: map[protocol.StoreID]*loyalty.Account{}}
+	for _, id := range ids {
+		m, enrolled, err := ReadMember(r, id)
+		if err != nil {
+			return v, err
+		}
+		v.group = append(v.group, memberOf{id, m, enrolled})
+		if err := v.addPoints(r, id); err != nil {
+			return v, err
+		}
 	}
-	if v.accounts, err = ReadAccounts(r, id); err != nil {
-		return v, err
+	return v, nil
+}
+
+// addPoints adds the accounts and leases of one of the group.
+func (v *memberView) addPoints(r Reader, id protocol.MemberID) error {
+	accounts, err := ReadAccounts(r, id)
+	if err != nil {
+		return err
 	}
-	for store, account := range v.accounts {
+	for store, account := range accounts {
 		v.balance += account.Balance()
+		if sum := v.accounts[store]; sum != nil {
+			sum.Add(account)
+		} else {
+			v.accounts[store] = account
+		}
 		err := Leases(r, MemberAt{store, id}, func(_ protocol.Inc, l *loyalty.Lease) (bool, error) {
 			v.leased += l.Left()
 			return true, nil
 		})
 		if err != nil {
-			return v, err
+			return err
 		}
 	}
-	return v, nil
+	return nil
 }
 
 // servedBy tells whether a store holds the member: it is their home, they have an
@@ -140,25 +163,42 @@ func servedBy(store protocol.StoreID, m *protocol.Member, enrolled protocol.Stor
 	return store == m.HomeStore || account != nil && account.Events != 0 || m.Status == protocol.MemberTemporary && store == enrolled
 }
 
-// stores are those that hold the member, in their order.
+// stores are those that hold the group, in their order: each that holds one of it.
 func (v *memberView) stores() (list storeSet) {
-	if v.member == nil {
+	if v.group[0].member == nil {
 		return nil
 	}
-	candidates := append(slices.Collect(maps.Keys(v.accounts)), v.member.HomeStore, v.enrolled)
-	for _, store := range candidates {
-		if servedBy(store, v.member, v.enrolled, v.accounts[store]) {
+	for store := range v.accounts {
+		if servedBy(store, v.group[0].member, v.group[0].enrolled, v.accounts[store]) {
 			list.add(store)
+		}
+	}
+	for _, m := range v.group {
+		if m.member == nil {
+			continue
+		}
+		for _, store := range []protocol.StoreID{m.member.HomeStore, m.enrolled} {
+			if servedBy(store, m.member, m.enrolled, nil) {
+				list.add(store)
+			}
 		}
 	}
 	return list
 }
 
-// row is what a store is told of the member.
-func (v *memberView) row(store protocol.StoreID) ([]byte, error) {
-	row := protocol.MemberRow{Member: *v.member, Balance: v.balance, Leased: v.leased}
-	if s := row.Member.Status; s == protocol.MemberErased || s == protocol.MemberMerged {
+// row is what a store is told of one of the group: of the representative all there
+// is, of the others who they are and into whom they were merged.
+func (v *memberView) row(at int, store protocol.StoreID) ([]byte, error) {
+	row := protocol.MemberRow{Member: *v.group[at].member}
+	if row.Member.Status == protocol.MemberErased {
 		row.Member.Card, row.Member.PhoneSum, row.Member.EmailSum = "", protocol.LookupBytes{}, protocol.LookupBytes{}
+	}
+	if at > 0 {
+		return protocol.EncodeMemberRow(&row)
+	}
+	row.Balance, row.Leased = v.balance, v.leased
+	if len(v.ids) > 1 {
+		row.Group = v.ids
 	}
 	if a := v.accounts[store]; a != nil {
 		row.Here = protocol.MemberAccount{Earned: a.Earned, Redeemed: a.Redeemed, Adjusted: a.Adjusted, Expired: a.Expired, Events: a.Events}
@@ -167,43 +207,49 @@ func (v *memberView) row(store protocol.StoreID) ([]byte, error) {
 }
 
 // AppendMembers puts members whose rows of the fold a transaction has changed onto
-// the feeds of the stores that hold them, in that transaction. Only the hub does
-// so. A store that no longer holds a member gets a row that is gone.
+// the feeds of the stores that hold them, with all of their groups, in that
+// transaction. Only the hub does so. A store that no longer holds a member gets a
+// row that is gone.
 func AppendMembers(tx Tx, touched []MemberAt) (map[protocol.FeedID]Growth, error) {
 	if len(touched) == 0 {
 		return nil, nil
 	}
-	ids := make([]protocol.MemberID, len(touched))
-	for i, at := range touched {
-		ids[i] = at.Member
+	groups, err := groupsOf(tx, touched)
+	if err != nil {
+		return nil, err
 	}
-	slices.Sort(ids)
 	s, grown := newSet(tx), map[protocol.FeedID]Growth{}
-	for _, id := range slices.Compact(ids) {
-		if err := s.appendMember(id, grown); err != nil {
+	for _, ids := range groups {
+		v, err := viewGroup(tx, ids)
+		if err != nil {
 			return nil, err
+		}
+		stores := v.stores()
+		// The representative comes first, so that a row seldom names somebody who is
+		// not there yet.
+		for i := range v.group {
+			if err := s.appendMember(v, i, stores, grown); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return grown, s.flush()
 }
 
-func (s *set) appendMember(id protocol.MemberID, grown map[protocol.FeedID]Growth) error {
-	v, err := viewMember(s.tx, id)
-	if err != nil {
-		return err
-	}
+// appendMember puts one of a group onto the feeds of the stores that hold it.
+func (s *set) appendMember(v *memberView, at int, now storeSet, grown map[protocol.FeedID]Growth) error {
+	id, member := v.group[at].id, v.group[at].member
 	feeds, temporary := noteKey(noteMemberFeeds, string(id)), noteKey(noteMemberTemporary, string(id))
 	if err := s.load([]Key{feeds, temporary}); err != nil {
 		return err
 	}
-	if err := s.mark(temporary, v.member != nil && v.member.Status == protocol.MemberTemporary); err != nil {
+	if err := s.mark(temporary, member != nil && member.Status == protocol.MemberTemporary); err != nil {
 		return err
 	}
 	before, err := get(s, feeds, decodeStoreSet)
 	if err != nil {
 		return err
 	}
-	now := v.stores()
 	all := slices.Clone(now)
 	for _, store := range *before {
 		all.add(store)
@@ -211,7 +257,7 @@ func (s *set) appendMember(id protocol.MemberID, grown map[protocol.FeedID]Growt
 	for _, store := range all {
 		var value []byte
 		if slices.Contains(now, store) {
-			if value, err = v.row(store); err != nil {
+			if value, err = v.row(at, store); err != nil {
 				return err
 			}
 		}
@@ -298,12 +344,17 @@ func verifyMemberRows(r Reader, rep *Report) error {
 	prefix := kindMemberStores + sep
 	err := r.Scan(States, prefix, after(prefix), func(id string, _ []byte) (bool, error) {
 		member := protocol.MemberID(strings.Clone(id[len(prefix):]))
-		v, err := viewMember(r, member)
+		group, err := MemberGroup(r, member)
 		if err != nil {
 			return false, err
 		}
+		v, err := viewGroup(r, group)
+		if err != nil {
+			return false, err
+		}
+		at := slices.Index(group, member)
 		for _, store := range v.stores() {
-			if due[memberRowKey(0, MemberAt{store, member})], err = v.row(store); err != nil {
+			if due[memberRowKey(0, MemberAt{store, member})], err = v.row(at, store); err != nil {
 				return false, err
 			}
 		}

@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"strings"
+	"time"
 
 	"counterpart/protocol"
 	"counterpart/protocol/loyalty"
@@ -125,6 +126,7 @@ func checkTimelineRow(name string, value []byte) error {
 type TimelineEntry struct {
 	ID     loyalty.EntryID
 	Store  protocol.StoreID
+	Member protocol.MemberID // of a group, under whom the entry is and whose key seals it
 	Entry  *loyalty.Entry
 	Closed bool // an entry that was open is done with
 }
@@ -138,7 +140,7 @@ func Timeline(r Reader, at MemberAt, behind string, fn func(TimelineEntry) (bool
 		from = prefix + behind + "\x01"
 	}
 	return r.Scan(States, from, after(prefix), func(name string, v []byte) (bool, error) {
-		e, err := decodeTimelineEntry(at.Store, name[len(prefix):], v)
+		e, err := decodeTimelineEntry(at, name[len(prefix):], v)
 		if err != nil || e == nil {
 			return err == nil, err
 		}
@@ -148,12 +150,12 @@ func Timeline(r Reader, at MemberAt, behind string, fn func(TimelineEntry) (bool
 
 // decodeTimelineEntry reads a row; nil for one that only says that an entry is
 // done with, which has not come.
-func decodeTimelineEntry(store protocol.StoreID, name string, v []byte) (*TimelineEntry, error) {
+func decodeTimelineEntry(at MemberAt, name string, v []byte) (*TimelineEntry, error) {
 	row, err := decodeTimelineRow(v)
 	if err != nil || row.entry == nil {
 		return nil, err
 	}
-	e := &TimelineEntry{Store: store, Closed: row.closed}
+	e := &TimelineEntry{Store: at.Store, Member: at.Member, Closed: row.closed}
 	if e.ID, err = loyalty.ParseEntryID(strings.Clone(name)); err == nil {
 		e.Entry, err = loyalty.DecodeEntry(row.entry)
 	}
@@ -167,7 +169,30 @@ func ReadTimelineEntry(r Reader, at MemberAt, id loyalty.EntryID) (*TimelineEntr
 	if err != nil || len(values[0]) == 0 {
 		return nil, err
 	}
-	return decodeTimelineEntry(at.Store, id.String(), values[0])
+	return decodeTimelineEntry(at, id.String(), values[0])
+}
+
+// EarnedSince is what receipts over all stores earned a member from a moment on, by
+// the clocks of the tills: net of what reversals took back, and without these.
+func EarnedSince(r Reader, id protocol.MemberID, since time.Time) (net, gross protocol.Points, err error) {
+	stores, err := MemberStores(r, id)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, store := range stores {
+		err := Timeline(r, MemberAt{Store: store, Member: id}, "", func(e TimelineEntry) (bool, error) {
+			if e.ID.AtMs < since.UnixMilli() {
+				return false, nil
+			}
+			net += e.Entry.Earned
+			gross += max(0, e.Entry.Earned)
+			return true, nil
+		})
+		if err != nil {
+			return 0, 0, err
+		}
+	}
+	return net, gross, nil
 }
 
 // MemberStores are the stores that know of a member.

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,8 +11,8 @@ import (
 	"counterpart/protocol/stock"
 )
 
-// Watched is a Tx that notes which parts of orders, levels and exceptions are
-// written through it, and what stood there before. Who tells others of changes
+// Watched is a Tx that notes which parts of orders, levels, exceptions, carts and
+// members are written through it, and what stood there before. Who tells others of changes
 // reads them here, and so needs to know nothing of the ways in which an event
 // comes to be folded: as it came, carried by another, or logged again.
 type Watched struct {
@@ -27,6 +28,8 @@ const (
 	partPrefix      = "part" + sep
 	levelPrefix     = "level" + sep
 	exceptionPrefix = "exception" + sep
+	cartPrefix      = kindCart + sep
+	memberPrefix    = kindMember + sep
 )
 
 // Watch begins to note what is written through tx.
@@ -61,7 +64,12 @@ func (w *Watched) Write(rows []Row) error {
 }
 
 func watched(id string) bool {
-	return strings.HasPrefix(id, partPrefix) || strings.HasPrefix(id, levelPrefix) || strings.HasPrefix(id, exceptionPrefix)
+	kind, _, _ := strings.Cut(id, sep)
+	switch kind + sep {
+	case partPrefix, levelPrefix, exceptionPrefix, cartPrefix, memberPrefix:
+		return true
+	}
+	return false
 }
 
 // each calls fn for the rows with a prefix, in the order in which they were
@@ -144,4 +152,22 @@ func (w *Watched) Opened() (list []Exception, err error) {
 		return err
 	})
 	return list, err
+}
+
+// CartOwners lists the members whose carts or rows were written, in their order.
+func (w *Watched) CartOwners() (list []protocol.MemberID, err error) {
+	for _, prefix := range []string{cartPrefix, memberPrefix} {
+		err := w.each(prefix, func(id string, _ *watchedRow) error {
+			names, err := split(id, 2)
+			if err == nil {
+				list = append(list, protocol.MemberID(strings.Clone(names[1])))
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list), nil
 }

@@ -27,6 +27,16 @@ func (a *Account) Balance() protocol.Points {
 	return a.Earned - a.Redeemed + a.Adjusted + a.Expired
 }
 
+// Add adds what happened in another store, or to another member for whom the same one
+// stands.
+func (a *Account) Add(b *Account) {
+	a.Earned += b.Earned
+	a.Redeemed += b.Redeemed
+	a.Adjusted += b.Adjusted
+	a.Expired += b.Expired
+	a.Events += b.Events
+}
+
 // Sale adds a receipt, which is not one for training.
 func (a *Account) Sale(s *protocol.Sale) {
 	a.Earned += s.PointsEarned
@@ -70,6 +80,8 @@ type Lease struct {
 	// Last is the greatest id of the events that spent of it, for whoever has to
 	// look at one that is overspent.
 	Last protocol.EventID
+	// Risk is what the stream spent of the member's points beyond the lease.
+	Risk Risk
 }
 
 // Left is what the holder may still spend, and so what nobody else may be granted,
@@ -103,28 +115,36 @@ func (l *Lease) Change(c *protocol.Lease) {
 		l.Answers = max(l.Answers, protocol.Points(c.Recalls))
 	case protocol.LeaseCredited:
 		l.Closed += c.Points
+	case protocol.LeaseSettled:
+		l.Risk.Settled += c.Points
 	}
 }
 
-const fieldLast protowire.Number = 6
+// The fields of a lease behind its first sums.
+const (
+	fieldLast    protowire.Number = 6
+	fieldRisked  protowire.Number = 7
+	fieldSettled protowire.Number = 8
+)
 
 // Encode writes the lease; the same lease always gives the same bytes.
 func (l *Lease) Encode() []byte {
 	b := appendSums(nil, l.Granted, l.Spent, l.Closed, l.Recalls, l.Answers)
-	if l.Last.IsZero() {
-		return b
+	if !l.Last.IsZero() {
+		b = protowire.AppendTag(b, fieldLast, protowire.BytesType)
+		b = protowire.AppendVarint(b, uint64(len(l.Last.Inc)+protowire.SizeVarint(uint64(l.Last.Seq))))
+		b = append(b, l.Last.Inc[:]...)
+		b = protowire.AppendVarint(b, uint64(l.Last.Seq))
 	}
-	b = protowire.AppendTag(b, fieldLast, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(len(l.Last.Inc)+protowire.SizeVarint(uint64(l.Last.Seq))))
-	b = append(b, l.Last.Inc[:]...)
-	return protowire.AppendVarint(b, uint64(l.Last.Seq))
+	return appendSum(appendSum(b, fieldRisked, l.Risk.Risked), fieldSettled, l.Risk.Settled)
 }
 
 // DecodeLease reads what Encode wrote. No bytes are the zero Lease; fields of
 // later versions are skipped.
 func DecodeLease(b []byte) (*Lease, error) {
 	l := &Lease{}
-	last, err := readSums("lease", b, &l.Granted, &l.Spent, &l.Closed, &l.Recalls, &l.Answers)
+	var none protocol.Points // no sum has the number of fieldLast
+	last, err := readSums("lease", b, &l.Granted, &l.Spent, &l.Closed, &l.Recalls, &l.Answers, &none, &l.Risk.Risked, &l.Risk.Settled)
 	if err != nil || len(last) == 0 {
 		return l, err
 	}
@@ -142,12 +162,16 @@ func DecodeLease(b []byte) (*Lease, error) {
 // appendSums writes sums as fields from 1 on, zeros left out.
 func appendSums(b []byte, sums ...protocol.Points) []byte {
 	for i, sum := range sums {
-		if sum != 0 {
-			b = protowire.AppendTag(b, protowire.Number(i+1), protowire.VarintType)
-			b = protowire.AppendVarint(b, protowire.EncodeZigZag(int64(sum)))
-		}
+		b = appendSum(b, protowire.Number(i+1), sum)
 	}
 	return b
+}
+
+func appendSum(b []byte, num protowire.Number, sum protocol.Points) []byte {
+	if sum == 0 {
+		return b
+	}
+	return protowire.AppendVarint(protowire.AppendTag(b, num, protowire.VarintType), protowire.EncodeZigZag(int64(sum)))
 }
 
 // readSums reads what appendSums wrote, and finds the field of an event.

@@ -21,6 +21,10 @@ func TestAccountEncodes(t *testing.T) {
 			t.Errorf("got %+v %v, want %+v", got, err, a)
 		}
 		l := loyalty.Lease{Granted: points(t, "granted"), Spent: points(t, "spent"), Closed: points(t, "closed"), Recalls: points(t, "recalls"), Answers: points(t, "answers")}
+		l.Risk = loyalty.Risk{Risked: points(t, "risked"), Settled: points(t, "settled")}
+		if got, err := loyalty.DecodeRisk(l.Risk.Encode()); err != nil || *got != l.Risk {
+			t.Errorf("got %+v %v, want %+v", got, err, l.Risk)
+		}
 		if rapid.Bool().Draw(t, "last") {
 			l.Last = protocol.EventID{Inc: protocol.Inc{1, 2}, Seq: protocol.Seq(rapid.Uint64Min(1).Draw(t, "seq"))}
 		}
@@ -91,6 +95,11 @@ func FuzzRows(f *testing.F) {
 	f.Add((&loyalty.Account{Earned: 5, Expired: -2}).Encode())
 	f.Add((&loyalty.Lease{Granted: 5, Last: protocol.EventID{Seq: 3}}).Encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if r, err := loyalty.DecodeRisk(b); err == nil {
+			if again, err := loyalty.DecodeRisk(r.Encode()); err != nil || *again != *r {
+				t.Errorf("%+v is read as %+v, %v", r, again, err)
+			}
+		}
 		if a, err := loyalty.DecodeAccount(b); err == nil {
 			if again, err := loyalty.DecodeAccount(a.Encode()); err != nil || *again != *a {
 				t.Errorf("%+v is read as %+v, %v", a, again, err)

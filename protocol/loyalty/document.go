@@ -20,6 +20,7 @@ type Document struct {
 	ExpireAfterDays *uint32            `json:"expire_after_days"`
 	Tiers           []TierDocument     `json:"tiers"`
 	Campaigns       []CampaignDocument `json:"campaigns"`
+	Birthday        *BirthdayDocument  `json:"birthday"` // null: none
 	ValidFrom       string             `json:"valid_from"`
 }
 
@@ -51,6 +52,12 @@ type TierDocument struct {
 	Points     protocol.Points  `json:"points"`
 	WithinDays uint32           `json:"within_days"`
 	Factor     protocol.RatePPM `json:"factor_ppm"`
+}
+
+// BirthdayDocument multiplies what a member earns from their birthday on.
+type BirthdayDocument struct {
+	Factor protocol.RatePPM `json:"factor_ppm"`
+	Days   uint32           `json:"days"` // the birthday first
 }
 
 // CampaignDocument multiplies what goods earn for a while.
@@ -111,6 +118,9 @@ func NewDocument(p *protocol.Programme) Document {
 	}
 	for i, t := range p.Tiers {
 		d.Tiers[i] = TierDocument(t)
+	}
+	if r := p.Birthday; r != nil {
+		d.Birthday = &BirthdayDocument{Factor: r.Factor, Days: r.Days}
 	}
 	for i := range p.Campaigns {
 		c := &p.Campaigns[i]

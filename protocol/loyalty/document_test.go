@@ -16,7 +16,7 @@ const wholeDocument = `{"earn":[{"per_minor":100,"points":1,"category":null,"ten
  "risk_mode":{"enabled":true,"member_cap":100,"pool":5000},"expire_after_days":730,
  "tiers":[{"name":"silver","points":500,"within_days":365,"factor_ppm":1200000},{"name":"gold","points":1000,"within_days":365,"factor_ppm":1500000}],
  "campaigns":[{"id":"c1","name":"Double points","category":"toys","store":"s1","valid_from":"2026-12-01","valid_to":"2026-12-24T22:00:00+04:00","factor_ppm":2000000}],
- "valid_from":"2026-11-21T04:00:00+04:00"}`
+ "birthday":{"factor_ppm":3000000,"days":7},"valid_from":"2026-11-21T04:00:00+04:00"}`
 
 func parsed(text string) (*protocol.Programme, error) {
 	var d loyalty.Document
@@ -36,6 +36,7 @@ func TestDocument(t *testing.T) {
 			RiskMode: protocol.RiskMode{Enabled: true, MemberCap: 100, Pool: 5000}, ExpireAfterDays: 730,
 			Tiers:     []protocol.Tier{{Name: "silver", Points: 500, WithinDays: 365, Factor: 1_200_000}, {Name: "gold", Points: 1000, WithinDays: 365, Factor: 1_500_000}},
 			Campaigns: []protocol.Campaign{{ID: "c1", Name: "Double points", Category: "toys", Store: "s1", From: "2026-12-01", To: "2026-12-24T18:00:00Z", Factor: 2_000_000}},
+			Birthday:  &protocol.BirthdayRule{Factor: 3_000_000, Days: 7},
 		},
 		`{"earn":[],"valid_from":" 2026-11-21 "}`: {ValidFrom: "2026-11-21", Rounding: protocol.RoundDown},
 		`{"earn":[{"per_minor":100,"points":1}],"redeem":{"points":100,"value_minor":100,"minimum":100},"home_lease_cap":500,"risk_mode":{"enabled":false,"member_cap":0,"pool":0},"valid_from":"2026-01-01"}`: {
@@ -60,7 +61,7 @@ func TestDocument(t *testing.T) {
 		}
 	}
 	shown, err := json.Marshal(loyalty.NewDocument(&protocol.Programme{ValidFrom: "2026-11-21"}))
-	if want := `{"earn":[],"rounding":"down","redeem":null,"home_lease_cap":0,"visit_lease_cap":null,"risk_mode":{"enabled":false,"member_cap":0,"pool":0},"expire_after_days":null,"tiers":[],"campaigns":[],"valid_from":"2026-11-21"}`; err != nil || string(shown) != want {
+	if want := `{"earn":[],"rounding":"down","redeem":null,"home_lease_cap":0,"visit_lease_cap":null,"risk_mode":{"enabled":false,"member_cap":0,"pool":0},"expire_after_days":null,"tiers":[],"campaigns":[],"birthday":null,"valid_from":"2026-11-21"}`; err != nil || string(shown) != want {
 		t.Errorf("the least is shown as %s", shown)
 	}
 }
@@ -168,20 +169,6 @@ func TestDateBeforeTime(t *testing.T) {
 		if (err == nil) != taken {
 			t.Errorf("until %s: %v", to, err)
 		}
-	}
-}
-
-// TestNotYet: rules without effect in this version are refused.
-func TestNotYet(t *testing.T) {
-	for _, p := range []*protocol.Programme{
-		{RiskMode: protocol.RiskMode{Enabled: true}}, {ExpireAfterDays: 1}, {Tiers: []protocol.Tier{{Name: "gold"}}},
-	} {
-		if err := loyalty.NotYet(p); protocol.CodeOf(err) != protocol.OutOfRangeCode {
-			t.Errorf("%+v is answered %v", p, err)
-		}
-	}
-	if err := loyalty.NotYet(&protocol.Programme{RiskMode: protocol.RiskMode{MemberCap: 1, Pool: 1}, Campaigns: []protocol.Campaign{{ID: "c1"}}}); err != nil {
-		t.Errorf("what there is is refused: %v", err)
 	}
 }
 

@@ -16,6 +16,7 @@ type Basket struct {
 	At         time.Time
 	Zone       *time.Location // the store's, in which dates of campaigns begin
 	Tier       string         // the member's, by name; empty for none
+	Birthday   bool           // the member has the programme's days of their birthday
 }
 
 // Earned is what a sale earned. Lines add up to Total and none is below 0, so that
@@ -36,8 +37,8 @@ type Earned struct {
 //   - The part of a line that was paid in one way is its amount × what was paid
 //     that way ÷ all that was paid. It earns under the first rule that there is
 //     of: category and tender, category, tender, neither.
-//   - Of the campaigns that are in force for a line the largest factor counts;
-//     they do not multiply each other. The factor of the member's tier multiplies
+//   - Of the campaigns that are in force for a line, and the birthday's, the largest
+//     factor counts; they do not multiply each other. The factor of the member's tier multiplies
 //     that. Neither makes less than once.
 //   - All of this is exact. The sum of each rule over the receipt is rounded, once,
 //     as the programme says. Below 0 it is 0, which lines below 0 may lead to.
@@ -159,6 +160,9 @@ func (r *reckoning) termsOf(category string) terms {
 		if c.Category == "" || c.Category == category {
 			t.factor = max(t.factor, min(c.Factor, factorMax))
 		}
+	}
+	if r.b.Birthday && r.p.Birthday != nil {
+		t.factor = max(t.factor, min(r.p.Birthday.Factor, factorMax))
 	}
 	r.known[category] = t
 	return t
@@ -285,16 +289,4 @@ func (s *ruleSum) share(points protocol.Points, lines []protocol.Points) {
 	for _, r := range rests[:points-given] {
 		lines[r.line]++
 	}
-}
-
-// TierOf is the name of a member's tier: the last of the list whose threshold was
-// reached, or empty. earned tells the points that the member earned within so many
-// days; what was spent does not count (our own rule).
-func TierOf(p *protocol.Programme, earned func(withinDays uint32) protocol.Points) string {
-	for i := len(p.Tiers) - 1; i >= 0; i-- {
-		if t := &p.Tiers[i]; earned(t.WithinDays) >= t.Points {
-			return t.Name
-		}
-	}
-	return ""
 }

@@ -144,6 +144,9 @@ type MemberDocument struct {
 	Consents   []ConsentDocument     `json:"consents"`
 	Preferred  *string               `json:"preferred_channel"`
 	MergedInto *protocol.MemberID    `json:"merged_into"`
+	Tier       *string               `json:"tier"`
+	// Merged are those for whom this member stands.
+	Merged []MergedDocument `json:"merged"`
 	// Locked tells that the personal fields are here and cannot be read, because
 	// this machine has not got their key.
 	Locked bool           `json:"locked"`
@@ -167,12 +170,26 @@ type PointsDocument struct {
 	AsOf          string          `json:"as_of"`
 }
 
+// MergedDocument is who was merged into a member: the card still leads to that one.
+type MergedDocument struct {
+	ID   protocol.MemberID `json:"id"`
+	Card *string           `json:"card"`
+}
+
+// With adds those for whom the member stands.
+func (d MemberDocument) With(merged []*protocol.Member) MemberDocument {
+	for _, m := range merged {
+		d.Merged = append(d.Merged, MergedDocument{m.ID, orNull(m.Card)})
+	}
+	return d
+}
+
 // NewMemberDocument shows a member. person is nil where the personal fields cannot
 // be read.
 func NewMemberDocument(m *protocol.Member, person *protocol.Personal, points PointsDocument) MemberDocument {
 	doc := MemberDocument{
 		ID: m.ID, Card: orNull(m.Card), Status: m.Status, Locale: orNull(m.Locale), HomeStore: orNull(m.HomeStore), Consents: []ConsentDocument{},
-		Preferred: orNull(m.Preferred), MergedInto: orNull(m.Into), Locked: person == nil && len(m.Sealed) > 0, Points: points,
+		Preferred: orNull(m.Preferred), MergedInto: orNull(m.Into), Tier: orNull(m.Tier), Merged: []MergedDocument{}, Locked: person == nil && len(m.Sealed) > 0, Points: points,
 	}
 	if person != nil {
 		doc.Name, doc.Phone, doc.Email, doc.Birthday = orNull(person.Name), orNull(person.Phone), orNull(person.Email), orNull(person.Birthday)

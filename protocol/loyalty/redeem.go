@@ -38,6 +38,9 @@ func rule(p *protocol.Programme) *protocol.RedeemRule {
 	return p.Redeem
 }
 
+// Redeems tells whether a programme lets points be spent.
+func Redeems(p *protocol.Programme) bool { return rule(p) != nil }
+
 // Value is what points pay. They are spent in whole steps of the redemption rule's
 // points and not below its minimum (our own rule); all else is refused, as is an
 // amount beyond protocol.MoneyMax.

@@ -19,6 +19,7 @@ type Entry struct {
 	Amount    protocol.Money // of a receipt
 	Currency  string
 	Points    protocol.Points
+	Earned    protocol.Points // by a receipt, below 0 by one that reverses another
 }
 
 // EntryOf is what an event writes into a member's timeline; nil for nothing. no is
@@ -28,7 +29,7 @@ func EntryOf(ev *protocol.Event, no protocol.ReceiptNo) (protocol.MemberID, *Ent
 	case ev.Sale != nil && ev.Sale.Member != "" && !ev.Sale.Training:
 		s := ev.Sale
 		return s.Member, &Entry{
-			Kind: string(s.Type), Channel: channelStore, Reference: string(no), Staff: s.Staff, Amount: s.Total, Currency: s.Currency, Points: s.PointsEarned - s.PointsRedeemed,
+			Kind: string(s.Type), Channel: channelStore, Reference: string(no), Staff: s.Staff, Amount: s.Total, Currency: s.Currency, Points: s.PointsEarned - s.PointsRedeemed, Earned: s.PointsEarned,
 		}
 	case ev.PointsChange != nil:
 		p := ev.PointsChange

@@ -42,6 +42,7 @@ const (
 	entryOpen
 	entryAmount
 	entryPoints
+	entryEarned
 )
 
 // Encode writes the entry; the same entry always gives the same bytes.
@@ -59,7 +60,7 @@ func (e *Entry) Encode() (b []byte) {
 	for _, f := range []struct {
 		num protowire.Number
 		n   int64
-	}{{entryOpen, int64(protowire.EncodeBool(e.Open))}, {entryAmount, int64(e.Amount)}, {entryPoints, int64(e.Points)}} {
+	}{{entryOpen, int64(protowire.EncodeBool(e.Open))}, {entryAmount, int64(e.Amount)}, {entryPoints, int64(e.Points)}, {entryEarned, int64(e.Earned)}} {
 		if f.n != 0 {
 			b = protowire.AppendVarint(protowire.AppendTag(b, f.num, protowire.VarintType), protowire.EncodeZigZag(f.n))
 		}
@@ -115,5 +116,7 @@ func (e *Entry) set(num protowire.Number, text string, n int64) {
 		e.Amount = protocol.Money(n)
 	case entryPoints:
 		e.Points = protocol.Points(n)
+	case entryEarned:
+		e.Earned = protocol.Points(n)
 	}
 }

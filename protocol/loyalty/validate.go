@@ -16,6 +16,7 @@ const (
 	textBytesMax     = 512
 	tierNameBytesMax = 64
 	periodDaysMax    = 36_500
+	birthdayDaysMax  = 31
 )
 
 // validation collects the first thing that is wrong with a programme.
@@ -91,6 +92,11 @@ func (d *Document) Programme() (*protocol.Programme, error) {
 	}
 	v.tiers(p, d.Tiers)
 	v.campaigns(p, d.Campaigns)
+	if r := d.Birthday; r != nil {
+		within(&v, "birthday", 0, "factor_ppm", r.Factor, factorOnce, factorMax)
+		within(&v, "birthday", 0, "days", r.Days, 1, birthdayDaysMax)
+		p.Birthday = &protocol.BirthdayRule{Factor: r.Factor, Days: r.Days}
+	}
 	if v.err != nil {
 		return nil, v.err
 	}
@@ -210,20 +216,4 @@ func ends(from, to string) bool {
 		end = end.Add(zonesApart)
 	}
 	return end.After(start)
-}
-
-// NotYet refuses rules that are part of a programme and that this version does not
-// follow: nothing may be taken down and then have no effect.
-func NotYet(p *protocol.Programme) error {
-	var v validation
-	if p.RiskMode.Enabled {
-		v.refuse("risk_mode", 0, "enabled", "true", "not possible yet: this version lets points be spent under a lease only")
-	}
-	if p.ExpireAfterDays != 0 {
-		v.refuse("", 0, "expire_after_days", strconv.FormatUint(uint64(p.ExpireAfterDays), 10), "not possible yet: points of this version last for ever, which null says")
-	}
-	if len(p.Tiers) > 0 {
-		v.refuse("", 0, "tiers", strconv.Itoa(len(p.Tiers)), "a list of tiers, and there are none in this version yet: leave it empty")
-	}
-	return v.err
 }

@@ -58,6 +58,9 @@ func (s *staff) reverse() bool {
 		return s.sell()
 	}
 	original := known[len(known)-1-s.rnd.IntN(min(40, len(known)))]
+	if original.credit != nil {
+		return s.sell() // Who is a member goes to the counter.
+	}
 	a := &act{original: original, void: s.rnd.IntN(3) == 0, lines: make([]protocol.Quantity, len(original.lines))}
 	for i, q := range original.lines {
 		switch {

@@ -37,7 +37,7 @@ func (w *world) audit() {
 		if err := w.auditReceipts(r, held); err != nil {
 			return err
 		}
-		return errors.Join(w.auditLoads(r, held), w.auditPromises(r, held), w.courier.audit(r, held))
+		return errors.Join(w.auditLoads(r, held), w.auditPromises(r, held), w.courier.audit(r, held), w.club.auditMembers(r, held))
 	})
 	for _, m := range w.agents {
 		w.auditMachine(m)
@@ -80,7 +80,7 @@ func (w *world) view(d *disk, fn func(ledger.Reader) error) {
 func (w *world) auditEvents(r ledger.Reader) (map[*act]bool, error) {
 	held := make(map[*act]bool, len(w.books.order))
 	for inc, o := range w.books.origins {
-		if o.Agent == protocol.HubAgent && (w.shop == nil || o.Store == protocol.ChainStore) {
+		if o.Agent == protocol.HubAgent && (w.shop == nil && w.club == nil || o.Store == protocol.ChainStore) {
 			continue
 		}
 		err := ledger.ScanEvents(r, inc, 1, func(seq protocol.Seq, h protocol.Hash, rec protocol.Record) (bool, error) {
@@ -251,6 +251,7 @@ func (w *world) exceptions(held map[*act]bool) (found, doubt map[string]bool) {
 			found[kind+" "+string(no)] = true
 		}
 	}
+	w.club.memberExceptions(held, found)
 	for id, n := range externals {
 		if n > 1 {
 			found[ledger.ExceptionExternalTwice+" pos "+id] = true
@@ -421,7 +422,8 @@ func (w *world) sealed(m *machine, id string) bool {
 func mirrored(store protocol.StoreID) []string {
 	return []string{
 		"level\x00" + string(store) + "\x00", "load\x00" + string(store) + "\x00", "stream\x00" + string(store) + "\x00",
-		"part\x00" + string(store) + "\x00", "receipt\x00",
+		"part\x00" + string(store) + "\x00", "receipt\x00", "account\x00" + string(store) + "\x00", "lease\x00" + string(store) + "\x00",
+		"member\x00" + string(store) + "\x00", "cart\x00" + string(store) + "\x00", "timeline\x00" + string(store) + "\x00",
 	}
 }
 

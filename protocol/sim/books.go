@@ -14,8 +14,10 @@ type books struct {
 	// receipts are the numbers that were printed, with the acts that bear them.
 	receipts map[protocol.ReceiptNo][]*act
 	byStore  map[protocol.StoreID][]*act // sales, for what refers to them
-	parts    map[protocol.PartID][]*act  // what was done about orders
-	dead     map[string]bool             // where the hub holds events that nobody can read
+	// reversals are what brings something of a receipt back.
+	reversals map[protocol.ReceiptNo][]*act
+	parts     map[protocol.PartID][]*act // what was done about orders
+	dead      map[string]bool            // where the hub holds events that nobody can read
 	// told are the acts that were confirmed, refused those that met a full
 	// disk, doubted those whose process ended before it answered.
 	told, refused, doubted int
@@ -24,7 +26,7 @@ type books struct {
 func newBooks() books {
 	return books{
 		origins: map[protocol.Inc]protocol.Origin{}, acts: map[protocol.EventID][]*act{}, dead: map[string]bool{},
-		receipts: map[protocol.ReceiptNo][]*act{}, byStore: map[protocol.StoreID][]*act{}, parts: map[protocol.PartID][]*act{},
+		receipts: map[protocol.ReceiptNo][]*act{}, reversals: map[protocol.ReceiptNo][]*act{}, byStore: map[protocol.StoreID][]*act{}, parts: map[protocol.PartID][]*act{},
 	}
 }
 
@@ -70,6 +72,8 @@ type act struct {
 	amount   protocol.Money      // of a refund that is asked for
 	instead  uint32              // the part that stands in
 	seenPart []*act              // what the machine held by then of what staff did about the part
+
+	credit *credit // what it does to a member; nil: it names none
 }
 
 // enter writes down an act that is on its machine's disk for good.
@@ -78,6 +82,9 @@ func (b *books) enter(a *act) {
 	b.order = append(b.order, a)
 	if a.part.Part > 0 {
 		b.parts[a.part] = append(b.parts[a.part], a)
+	}
+	if a.original != nil {
+		b.reversals[a.original.receipt] = append(b.reversals[a.original.receipt], a)
 	}
 	if a.receipt != "" {
 		b.receipts[a.receipt] = append(b.receipts[a.receipt], a)

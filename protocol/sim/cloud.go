@@ -74,8 +74,14 @@ func (c *cloud) start() {
 	c.process, c.pumping, c.inbox = p, false, nil
 	clear(c.sessions)
 	clear(c.hellos)
+	keys, err := c.openKeys(p)
+	if err != nil {
+		w.tell("hub does not start: %v", err)
+		p.end()
+		return
+	}
 	h, err := hub.New(w.ctx, hub.Options{
-		Driver: p, Currency: "GBP", Now: c.clock.wall, Mono: func() time.Duration { return w.now + c.lapsed - started },
+		Keys: keys, Driver: p, Currency: "GBP", Now: c.clock.wall, Mono: func() time.Duration { return w.now + c.lapsed - started },
 		Random: func(b []byte) {
 			for i := range b {
 				b[i] = byte(c.random.Uint32())
@@ -97,6 +103,7 @@ func (c *cloud) start() {
 		w.tell("hub starts")
 		c.hub, c.epoch, c.closed = h, h.Epoch(), false
 		w.courier.begin()
+		w.club.tickSoon()
 		w.broker.greet()
 		for _, m := range w.agents {
 			m.hubStarted()
@@ -301,13 +308,17 @@ func (c *cloud) furnish() error {
 	if err := c.load(hub.StoresTable, c.w.storesTable(), c.hub.ImportStores); err != nil {
 		return err
 	}
-	if err := errors.Join(c.w.courier.subscribe(), c.importItems()); err != nil || c.w.shop == nil || c.w.shop.rnd.IntN(4) == 0 {
+	err := errors.Join(c.w.courier.subscribe(), c.importItems())
+	if err == nil && c.w.club != nil {
+		err = c.w.club.change()
+	}
+	if err != nil || c.w.shop == nil || c.w.shop.rnd.IntN(4) == 0 {
 		return err
 	}
 	c.generous = true
 	// Else little would be promised while a store is silent.
 	target := protocol.RatePPM(1_000_000)
-	_, err := c.hub.SetPolicy(c.w.ctx, stock.PolicyRequest{OverpromiseTarget: &target})
+	_, err = c.hub.SetPolicy(c.w.ctx, stock.PolicyRequest{OverpromiseTarget: &target})
 	return err
 }
 

@@ -20,6 +20,7 @@ type disk struct {
 	name  string
 	who   int // in the trace
 	db    *ledger.Memory
+	keys  *ledger.Memory // the file of keys beside it; nil: there is none
 	watch *watch
 	rnd   *rand.Rand
 	full  bool

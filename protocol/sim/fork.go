@@ -147,7 +147,7 @@ func (m *machine) finishFork() {
 
 // keepCopy keeps the disk as it is now.
 func (m *machine) keepCopy() {
-	m.copies = append(m.copies, m.disk.db.Clone())
+	m.copies = append(m.copies, m.disk.copy())
 	if len(m.copies) > 4 {
 		m.copies = m.copies[1:]
 	}
@@ -163,7 +163,9 @@ func (m *machine) rollBack(how string) {
 	m.w.counts.Disasters++
 	m.crash(upTo(m.rnd, 10*time.Minute))
 	before := m.disk.db
-	m.disk.replace(m.copies[m.rnd.IntN(len(m.copies))].Clone())
+	from := m.copies[m.rnd.IntN(len(m.copies))]
+	m.disk.replace(from.db.Clone())
+	m.keysAfter(how, from)
 	m.w.forget(m, before)
 	m.identity = ledger.Identity{}
 	switch how {
@@ -220,6 +222,7 @@ func (m *machine) replace() {
 	m.crash(upTo(m.rnd, 10*time.Minute))
 	before := m.disk.db
 	m.disk.replace(ledger.NewMemory())
+	m.loseKeys(nil)
 	m.w.forget(m, before)
 	m.copies, m.witness, m.unaware, m.identity = nil, nil, false, ledger.Identity{}
 	m.cause = ledger.CauseReplace
@@ -236,9 +239,10 @@ func (m *machine) clone(how string) {
 	w.counts.Disasters++
 	// No two clones share a name, or they would draw the same numbers.
 	name := fmt.Sprintf("%s'%d", m.origin.Agent, len(w.agents)+1)
-	c := &machine{w: w, index: len(w.agents), rnd: w.source("machine " + name), clock: clock{w: w}, origin: m.origin, witness: m.witness}
+	c := &machine{w: w, index: len(w.agents), rnd: w.source("machine " + name), secrets: w.source("secrets of " + name), clock: clock{w: w}, origin: m.origin, witness: m.witness}
 	c.disk = w.newDisk(name, c.index, m.disk.crash, m.disk.fault)
 	c.disk.replace(m.disk.db.Clone())
+	c.disk.keys = m.disk.copy().keys
 	c.staff = newStaff(c)
 	if how == "silent" || m.witness == nil {
 		// Nothing was written down yet beside the database, or nothing was copied.
@@ -289,5 +293,41 @@ func (w *world) forget(m *machine, before *ledger.Memory) {
 				a.lost = false
 			}
 		}
+	}
+}
+
+// copied is a disk as it was once.
+type copied struct{ db, keys *ledger.Memory }
+
+func (d *disk) copy() copied {
+	c := copied{db: d.db.Clone()}
+	if d.keys != nil {
+		c.keys = d.keys.Clone()
+	}
+	return c
+}
+
+// keysAfter is what a machine has of keys once a copy is in the place of its
+// database. A backup holds none: the file beside the database stays, if the folder
+// does. Who puts a whole disk back puts the keys of then back as well.
+func (m *machine) keysAfter(how string, from copied) {
+	switch {
+	case m.w.club == nil:
+	case how != "restore":
+		m.loseKeys(from.keys)
+	case m.w.club.rnd.IntN(2) == 0:
+		m.loseKeys(nil)
+	}
+}
+
+// loseKeys puts another file in the place of the machine's keys.
+func (m *machine) loseKeys(other *ledger.Memory) {
+	if m.w.club == nil {
+		return
+	}
+	m.w.club.losing(m)
+	m.disk.keys = nil
+	if other != nil {
+		m.disk.keys = other.Clone()
 	}
 }

@@ -21,7 +21,7 @@ type machine struct {
 	identity ledger.Identity
 	cause    ledger.ForkCause // of the first start on an empty disk
 	witness  *witness
-	copies   []*ledger.Memory // of the disk, from before
+	copies   []copied // of the disk, from before
 	// unaware says that the machine cannot know that it goes on from a copy.
 	unaware bool
 	disk    *disk
@@ -31,6 +31,9 @@ type machine struct {
 	clock   clock
 	rnd     *rand.Rand
 	staff   *staff
+	secrets *rand.Rand  // of which keys and ids are made
+	ring    uplink.Ring // the keys of the process; empty without members
+	counter *counter    // nil without members
 	bootID  uint64
 	booted  time.Duration // running time
 
@@ -48,12 +51,13 @@ type machine struct {
 	// loading a snapshot of the catalogue and making it live.
 	halfway func()
 	tickAt  time.Duration
+	lapsed  time.Duration // of the time that is skipped, what the till has seen pass
 	saved   uplink.Marks
 	savedAt time.Duration
 }
 
 func (w *world) addMachine(store protocol.StoreID, agent protocol.AgentID) {
-	m := &machine{w: w, index: len(w.agents), rnd: w.source("machine " + string(agent)), clock: clock{w: w}, origin: protocol.Origin{Store: store, Agent: agent}}
+	m := &machine{w: w, index: len(w.agents), rnd: w.source("machine " + string(agent)), secrets: w.source("secrets of " + string(agent)), clock: clock{w: w}, origin: protocol.Origin{Store: store, Agent: agent}}
 	m.disk = w.newDisk(string(agent), m.index, w.plan.Machine.CommitCrash, w.plan.Machine.CommitFault)
 	m.staff = newStaff(m)
 	w.agents = append(w.agents, m)
@@ -68,10 +72,11 @@ func (m *machine) start() {
 	p.died = func() { m.ended(time.Duration(m.rnd.Int64N(int64(30 * time.Second)))) }
 	m.process = p
 	m.staff.settleDoubt()
-	if err := m.identify(); err != nil {
+	if err := errors.Join(m.identify(), m.openKeys()); err != nil {
 		m.stop(err)
 		return
 	}
+	m.openCounter()
 	m.w.tell("%s starts as %x", m.disk.name, m.origin.Inc[:4])
 	m.up = true
 	m.finishFork()
@@ -101,7 +106,7 @@ func (m *machine) link() {
 		return
 	}
 	m.engine = uplink.New(uplink.Config{
-		Origin: m.origin, Build: "sim", BootID: m.bootID, Outbox: &outbox{Outbox: uplink.NewOutbox(m.process, m.origin), process: m.process}, Follow: follow,
+		Origin: m.origin, Build: "sim", BootID: m.bootID, Outbox: &outbox{Outbox: uplink.NewOutbox(m.process, m.origin), process: m.process}, Follow: follow, Keys: m.keysBeside,
 		Parent: m.identity.Parent, Cause: m.identity.Cause, Acked: marks.Acked, Safe: marks.Safe, AckedEpoch: marks.AckedEpoch,
 		Rand: rand.New(rand.NewPCG(m.rnd.Uint64(), 1)), Log: m.w.log,
 	})
@@ -211,6 +216,8 @@ func kindOf(v any) uint64 {
 		return 16
 	case uplink.Fork:
 		return 17
+	case uplink.Lookup:
+		return 18
 	}
 	return 0
 }
@@ -259,6 +266,8 @@ func (m *machine) do(out any) {
 		m.later(50*time.Millisecond, func() any { return m.fetch(out) })
 	case uplink.Reset:
 		m.later(time.Millisecond, func() any { return uplink.ResetFeed(m.w.ctx, m.process, out) })
+	case uplink.Lookup:
+		m.later(time.Millisecond, func() any { m.keepLookup(out.Key); return nil })
 	case uplink.Fork:
 		m.forkSoon(out.Cause)
 	}
@@ -335,7 +344,10 @@ func (m *machine) hubStarted() {
 }
 
 func (m *machine) apply(out uplink.Apply) any {
-	in := uplink.ApplyDelta(m.w.ctx, m.process, out)
+	in := uplink.Applied{Feed: out.Delta.Feed, Err: m.keepKeys(out.Delta)}
+	if in.Err == nil {
+		in = uplink.ApplyDelta(m.w.ctx, m.process, out)
+	}
 	if in.Err != nil {
 		m.w.tell("%s: delta of %s to %d: %v", m.disk.name, out.Delta.Feed, out.Delta.Upto, in.Err)
 		return in
@@ -368,7 +380,11 @@ func (m *machine) fetch(job uplink.Fetch) any {
 		driver, m.halfway = halfway{m.process, job.Feed}, nil
 		defer then()
 	}
-	in = uplink.LoadSnapshot(m.w.ctx, driver, uplink.Snapshot{FeedPos: pos, Sum: snap.SHA256}, bytes.NewReader(snap.Body), job.Tried)
+	if body, s := bytes.NewReader(snap.Body), (uplink.Snapshot{FeedPos: pos, Sum: snap.SHA256}); m.ring.KeyRing != nil && job.Feed == protocol.MemberFeed(m.origin.Store) {
+		in = uplink.LoadMembers(m.w.ctx, driver, m.ring, m.origin.Store, s, body, job.Tried)
+	} else {
+		in = uplink.LoadSnapshot(m.w.ctx, driver, s, body, job.Tried)
+	}
 	m.w.counts.Snapshots++
 	if in.Err != nil {
 		m.w.tell("%s: snapshot of %s: %v", m.disk.name, job.Feed, in.Err)

@@ -36,6 +36,11 @@ type Plan struct {
 	Webhooks bool `json:"webhooks,omitempty"`
 	// Substitutes lets a third of them allow substitutes.
 	Substitutes bool `json:"substitutes,omitempty"`
+	// Members are people who become members, Programmes how often the rules of
+	// points change, Erasures how many are forgotten.
+	Members    int `json:"members,omitempty"`
+	Programmes int `json:"programmes,omitempty"`
+	Erasures   int `json:"erasures,omitempty"`
 
 	Line     Line     `json:"line"`
 	Cloud    Cloud    `json:"cloud"`
@@ -159,7 +164,17 @@ func Draw(seed uint64) Plan {
 	}
 	p.addLater(draw{rand.New(rand.NewPCG(seed, 0x6f72646572))})
 	p.addToOrders(draw{rand.New(rand.NewPCG(seed, 0x686f6c6473))})
+	p.addMembers(draw{rand.New(rand.NewPCG(seed, 0x6d656d62657273))})
 	return p
+}
+
+// addMembers draws whether there are members. What a gap has lost is known by its
+// moves alone, and not by the points.
+func (p *Plan) addMembers(d draw) {
+	if p.Disaster.Gap > 0 || d.IntN(7) > 1 {
+		return
+	}
+	p.Members, p.Programmes, p.Erasures = 3+d.IntN(6), d.IntN(3), d.IntN(3)
 }
 
 // addToOrders draws what orders did not have at first.

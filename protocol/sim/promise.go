@@ -37,7 +37,7 @@ func (w *world) hubAct(id protocol.EventID, o protocol.Origin, record []byte) *a
 		a.did, a.part = didOrder, ev.Order.PartID
 		p := &promise{PartID: a.part, store: o.Store, paid: ev.Order.Paid, insteadOf: ev.Order.InsteadOf, movable: ev.Order.Sourcing != "", substitutes: ev.Order.Substitutes}
 		if ev.Idempotency != nil {
-			p.key = ev.Idempotency.Key
+			p.key, p.placed = ev.Idempotency.Key, w.cloud.running()
 		}
 		p.due, p.left = w.shop.timesOf(p, ev.Order), w.fetching.leaves(p)
 		for _, l := range ev.Order.Lines {
@@ -63,7 +63,7 @@ func (w *world) hubAct(id protocol.EventID, o protocol.Origin, record []byte) *a
 // arrives is told of every event that the hub commits, before it is there.
 func (v *watch) arrives(id protocol.EventID, o protocol.Origin, record []byte) {
 	w := v.w
-	if w.shop == nil || o.Store == protocol.ChainStore {
+	if w.shop == nil && w.club == nil || o.Store == protocol.ChainStore {
 		return
 	}
 	print := fingerprint(record)
@@ -73,7 +73,15 @@ func (v *watch) arrives(id protocol.EventID, o protocol.Origin, record []byte) {
 		}
 	}
 	a := w.books.find(id, print)
-	if a == nil && o.Agent == protocol.HubAgent {
+	if a == nil && o.Agent == protocol.HubAgent && w.club != nil {
+		if a = w.hubCredit(id, o, record); a != nil {
+			w.books.enter(a)
+			w.club.enter(a)
+			w.judgeMembers(a, v.arrived)
+			w.tell("hub: %s", a.credit.describe())
+		}
+	}
+	if a == nil && o.Agent == protocol.HubAgent && w.shop != nil {
 		if a = w.hubAct(id, o, record); a != nil {
 			w.books.enter(a)
 			w.judge(a, v.arrived)

@@ -39,6 +39,9 @@ const (
 // bringBack puts a backup in the place of the hub's database.
 func (c *cloud) bringBack(how restored) {
 	if len(c.backups) > 0 && !c.process.ended {
+		c.w.club.eraseUnheard()
+	}
+	if len(c.backups) > 0 && !c.process.ended {
 		down := upTo(c.rnd, 10*time.Minute)
 		c.replaceBy(c.backups[c.rnd.IntN(len(c.backups))], how, down)
 	}

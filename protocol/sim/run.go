@@ -32,6 +32,12 @@ type Counts struct {
 	Holds              int // that carts were given
 	HoldsRefused       int
 	Told               int // messages that an endpoint was sent, each once
+	Members            int // who were enrolled
+	MemberSales        int
+	PointsSpent        int // sales that were paid with points
+	PointsRefused      int
+	Lent               int // how often the hub lent points
+	Erased             int
 	Steps              int
 	Simulated, Skipped time.Duration
 }
@@ -88,11 +94,12 @@ func run(p Plan, rightClocks bool, story io.Writer) (out Outcome) {
 	}
 	w.broker = broker{w: w, rnd: w.source("broker"), retained: map[protocol.AgentID][]byte{}}
 	w.cloud = w.newCloud()
-	w.shop, w.carts, w.fetching, w.courier = w.newShop(), w.newCarts(), w.newFetching(), w.newCourier()
+	w.shop, w.carts, w.fetching, w.courier, w.club = w.newShop(), w.newCarts(), w.newFetching(), w.newCourier(), w.newClub()
 	w.open()
 	w.shop.open()
 	w.carts.plan()
 	w.fetching.plan()
+	w.club.plan()
 	busy := time.Duration(p.Hours) * time.Hour
 	w.misfortune()
 	for i, m := range w.agents {
@@ -105,8 +112,9 @@ func run(p Plan, rightClocks bool, story io.Writer) (out Outcome) {
 	w.run(busy)
 	w.calm()
 	w.run(w.truth() + quietFor)
-	if w.err == nil && !w.void && w.shop != nil {
+	if w.err == nil && !w.void && (w.shop != nil || w.club != nil) {
 		w.shop.close()
+		w.club.close()
 		w.run(w.truth() + quietFor)
 	}
 	if w.err == nil && !w.void {
@@ -184,6 +192,12 @@ func (c *Counts) Add(o Counts) {
 	c.Holds += o.Holds
 	c.HoldsRefused += o.HoldsRefused
 	c.Told += o.Told
+	c.Members += o.Members
+	c.MemberSales += o.MemberSales
+	c.PointsSpent += o.PointsSpent
+	c.PointsRefused += o.PointsRefused
+	c.Lent += o.Lent
+	c.Erased += o.Erased
 	c.Steps += o.Steps
 	c.Simulated += o.Simulated
 	c.Skipped += o.Skipped

@@ -33,9 +33,11 @@ type promise struct {
 	protocol.PartID
 	store protocol.StoreID
 	key   string // of the request
-	items []protocol.SKU
-	lines []protocol.Quantity
-	price []protocol.Money
+	// placed is the hub's running time when it was promised.
+	placed time.Duration
+	items  []protocol.SKU
+	lines  []protocol.Quantity
+	price  []protocol.Money
 	// numbers are the lines in the whole order, amounts what each came to.
 	numbers   []uint32
 	amounts   []protocol.Money
@@ -354,6 +356,9 @@ func (s *shop) ask(p *promise, action string) {
 // shop cancels some, staff hand over or put back the rest, and what the hub
 // asks to be refunded is.
 func (s *shop) close() {
+	if s == nil {
+		return
+	}
 	w := s.w
 	w.schedule(10*time.Minute, w.fetching.lapseAll)
 	for _, p := range s.promises {
@@ -392,6 +397,7 @@ func (s *shop) finish(p *promise) {
 // book is the auditor's sum of what the hub has acknowledged.
 type book struct {
 	counted map[*act]bool
+	members map[protocol.MemberID][]*act
 	levels  map[shelf][protocol.StateCount]protocol.Quantity
 	// wrong is where each stream found the book of an item wrong last, seen how far
 	// whoever counted it had seen each stream.
@@ -400,7 +406,7 @@ type book struct {
 
 func newBook() book {
 	return book{
-		counted: map[*act]bool{}, levels: map[shelf][protocol.StateCount]protocol.Quantity{},
+		counted: map[*act]bool{}, members: map[protocol.MemberID][]*act{}, levels: map[shelf][protocol.StateCount]protocol.Quantity{},
 		wrong: map[shelf]map[protocol.Inc]protocol.Seq{}, seen: map[shelf]map[protocol.Inc]protocol.Seq{},
 	}
 }
@@ -411,6 +417,9 @@ func (b *book) add(a *act) {
 		return
 	}
 	b.counted[a] = true
+	if a.credit != nil {
+		b.members[a.credit.member] = append(b.members[a.credit.member], a)
+	}
 	for _, m := range a.moves {
 		at := shelf{a.store, m.SKU}
 		level := b.levels[at]
@@ -484,6 +493,10 @@ func (b *book) holdsOrder(p *promise) bool {
 // are.
 func (w *world) storesTable() string {
 	rows := "id,name,timezone\ns1,High Street,Europe/London\ns2,Station,Europe/London\n"
+	if w.club != nil {
+		// Points are lent to the machine that acts for the store.
+		rows = "id,name,timezone,primary_agent\ns1,High Street,Europe/London,a1\ns2,Station,Europe/London,a3\n"
+	}
 	if w.plan.Orders > 0 {
 		rows = strings.NewReplacer("timezone", "timezone,lat,lon", "s1,High Street,Europe/London", "s1,High Street,Europe/London,51.5,0", "s2,Station,Europe/London", "s2,Station,Europe/London,51.5,0.2").Replace(rows)
 	}

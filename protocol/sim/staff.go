@@ -66,6 +66,9 @@ func (s *staff) burst(n int) {
 
 // act does something, and tells whether it was recorded.
 func (s *staff) act() bool {
+	if done, recorded := s.m.counter.serve(); done {
+		return recorded
+	}
 	b, x := s.m.w.plan.Business, s.rnd.IntN(100)
 	switch {
 	case x < 8:
@@ -107,7 +110,7 @@ func (s *staff) record(a *act, write func(ledger.Tx, protocol.Clock) (ledger.Res
 	m, w := s.m, s.m.w
 	a.store, a.unaware = m.origin.Store, m.unaware
 	clock := protocol.Clock{WallMs: m.clock.wall().UnixMilli(), MonoMs: m.instant().Mono.Milliseconds()}
-	err := m.process.Update(w.ctx, func(tx ledger.Tx) error {
+	return s.answered(a, m.process.Update(w.ctx, func(tx ledger.Tx) error {
 		res, err := write(tx, clock)
 		if err != nil {
 			return err
@@ -116,12 +119,21 @@ func (s *staff) record(a *act, write func(ledger.Tx, protocol.Clock) (ledger.Res
 		rec, _, err := ledger.ReadRecord(tx, a.id)
 		a.print = fingerprint(rec.AppendTo(nil))
 		return err
-	})
+	}))
+}
+
+// answered notes what became of an act, and tells whether nothing is left to do.
+func (s *staff) answered(a *act, err error) bool {
+	m, w := s.m, s.m.w
 	switch {
 	case err == nil:
 		w.books.told++
 		w.books.enter(a)
 		s.certain(a)
+		if w.club != nil {
+			m.judgeSale(a)
+			w.club.enter(a)
+		}
 		if w.story != nil {
 			w.tell("%s records %s as %d", m.disk.name, a.kind, a.id.Seq)
 		}
@@ -166,6 +178,7 @@ func (s *staff) settleDoubt() {
 		}
 		if a != nil && at.Seq == a.id.Seq && at.Hash == a.hash {
 			m.w.books.enter(a)
+			m.w.club.enter(a)
 			s.certain(a)
 		}
 		return err
@@ -202,6 +215,7 @@ func (s *staff) fed(d *protocol.Delta) {
 			}
 			if e.Origin.Agent == protocol.HubAgent {
 				s.look()
+				s.m.counter.lookSoon()
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
@@ -171,11 +172,18 @@ func (w *world) judge(a *act, beside []*act) {
 	}
 }
 
+// answersKept is for how long of the hub's running time a request that is sent again
+// is known: the least that the interface says.
+const answersKept = 7 * 24 * time.Hour
+
 // judgeOrder holds a promise to the goods that the hub knows of, and to its
 // request.
 func (w *world) judgeOrder(a *act, beside []*act) {
 	key := w.shop.byID[a.part].key
-	if !w.cloud.renewed && key != "" && slices.ContainsFunc(w.shop.promises, func(p *promise) bool { return p.key == key && p.PartID != a.part }) {
+	again := func(p *promise) bool {
+		return p.key == key && p.PartID != a.part && w.cloud.running()-p.placed < answersKept
+	}
+	if !w.cloud.renewed && key != "" && slices.ContainsFunc(w.shop.promises, again) {
 		w.fail("request %s is ordered twice (I3)", key)
 	}
 	if p := w.shop.byID[a.part]; p.insteadOf > 0 {

@@ -373,6 +373,9 @@ func (v *watch) commit() {
 		v.w.courier.commit(v.arrived)
 	}
 	for _, a := range v.arrived {
+		if v.w.club != nil && !v.w.cloud.book.counted[a] {
+			v.w.club.fillCart(a)
+		}
 		v.w.cloud.book.add(a)
 	}
 	v.listing, v.reissued, v.arrived, v.hubs = v.listing[:0], v.reissued[:0], v.arrived[:0], v.hubs[:0]

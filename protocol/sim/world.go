@@ -64,6 +64,7 @@ type world struct {
 	carts     *carts
 	fetching  *fetching
 	courier   *courier
+	club      *club // nil: nobody is a member
 	agents    []*machine
 	books     books
 	trace     trace

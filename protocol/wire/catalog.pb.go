@@ -740,6 +740,7 @@ type ProgrammeRow struct {
 	ExpireAfterDays uint32                 `protobuf:"varint,8,opt,name=expire_after_days,json=expireAfterDays,proto3" json:"expire_after_days,omitempty"`   // 0: points last for ever
 	Tiers           []*Tier                `protobuf:"bytes,9,rep,name=tiers,proto3" json:"tiers,omitempty"`                                                 // by rising threshold
 	Campaigns       []*Campaign            `protobuf:"bytes,10,rep,name=campaigns,proto3" json:"campaigns,omitempty"`
+	Birthday        *BirthdayRule          `protobuf:"bytes,11,opt,name=birthday,proto3" json:"birthday,omitempty"` // absent: none
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -840,6 +841,13 @@ func (x *ProgrammeRow) GetTiers() []*Tier {
 func (x *ProgrammeRow) GetCampaigns() []*Campaign {
 	if x != nil {
 		return x.Campaigns
+	}
+	return nil
+}
+
+func (x *ProgrammeRow) GetBirthday() *BirthdayRule {
+	if x != nil {
+		return x.Birthday
 	}
 	return nil
 }
@@ -1106,6 +1114,59 @@ func (x *Tier) GetFactorPpm() int64 {
 	return 0
 }
 
+// BirthdayRule multiplies what a member earns from their birthday on.
+type BirthdayRule struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	FactorPpm     int64                  `protobuf:"zigzag64,1,opt,name=factor_ppm,json=factorPpm,proto3" json:"factor_ppm,omitempty"` // twice is 2000000
+	Days          uint32                 `protobuf:"varint,2,opt,name=days,proto3" json:"days,omitempty"`                              // with the birthday itself
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BirthdayRule) Reset() {
+	*x = BirthdayRule{}
+	mi := &file_protocol_wire_catalog_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BirthdayRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BirthdayRule) ProtoMessage() {}
+
+func (x *BirthdayRule) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_catalog_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BirthdayRule.ProtoReflect.Descriptor instead.
+func (*BirthdayRule) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_catalog_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *BirthdayRule) GetFactorPpm() int64 {
+	if x != nil {
+		return x.FactorPpm
+	}
+	return 0
+}
+
+func (x *BirthdayRule) GetDays() uint32 {
+	if x != nil {
+		return x.Days
+	}
+	return 0
+}
+
 // Campaign multiplies what goods earn from valid_from up to but excluding
 // valid_to, which are as in a Price.
 type Campaign struct {
@@ -1123,7 +1184,7 @@ type Campaign struct {
 
 func (x *Campaign) Reset() {
 	*x = Campaign{}
-	mi := &file_protocol_wire_catalog_proto_msgTypes[13]
+	mi := &file_protocol_wire_catalog_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1135,7 +1196,7 @@ func (x *Campaign) String() string {
 func (*Campaign) ProtoMessage() {}
 
 func (x *Campaign) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_catalog_proto_msgTypes[13]
+	mi := &file_protocol_wire_catalog_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1148,7 +1209,7 @@ func (x *Campaign) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Campaign.ProtoReflect.Descriptor instead.
 func (*Campaign) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_catalog_proto_rawDescGZIP(), []int{13}
+	return file_protocol_wire_catalog_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Campaign) GetId() string {
@@ -1230,7 +1291,7 @@ type PromotionRow struct {
 
 func (x *PromotionRow) Reset() {
 	*x = PromotionRow{}
-	mi := &file_protocol_wire_catalog_proto_msgTypes[14]
+	mi := &file_protocol_wire_catalog_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1242,7 +1303,7 @@ func (x *PromotionRow) String() string {
 func (*PromotionRow) ProtoMessage() {}
 
 func (x *PromotionRow) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_catalog_proto_msgTypes[14]
+	mi := &file_protocol_wire_catalog_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1255,7 +1316,7 @@ func (x *PromotionRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromotionRow.ProtoReflect.Descriptor instead.
 func (*PromotionRow) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_catalog_proto_rawDescGZIP(), []int{14}
+	return file_protocol_wire_catalog_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PromotionRow) GetZone() string {
@@ -1417,7 +1478,7 @@ type StoreRecord struct {
 
 func (x *StoreRecord) Reset() {
 	*x = StoreRecord{}
-	mi := &file_protocol_wire_catalog_proto_msgTypes[15]
+	mi := &file_protocol_wire_catalog_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1429,7 +1490,7 @@ func (x *StoreRecord) String() string {
 func (*StoreRecord) ProtoMessage() {}
 
 func (x *StoreRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_catalog_proto_msgTypes[15]
+	mi := &file_protocol_wire_catalog_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1442,7 +1503,7 @@ func (x *StoreRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreRecord.ProtoReflect.Descriptor instead.
 func (*StoreRecord) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_catalog_proto_rawDescGZIP(), []int{15}
+	return file_protocol_wire_catalog_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *StoreRecord) GetId() string {
@@ -1630,7 +1691,7 @@ const file_protocol_wire_catalog_proto_rawDesc = "" +
 	"\x16overpromise_target_ppm\x18\x06 \x01(\x12H\x02R\x14overpromiseTargetPpm\x88\x01\x01B\x0f\n" +
 	"\r_safety_stockB\t\n" +
 	"\a_onlineB\x19\n" +
-	"\x17_overpromise_target_ppm\"\xd9\x03\n" +
+	"\x17_overpromise_target_ppm\"\x93\x04\n" +
 	"\fProgrammeRow\x12\x1d\n" +
 	"\n" +
 	"valid_from\x18\x01 \x01(\tR\tvalidFrom\x12,\n" +
@@ -1643,7 +1704,8 @@ const file_protocol_wire_catalog_proto_rawDesc = "" +
 	"\x11expire_after_days\x18\b \x01(\rR\x0fexpireAfterDays\x12*\n" +
 	"\x05tiers\x18\t \x03(\v2\x14.counterpart.v1.TierR\x05tiers\x126\n" +
 	"\tcampaigns\x18\n" +
-	" \x03(\v2\x18.counterpart.v1.CampaignR\tcampaignsB\x12\n" +
+	" \x03(\v2\x18.counterpart.v1.CampaignR\tcampaigns\x128\n" +
+	"\bbirthday\x18\v \x01(\v2\x1c.counterpart.v1.BirthdayRuleR\bbirthdayB\x12\n" +
 	"\x10_visit_lease_cap\"s\n" +
 	"\bEarnRule\x12\x1b\n" +
 	"\tper_minor\x18\x01 \x01(\x12R\bperMinor\x12\x16\n" +
@@ -1667,7 +1729,11 @@ const file_protocol_wire_catalog_proto_rawDesc = "" +
 	"\vwithin_days\x18\x03 \x01(\rR\n" +
 	"withinDays\x12\x1d\n" +
 	"\n" +
-	"factor_ppm\x18\x04 \x01(\x12R\tfactorPpm\"\xb9\x01\n" +
+	"factor_ppm\x18\x04 \x01(\x12R\tfactorPpm\"A\n" +
+	"\fBirthdayRule\x12\x1d\n" +
+	"\n" +
+	"factor_ppm\x18\x01 \x01(\x12R\tfactorPpm\x12\x12\n" +
+	"\x04days\x18\x02 \x01(\rR\x04days\"\xb9\x01\n" +
 	"\bCampaign\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
@@ -1746,7 +1812,7 @@ func file_protocol_wire_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_protocol_wire_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_protocol_wire_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_protocol_wire_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_protocol_wire_catalog_proto_goTypes = []any{
 	(Unit)(0),            // 0: counterpart.v1.Unit
 	(*Item)(nil),         // 1: counterpart.v1.Item
@@ -1762,9 +1828,10 @@ var file_protocol_wire_catalog_proto_goTypes = []any{
 	(*RedeemRule)(nil),   // 11: counterpart.v1.RedeemRule
 	(*RiskMode)(nil),     // 12: counterpart.v1.RiskMode
 	(*Tier)(nil),         // 13: counterpart.v1.Tier
-	(*Campaign)(nil),     // 14: counterpart.v1.Campaign
-	(*PromotionRow)(nil), // 15: counterpart.v1.PromotionRow
-	(*StoreRecord)(nil),  // 16: counterpart.v1.StoreRecord
+	(*BirthdayRule)(nil), // 14: counterpart.v1.BirthdayRule
+	(*Campaign)(nil),     // 15: counterpart.v1.Campaign
+	(*PromotionRow)(nil), // 16: counterpart.v1.PromotionRow
+	(*StoreRecord)(nil),  // 17: counterpart.v1.StoreRecord
 }
 var file_protocol_wire_catalog_proto_depIdxs = []int32{
 	2,  // 0: counterpart.v1.Item.codes:type_name -> counterpart.v1.ItemCode
@@ -1776,12 +1843,13 @@ var file_protocol_wire_catalog_proto_depIdxs = []int32{
 	11, // 6: counterpart.v1.ProgrammeRow.redeem:type_name -> counterpart.v1.RedeemRule
 	12, // 7: counterpart.v1.ProgrammeRow.risk_mode:type_name -> counterpart.v1.RiskMode
 	13, // 8: counterpart.v1.ProgrammeRow.tiers:type_name -> counterpart.v1.Tier
-	14, // 9: counterpart.v1.ProgrammeRow.campaigns:type_name -> counterpart.v1.Campaign
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	15, // 9: counterpart.v1.ProgrammeRow.campaigns:type_name -> counterpart.v1.Campaign
+	14, // 10: counterpart.v1.ProgrammeRow.birthday:type_name -> counterpart.v1.BirthdayRule
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_protocol_wire_catalog_proto_init() }
@@ -1792,14 +1860,14 @@ func file_protocol_wire_catalog_proto_init() {
 	file_protocol_wire_catalog_proto_msgTypes[0].OneofWrappers = []any{}
 	file_protocol_wire_catalog_proto_msgTypes[7].OneofWrappers = []any{}
 	file_protocol_wire_catalog_proto_msgTypes[8].OneofWrappers = []any{}
-	file_protocol_wire_catalog_proto_msgTypes[15].OneofWrappers = []any{}
+	file_protocol_wire_catalog_proto_msgTypes[16].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protocol_wire_catalog_proto_rawDesc), len(file_protocol_wire_catalog_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

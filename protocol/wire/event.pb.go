@@ -1671,7 +1671,8 @@ type Lease struct {
 	Holder []byte                 `protobuf:"bytes,2,opt,name=holder,proto3" json:"holder,omitempty"` // 16 bytes: the stream that may spend
 	// granted: the holder may spend so many more. recalled: the hub asks for all
 	// that is left. closed: the holder gives so many back. credited: the holder's
-	// stream is over, and the hub takes so many back at the chain's risk.
+	// stream is over, and the hub takes so many back at the chain's risk. settled: the
+	// hub has counted so many points that the holder spent without a lease.
 	Change        string `protobuf:"bytes,3,opt,name=change,proto3" json:"change,omitempty"`
 	Points        int64  `protobuf:"zigzag64,4,opt,name=points,proto3" json:"points,omitempty"` // above zero; 0 of recalled, and of closed where nothing is left
 	Staff         string `protobuf:"bytes,5,opt,name=staff,proto3" json:"staff,omitempty"`      // who credited
@@ -1854,10 +1855,12 @@ type Member struct {
 	Locale           string                 `protobuf:"bytes,9,opt,name=locale,proto3" json:"locale,omitempty"`                        // BCP 47
 	Consents         []*Consent             `protobuf:"bytes,10,rep,name=consents,proto3" json:"consents,omitempty"`
 	PreferredChannel string                 `protobuf:"bytes,11,opt,name=preferred_channel,json=preferredChannel,proto3" json:"preferred_channel,omitempty"`
-	MergedInto       string                 `protobuf:"bytes,12,opt,name=merged_into,json=mergedInto,proto3" json:"merged_into,omitempty"` // of merged: the member who stands for this one
+	MergedInto       string                 `protobuf:"bytes,12,opt,name=merged_into,json=mergedInto,proto3" json:"merged_into,omitempty"` // of merged: the member who stands for this one, whose id is smaller
 	Staff            string                 `protobuf:"bytes,13,opt,name=staff,proto3" json:"staff,omitempty"`
 	CardShared       string                 `protobuf:"bytes,14,opt,name=card_shared,json=cardShared,proto3" json:"card_shared,omitempty"`    // the card that the member gave up, because another bears it
 	DuplicateOf      string                 `protobuf:"bytes,15,opt,name=duplicate_of,json=duplicateOf,proto3" json:"duplicate_of,omitempty"` // a member with the same phone number or e-mail address
+	Reason           string                 `protobuf:"bytes,16,opt,name=reason,proto3" json:"reason,omitempty"`                              // why the member was merged, or is no longer, where a person said so
+	Tier             string                 `protobuf:"bytes,17,opt,name=tier,proto3" json:"tier,omitempty"`                                  // by name, as the hub reckoned it; absent: none
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -1993,6 +1996,20 @@ func (x *Member) GetCardShared() string {
 func (x *Member) GetDuplicateOf() string {
 	if x != nil {
 		return x.DuplicateOf
+	}
+	return ""
+}
+
+func (x *Member) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Member) GetTier() string {
+	if x != nil {
+		return x.Tier
 	}
 	return ""
 }
@@ -2477,8 +2494,11 @@ type Sale struct {
 	OrderAfter     *EventID `protobuf:"bytes,36,opt,name=order_after,json=orderAfter,proto3" json:"order_after,omitempty"`                // of order and part: what the store did last about them, as the till knew
 	PointsRedeemed int64    `protobuf:"zigzag64,37,opt,name=points_redeemed,json=pointsRedeemed,proto3" json:"points_redeemed,omitempty"` // of member's account, for the tender of type points; negative where they come back
 	// What each line earned, as a column of the lines; together points_earned.
-	LinePoints    []int64 `protobuf:"zigzag64,38,rep,packed,name=line_points,json=linePoints,proto3" json:"line_points,omitempty"`
-	Programme     string  `protobuf:"bytes,39,opt,name=programme,proto3" json:"programme,omitempty"` // valid_from of the rules by which the points were reckoned
+	LinePoints []int64 `protobuf:"zigzag64,38,rep,packed,name=line_points,json=linePoints,proto3" json:"line_points,omitempty"`
+	Programme  string  `protobuf:"bytes,39,opt,name=programme,proto3" json:"programme,omitempty"` // valid_from of the rules by which the points were reckoned
+	// Of points_redeemed, those that no lease covered, in risk mode; never more than
+	// points_redeemed, and never negative.
+	PointsAtRisk  int64 `protobuf:"zigzag64,40,opt,name=points_at_risk,json=pointsAtRisk,proto3" json:"points_at_risk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2784,6 +2804,13 @@ func (x *Sale) GetProgramme() string {
 		return x.Programme
 	}
 	return ""
+}
+
+func (x *Sale) GetPointsAtRisk() int64 {
+	if x != nil {
+		return x.PointsAtRisk
+	}
+	return 0
 }
 
 // Discount is one reduction of a line's amount.
@@ -3770,7 +3797,7 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\x06change\x18\x02 \x01(\tR\x06change\x12\x16\n" +
 	"\x06points\x18\x03 \x01(\x12R\x06points\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n" +
-	"\x05staff\x18\x05 \x01(\tR\x05staff\"\xc4\x03\n" +
+	"\x05staff\x18\x05 \x01(\tR\x05staff\"\xf0\x03\n" +
 	"\x06Member\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12\x16\n" +
@@ -3790,7 +3817,9 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\x05staff\x18\r \x01(\tR\x05staff\x12\x1f\n" +
 	"\vcard_shared\x18\x0e \x01(\tR\n" +
 	"cardShared\x12!\n" +
-	"\fduplicate_of\x18\x0f \x01(\tR\vduplicateOf\"\x84\x01\n" +
+	"\fduplicate_of\x18\x0f \x01(\tR\vduplicateOf\x12\x16\n" +
+	"\x06reason\x18\x10 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04tier\x18\x11 \x01(\tR\x04tier\"\x84\x01\n" +
 	"\aConsent\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x18\n" +
 	"\apurpose\x18\x02 \x01(\tR\apurpose\x12\x18\n" +
@@ -3826,7 +3855,7 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\vIdempotency\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x12\n" +
-	"\x04body\x18\x03 \x01(\x06R\x04body\"\xaa\v\n" +
+	"\x04body\x18\x03 \x01(\x06R\x04body\"\xd0\v\n" +
 	"\x04Sale\x12,\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x18.counterpart.v1.SaleTypeR\x04type\x12\x1b\n" +
 	"\ttype_text\x18\x02 \x01(\tR\btypeText\x12\x1a\n" +
@@ -3875,7 +3904,8 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\x0fpoints_redeemed\x18% \x01(\x12R\x0epointsRedeemed\x12\x1f\n" +
 	"\vline_points\x18& \x03(\x12R\n" +
 	"linePoints\x12\x1c\n" +
-	"\tprogramme\x18' \x01(\tR\tprogramme\"}\n" +
+	"\tprogramme\x18' \x01(\tR\tprogramme\x12$\n" +
+	"\x0epoints_at_risk\x18( \x01(\x12R\fpointsAtRisk\"}\n" +
 	"\bDiscount\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\rR\x04line\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x0e\n" +

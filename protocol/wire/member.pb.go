@@ -102,12 +102,15 @@ func (x *Personal) GetBirthday() string {
 // member/{store}.
 type MemberRow struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
-	Member  *Member                `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`      // without what they are looked up by, where merged or erased
-	Balance int64                  `protobuf:"zigzag64,2,opt,name=balance,proto3" json:"balance,omitempty"` // over all stores
-	// The hub's account of the store that reads, whose events the balance has. The
-	// store puts its own account in its place.
-	Here          *MemberAccount `protobuf:"bytes,3,opt,name=here,proto3" json:"here,omitempty"`
-	Leased        int64          `protobuf:"zigzag64,4,opt,name=leased,proto3" json:"leased,omitempty"` // of the balance, held by leases
+	Member  *Member                `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`      // without what they are looked up by, where erased
+	Balance int64                  `protobuf:"zigzag64,2,opt,name=balance,proto3" json:"balance,omitempty"` // over all stores, of the whole group; 0 of who is merged
+	// The hub's account of the store that reads, whose events the balance has: of the
+	// whole group. The store puts its own accounts in its place.
+	Here   *MemberAccount `protobuf:"bytes,3,opt,name=here,proto3" json:"here,omitempty"`
+	Leased int64          `protobuf:"zigzag64,4,opt,name=leased,proto3" json:"leased,omitempty"` // of the balance, held by leases
+	// The members for whom this one stands, in the order of their ids and this one
+	// first; absent where nobody was merged into it.
+	Group         []string `protobuf:"bytes,7,rep,name=group,proto3" json:"group,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -168,6 +171,13 @@ func (x *MemberRow) GetLeased() int64 {
 		return x.Leased
 	}
 	return 0
+}
+
+func (x *MemberRow) GetGroup() []string {
+	if x != nil {
+		return x.Group
+	}
+	return nil
 }
 
 // MemberAccount is what happened to a member's points in one store.
@@ -256,12 +266,13 @@ const file_protocol_wire_member_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05phone\x18\x02 \x01(\tR\x05phone\x12\x14\n" +
 	"\x05email\x18\x03 \x01(\tR\x05email\x12\x1a\n" +
-	"\bbirthday\x18\x04 \x01(\tR\bbirthday\"\xa0\x01\n" +
+	"\bbirthday\x18\x04 \x01(\tR\bbirthday\"\xb6\x01\n" +
 	"\tMemberRow\x12.\n" +
 	"\x06member\x18\x01 \x01(\v2\x16.counterpart.v1.MemberR\x06member\x12\x18\n" +
 	"\abalance\x18\x02 \x01(\x12R\abalance\x121\n" +
 	"\x04here\x18\x03 \x01(\v2\x1d.counterpart.v1.MemberAccountR\x04here\x12\x16\n" +
-	"\x06leased\x18\x04 \x01(\x12R\x06leased\"\x91\x01\n" +
+	"\x06leased\x18\x04 \x01(\x12R\x06leased\x12\x14\n" +
+	"\x05group\x18\a \x03(\tR\x05group\"\x91\x01\n" +
 	"\rMemberAccount\x12\x16\n" +
 	"\x06earned\x18\x01 \x01(\x12R\x06earned\x12\x1a\n" +
 	"\bredeemed\x18\x02 \x01(\x12R\bredeemed\x12\x1a\n" +

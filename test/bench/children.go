@@ -25,6 +25,7 @@ var packages = []benchmarked{
 	{"agent/till", "^BenchmarkFloor$", "w1"},
 	{"protocol/ledger/bolt", "^BenchmarkOpen$", "s"},
 	{"cloud/hub", "^BenchmarkOrders$", "orders"},
+	{"agent/till", "^BenchmarkMember(Lookup|Sell)$", "members"},
 }
 
 // rowsVariable is where a benchmark finds the file for the rows that a sale

@@ -7,7 +7,8 @@
 // W4 a sale on its way to another agent of the shop. S is the start of an agent
 // with a large catalogue, and what it takes when it has nothing to do. Orders are
 // the placement of orders of one hot item and the lookup of an item in many
-// stores, at a hub whose stores are connected. Link is
+// stores, at a hub whose stores are connected. Members are the look-up of a member
+// at an agent that holds many, and sales to members. Link is
 // the latency of a sale while the hub cannot be reached in each of the ways in
 // which that happens, beside the latency online: it has to be the same.
 //
@@ -138,7 +139,7 @@ func (o *options) shrink() {
 }
 
 // workloads are what can be measured, in the order of the report.
-var workloads = []string{"w1", "w2", "w3", "w4", "s", "orders", "link"}
+var workloads = []string{"w1", "w2", "w3", "w4", "s", "orders", "members", "link"}
 
 // measures tells whether a workload is wanted.
 func (o options) measures(workload string) bool {
@@ -166,7 +167,7 @@ func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
 		}
 	}
 	var parts []part
-	if o.children && (o.measures("w1") || o.measures("s") || o.measures("orders")) {
+	if o.children && slices.ContainsFunc(packages, func(p benchmarked) bool { return o.measures(p.workload) }) {
 		parts = append(parts, &children{options: o, host: host})
 	}
 	if o.measures("w1") || o.measures("link") {

@@ -81,6 +81,7 @@ func lines() []line {
 		{part: "orders", name: "  p99", unit: "ms", key: "placed p99"},
 		{part: "orders", name: "  CPU of the hub", unit: "us", key: "placed cpu"},
 	}
+	list = append(list, memberLines()...)
 	names := []string{conditions[0].name}
 	for _, c := range conditions[1:] {
 		names = append(names, c.name)
@@ -97,14 +98,27 @@ func lines() []line {
 	return list
 }
 
+func memberLines() []line {
+	const finds, spends = "agent/till BenchmarkMemberLookup/card ", "agent/till BenchmarkMemberSell/tills=1 "
+	return []line{
+		{part: "members", name: "lookup by card among 100,000 members, p99", unit: "us", key: finds + "p99-us", floors: []string{finds + "bare-p99-us"}, ratioMax: 4},
+		{part: "members", name: "  p50", unit: "us", key: finds + "p50-us", floors: []string{finds + "bare-p50-us"}},
+		{part: "members", name: "sale that earns points, p50", unit: "us", key: spends + "p50-us", floors: []string{spends + "bare-p50-us"}, ratioMax: 1.3},
+		{part: "members", name: "  p99", unit: "us", key: spends + "p99-us", floors: []string{spends + "bare-p99-us"}},
+		{part: "members", name: "sale that spends some too, p50", unit: "us", key: spends + "spending-p50-us", floors: []string{spends + "bare-p50-us"}, ratioMax: 1.3},
+		{part: "members", name: "  p99", unit: "us", key: spends + "spending-p99-us", floors: []string{spends + "bare-p99-us"}},
+	}
+}
+
 var titles = map[string]string{
-	"w1":     "W1. A durable sale of 3 items; the floor is bare bbolt that puts the same keys and values into as many buckets",
-	"w2":     "W2. The backlog of one shop, when the line is back; the floor is a bare outbox, paho, mosquitto and bare bbolt",
-	"w3":     "W3. Many agents at once; the floor is as many paho clients, mosquitto and bare bbolt",
-	"w4":     "W4. A sale on its way to a sibling; the floor is three bare commits and two hops over mosquitto",
-	"s":      "S. The start of an agent; the floors are the program that only says its version, and bare bbolt",
-	"orders": "Orders. Orders of one hot item, and where an item is; the floors are the same rows in bare bbolt and the same bytes from a map over net/http",
-	"link":   "Link. A sale while the hub is away; the floor is the same sale online",
+	"w1":      "W1. A durable sale of 3 items; the floor is bare bbolt that puts the same keys and values into as many buckets",
+	"w2":      "W2. The backlog of one shop, when the line is back; the floor is a bare outbox, paho, mosquitto and bare bbolt",
+	"w3":      "W3. Many agents at once; the floor is as many paho clients, mosquitto and bare bbolt",
+	"w4":      "W4. A sale on its way to a sibling; the floor is three bare commits and two hops over mosquitto",
+	"s":       "S. The start of an agent; the floors are the program that only says its version, and bare bbolt",
+	"orders":  "Orders. Orders of one hot item, and where an item is; the floors are the same rows in bare bbolt and the same bytes from a map over net/http",
+	"members": "Members. A member who is looked up, and a sale to one; the floors are bare bbolt that gets one value, and the same sale to nobody",
+	"link":    "Link. A sale while the hub is away; the floor is the same sale online",
 }
 
 // A report is a record as it is shown.

@@ -169,16 +169,9 @@ func (s *shops) lines(mode proxy.Mode) {
 	}
 }
 
-// TestI14_RedeemCutOff spends points in the home store while it is cut off; two other
-// stores that are cut off refuse, with the reason and what is possible, and so does a
-// machine that was started meanwhile. When the lines are back all agree.
-func TestI14_RedeemCutOff(t *testing.T) {
-	s := openShops(t, 900)
-	s.agree(900, 500)
-	s.arrived(3) // the member, the gift, the lease
-	s.sold(1, 1, 100)
-	s.agree(800, 500)
-	s.arrived(5)
+// cutOff cuts all lines, and waits until each store knows.
+func (s *shops) cutOff() {
+	s.t.Helper()
 	s.lines(proxy.Cut)
 	for _, m := range s.fleet.Machines {
 		s.await(m.ID()+" is cut off", func(ctx context.Context) (string, error) {
@@ -189,6 +182,19 @@ func TestI14_RedeemCutOff(t *testing.T) {
 			return "", err
 		})
 	}
+}
+
+// TestI14_RedeemCutOff spends points in the home store while it is cut off; two other
+// stores that are cut off refuse, with the reason and what is possible, and so does a
+// machine that was started meanwhile. When the lines are back all agree.
+func TestI14_RedeemCutOff(t *testing.T) {
+	s := openShops(t, 900)
+	s.agree(900, 500)
+	s.arrived(3) // the member, the gift, the lease
+	s.sold(1, 1, 100)
+	s.agree(800, 500)
+	s.arrived(5)
+	s.cutOff()
 	s.sold(1, 1, 200)
 	s.refusedFor(2, 1, 200, "no_lease", 0)
 	s.refusedFor(3, 1, 100, "no_lease", 0)

@@ -105,6 +105,7 @@ type member struct {
 		Channel string
 		Granted bool
 	}
+	Merged []struct{ ID, Card string }
 	Points struct {
 		Balance       int64
 		SpendableHere int64 `json:"spendable_here"`

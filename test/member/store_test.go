@@ -146,7 +146,7 @@ func TestMembersInStores(t *testing.T) {
 }
 
 // TestEnrolledAtATill enrols members in two stores while the hub is dead, with one
-// card and one phone number. Each is of use there at once, and the hub settles them
+// card and one phone number, as a family has. Each is of use there at once, and the hub settles them
 // when it is back.
 func TestEnrolledAtATill(t *testing.T) {
 	c := open(t)
@@ -168,12 +168,12 @@ func TestEnrolledAtATill(t *testing.T) {
 	c.refused(c.at(away.Client, http.MethodGet, "/v1/members/"+m.ID, "", nil, nil), "cannot_know")
 	c.sell(c.agent, m.ID, 2)
 	c.found(c.agent.Client, m.ID, map[string]string{"card": "C-1", "phone": basti.phone, "email": basti.email})
-	c.must(c.at(away.Client, http.MethodPost, "/v1/members", "", basti.request(map[string]any{"card": "C-1", "home_store": "s2", "email": "other.wkjh@example.org"}), &other))
+	c.must(c.at(away.Client, http.MethodPost, "/v1/members", "", basti.request(map[string]any{"name": "Berta Wkjh", "card": "C-1", "home_store": "s2", "email": "other.wkjh@example.org"}), &other))
 	c.must(c.hub.Restart(c.ctx))
 	active := func(m member) bool { return m.Status == "active" && m.Points.Balance >= 0 }
 	first := c.shows(c.hub.Client, m.ID, "the hub has settled the first", active)
 	second := c.shows(c.hub.Client, other.ID, "the hub has settled the second", active)
-	if (first.Card == "C-1") == (second.Card == "C-1") || text(first.Name) != basti.name || text(second.Name) != basti.name {
+	if (first.Card == "C-1") == (second.Card == "C-1") || text(first.Name) != basti.name || text(second.Name) != "Berta Wkjh" {
 		t.Errorf("the hub shows %+v and %+v", first, second)
 	}
 	c.shows(c.agent.Client, m.ID, "the store knows that the first is settled", func(m member) bool { return m.Status == "active" && m.Card == first.Card && m.Points.Balance == 5 })

@@ -42,7 +42,7 @@ var errEscaped = errors.New("mutants escaped")
 func mutants(ctx context.Context, o options, out io.Writer) error {
 	fmt.Fprintf(out, "%-34s %-10s %8s %8s  %s\n", "mutant", "invariant", "seeds", "seconds", "found by")
 	escaped := 0
-	for _, m := range slices.Concat(table, orderMutants, promiseMutants) {
+	for _, m := range slices.Concat(table, orderMutants, promiseMutants, memberMutants) {
 		if !strings.Contains(m.name, o.mutant) {
 			continue
 		}

@@ -102,8 +102,9 @@ func (t *tally) print(took time.Duration, cores int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.counts
-	fmt.Fprintf(t.out, "%d seeds in %v on %d cores: %.1f seeds/s/core; %d events, %d commits, %d messages, %d crashes, %d disasters, %d gave up, %d gone, %d void, %d snapshots, %d trimmed, %d orders (%d refused, %d collected, %d expired, %d open), %d holds (%d refused), %d told, %.0f simulated days\n",
+	fmt.Fprintf(t.out, "%d seeds in %v on %d cores: %.1f seeds/s/core; %d events, %d commits, %d messages, %d crashes, %d disasters, %d gave up, %d gone, %d void, %d snapshots, %d trimmed, %d orders (%d refused, %d collected, %d expired, %d open), %d holds (%d refused), %d told, %d members (%d erased) with %d sales, %d paid with points (%d refused), lent %d times, %.0f simulated days\n",
 		t.seeds, took.Round(time.Millisecond), cores, float64(t.seeds)/took.Seconds()/float64(cores), c.Events, c.Commits, c.Messages, c.Crashes, c.Disasters, c.Aside, c.Gone, c.Void, c.Snapshots, c.Trimmed, c.Orders, c.OrdersRefused, c.OrdersCollected, c.OrdersExpired, c.OrdersOpen, c.Holds, c.HoldsRefused, c.Told,
+		c.Members, c.Erased, c.MemberSales, c.PointsSpent, c.PointsRefused, c.Lent,
 		c.Simulated.Hours()/24)
 }
 

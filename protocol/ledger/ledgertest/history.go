@@ -322,11 +322,11 @@ func (h *history) transfer() {
 // points earns or redeems points at a till, or says something of a lease or an
 // account, whoever may say so. More may be spent than was granted.
 func (h *history) points() {
-	member, some := protocol.MemberID(fmt.Sprint("m-", h.rnd.IntN(2))), protocol.Points(1+h.rnd.IntN(9))
+	member, some := protocol.MemberID(fmt.Sprint("m-", h.rnd.IntN(people))), protocol.Points(1+h.rnd.IntN(9))
 	anybody := h.streams[h.rnd.IntN(len(h.streams))]
 	switch h.rnd.IntN(5) {
 	case 0:
-		changes := []protocol.LeaseChange{protocol.LeaseGranted, protocol.LeaseGranted, protocol.LeaseRecalled, protocol.LeaseCredited, "frozen"}
+		changes := []protocol.LeaseChange{protocol.LeaseGranted, protocol.LeaseGranted, protocol.LeaseRecalled, protocol.LeaseCredited, protocol.LeaseSettled, "frozen"}
 		h.log(anybody, &protocol.Event{Kind: protocol.KindLease, Lease: &protocol.Lease{
 			Member: member, Holder: h.till().origin.Inc, Change: changes[h.rnd.IntN(len(changes))], Points: some,
 		}})
@@ -338,19 +338,23 @@ func (h *history) points() {
 	default:
 		s := h.till()
 		s.receipt++
+		redeemed := protocol.Points(h.rnd.IntN(7) - 2)
 		h.log(s, &protocol.Event{Kind: protocol.KindSale, Sale: &protocol.Sale{
 			Type: protocol.SaleSale, Till: "1", Series: fmt.Sprint(s.origin.Inc[0]), Number: s.receipt, Member: member, Training: h.rnd.IntN(6) == 0,
 			Lines:        []protocol.SaleLine{{Item: protocol.ItemRef{SKU: h.sku()}, Quantity: h.quantity(), Points: some}},
-			PointsEarned: some, PointsRedeemed: protocol.Points(h.rnd.IntN(7) - 2), Programme: "2026-01-01",
+			PointsEarned: some, PointsRedeemed: redeemed, PointsAtRisk: protocol.Points(h.rnd.IntN(int(max(0, redeemed)) + 1)), Programme: "2026-01-01",
 		}})
 	}
 }
+
+// people are how many members a history has.
+const people = 4
 
 // member enrols somebody, or changes what is known, whoever may. Cards and phone
 // numbers are few, so that several bear one.
 func (h *history) member() {
 	m := &protocol.Member{
-		ID: protocol.MemberID(fmt.Sprint("m-", h.rnd.IntN(3))), Version: 1 + h.rnd.Uint32N(3), Status: protocol.MemberActive, Sealed: []byte{1, byte(h.rnd.Uint32())},
+		ID: protocol.MemberID(fmt.Sprint("m-", h.rnd.IntN(people))), Version: 1 + h.rnd.Uint32N(5), Status: protocol.MemberActive, Sealed: []byte{1, byte(h.rnd.Uint32())},
 	}
 	if h.rnd.IntN(3) > 0 {
 		m.Card = fmt.Sprint("card ", h.rnd.IntN(2))
@@ -363,13 +367,23 @@ func (h *history) member() {
 	if h.rnd.IntN(2) == 0 {
 		m.Status = statuses[h.rnd.IntN(len(statuses))]
 	}
+	if m.Status == protocol.MemberMerged {
+		// It may be nobody's to write, and name the wrong one, or itself.
+		m.Version, m.Into = 2+h.rnd.Uint32N(4), protocol.MemberID(fmt.Sprint("m-", h.rnd.IntN(people)))
+		h.log(h.streams[3], &protocol.Event{Kind: protocol.KindMember, Member: m})
+		return
+	}
 	if h.rnd.IntN(4) == 0 {
 		m.CardShared = fmt.Sprint("card ", h.rnd.IntN(2))
 	}
 	if h.rnd.IntN(4) == 0 {
-		m.DuplicateOf = protocol.MemberID(fmt.Sprint("m-", h.rnd.IntN(3)))
+		m.DuplicateOf = protocol.MemberID(fmt.Sprint("m-", h.rnd.IntN(people)))
 	}
-	h.log(h.streams[h.rnd.IntN(len(h.streams))], &protocol.Event{Kind: protocol.KindMember, Member: m})
+	s := h.streams[h.rnd.IntN(len(h.streams))]
+	if m.Version > 1 && h.rnd.IntN(2) == 0 {
+		s = h.streams[3]
+	}
+	h.log(s, &protocol.Event{Kind: protocol.KindMember, Member: m})
 }
 
 // cart changes what is in somebody's cart, mostly in the hub's stream. Names of

@@ -51,6 +51,9 @@ func memberFeed(hub, agent ledger.Driver, histories ...*history) error {
 		if queue[i] = queue[i][n:]; len(queue[i]) == 0 {
 			queue = slices.Delete(queue, i, i+1)
 		}
+		if err := hub.View(context.Background(), groupsOfMembers); err != nil {
+			return err
+		}
 		if rnd.IntN(3) == 0 {
 			if err := followMembers(hub, agent, rnd.IntN(4) == 0, 1+rnd.IntN(3)); err != nil {
 				return err
@@ -183,7 +186,7 @@ func sameMembers(hub, agent ledger.Reader) error {
 		}
 	}
 	byCard, bySum := map[string][]protocol.MemberID{}, map[protocol.LookupBytes][]protocol.MemberID{}
-	for i := range 3 {
+	for i := range people {
 		id := protocol.MemberID(fmt.Sprint("m-", i))
 		held, err := ledger.ReadHeldMember(agent, ledger.MemberAt{Store: store, Member: id})
 		if err != nil {
@@ -195,35 +198,106 @@ func sameMembers(hub, agent ledger.Reader) error {
 		if held == nil {
 			continue
 		}
+		if err := sameMember(hub, held, id, told); err != nil {
+			return err
+		}
 		row, err := protocol.DecodeMemberRow(told[id])
 		if err != nil {
 			return err
 		}
-		want, err := protocol.EncodeMember(&row.Member)
-		if err != nil {
-			return err
-		}
-		got, err := protocol.EncodeMember(held.Member)
-		if err != nil || !bytes.Equal(got, want) {
-			return fmt.Errorf("%s is held as %+v, and told as %+v", id, held.Member, row.Member)
-		}
 		if card := row.Member.Card; card != "" {
-			byCard[card] = append(byCard[card], id)
+			byCard[card] = append(byCard[card], held.Member.ID)
 		}
 		for _, sum := range []protocol.LookupBytes{row.Member.PhoneSum, row.Member.EmailSum} {
-			if sum != (protocol.LookupBytes{}) && !slices.Contains(bySum[sum], id) {
-				bySum[sum] = append(bySum[sum], id)
+			if sum != (protocol.LookupBytes{}) {
+				bySum[sum] = append(bySum[sum], held.Member.ID)
 			}
 		}
 	}
-	for i := range 3 {
+	once := func(ids []protocol.MemberID) []protocol.MemberID {
+		slices.Sort(ids)
+		return slices.Compact(ids)
+	}
+	for i := range people {
 		card := fmt.Sprint("card ", i)
-		if got, err := ledger.HeldByCard(agent, store, card); err != nil || !slices.Equal(got, byCard[card]) {
+		if got, err := ledger.HeldByCard(agent, store, card); err != nil || !slices.Equal(got, once(byCard[card])) {
 			return fmt.Errorf("%v are found by %s, not %v: %w", got, card, byCard[card], err)
 		}
 		sum := protocol.LookupBytes{byte(i)}
-		if got, err := ledger.HeldByContact(agent, store, sum); err != nil || i > 0 && !slices.Equal(got, bySum[sum]) {
+		if got, err := ledger.HeldByContact(agent, store, sum); err != nil || i > 0 && !slices.Equal(got, once(bySum[sum])) {
 			return fmt.Errorf("%v are found by contact %d, not %v: %w", got, i, bySum[sum], err)
+		}
+	}
+	return nil
+}
+
+// sameMember compares who is held for an id with the row that the hub tells of
+// whoever stands for it, and with the points of all for whom that one stands.
+func sameMember(hub ledger.Reader, held *ledger.HeldMember, id protocol.MemberID, told map[protocol.MemberID][]byte) error {
+	group, err := ledger.MemberGroup(hub, id)
+	if err != nil {
+		return err
+	}
+	row, err := protocol.DecodeMemberRow(told[group[0]])
+	if err != nil {
+		return err
+	}
+	want, err := protocol.EncodeMember(&row.Member)
+	if err != nil {
+		return err
+	}
+	got, err := protocol.EncodeMember(held.Member)
+	if err != nil || !bytes.Equal(got, want) {
+		return fmt.Errorf("%s is held as %+v, and told as %+v", id, held.Member, row.Member)
+	}
+	if !slices.Equal(held.IDs(), group) {
+		return fmt.Errorf("%s is one of %v, not of %v", id, held.IDs(), group)
+	}
+	// The agent has folded no events, so that it takes the hub's word less what that
+	// counts of this store.
+	var sum protocol.Points
+	for _, one := range group {
+		accounts, err := ledger.ReadAccounts(hub, one)
+		if err != nil {
+			return err
+		}
+		for at, account := range accounts {
+			if at != store {
+				sum += account.Balance()
+			}
+		}
+	}
+	if held.Balance != sum {
+		return fmt.Errorf("%s has %d points, not %d", id, held.Balance, sum)
+	}
+	return nil
+}
+
+// groupsOfMembers demands that each member is in one group, that the smallest id
+// stands for all of it, whatever events came in whatever order.
+func groupsOfMembers(r ledger.Reader) error {
+	in := map[protocol.MemberID][]protocol.MemberID{}
+	for i := range people {
+		id := protocol.MemberID(fmt.Sprint("m-", i))
+		group, err := ledger.MemberGroup(r, id)
+		if err != nil {
+			return err
+		}
+		if !slices.IsSorted(group) || !slices.Contains(group, id) {
+			return fmt.Errorf("%s is one of %v", id, group)
+		}
+		for _, one := range group {
+			if other := in[one]; other != nil && !slices.Equal(other, group) {
+				return fmt.Errorf("%s is one of %v and of %v", one, other, group)
+			}
+			in[one] = group
+		}
+		if rep, err := ledger.Representative(r, id); err != nil || rep != group[0] {
+			return fmt.Errorf("%s stands for %s of %v: %w", rep, id, group, err)
+		}
+		m, _, err := ledger.ReadMember(r, group[0])
+		if err != nil || m != nil && m.Status == protocol.MemberMerged {
+			return fmt.Errorf("%+v stands for %v: %w", m, group, err)
 		}
 	}
 	return nil

@@ -168,3 +168,13 @@ func (r *Rows) Load(path string) (*Store, error) {
 	}
 	return s, nil
 }
+
+// Get reads one value in a transaction of its own and returns its length.
+func (s *Store) Get(bucket, key []byte) (int, error) {
+	n := 0
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		n = len(tx.Bucket(bucket).Get(key))
+		return nil
+	})
+	return n, err
+}

@@ -58,10 +58,13 @@
     return found;
   },
 
-  // unlabelled lists fields and buttons that nobody could name.
+  // unlabelled lists fields that are seen, and buttons, that nobody could name.
   unlabelled() {
     const found = [];
     for (const e of document.querySelectorAll("input, select, textarea")) {
+      if (!this.seen(e)) {
+        continue; // in what is folded or not open
+      }
       const named = [...(e.labels || [])].some((label) => label.textContent.trim() !== "" && this.seen(label));
       if (!named) {
         found.push(this.describe(e));
