@@ -333,6 +333,16 @@ func TemporaryMembers(r Reader, last protocol.MemberID, limit int) (list []proto
 	return list, err
 }
 
+// MemberHolders are the stores on whose feeds the hub has put a member.
+func MemberHolders(r Reader, id protocol.MemberID) ([]protocol.StoreID, error) {
+	b, err := Note(r, noteMemberFeeds, string(id))
+	if err != nil {
+		return nil, err
+	}
+	stores, err := decodeStoreSet(b)
+	return *stores, err
+}
+
 // KnownMembers lists members of whom something is known, behind last and at most
 // limit.
 func KnownMembers(r Reader, last protocol.MemberID, limit int) (list []MemberAt, err error) {
