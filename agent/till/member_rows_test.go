@@ -3,17 +3,19 @@ package till_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
 )
 
-// counted is a driver that notes what is read.
+// counted is a driver that notes what is read and written.
 type counted struct {
 	ledger.Driver
-	views int
-	keys  []ledger.Key
+	views   int
+	keys    []ledger.Key
+	written []string
 }
 
 type countedReader struct {
@@ -62,6 +64,39 @@ func TestLookUpReadsOnce(t *testing.T) {
 	for i, k := range c.keys {
 		if k.Table == ledger.States && slices.Contains(c.keys[:i], k) {
 			t.Errorf("%q is read twice", k.ID)
+		}
+	}
+}
+
+type countedTx struct {
+	ledger.Tx
+	c *counted
+}
+
+func (t countedTx) Write(rows []ledger.Row) error {
+	for i := range rows {
+		t.c.written = append(t.c.written, rows[i].Key.ID)
+	}
+	return t.Tx.Write(rows)
+}
+
+func (c *counted) Update(ctx context.Context, fn func(ledger.Tx) error) error {
+	return c.Driver.Update(ctx, func(tx ledger.Tx) error { return fn(countedTx{tx, c}) })
+}
+
+// TestSaleWritesWhatChanges: where a member is known is written with the first sale
+// to them, and not again.
+func TestSaleWritesWhatChanges(t *testing.T) {
+	c := &counted{Driver: ledger.NewMemory()}
+	s := open(t, c)
+	s.spending()
+	stores := func(id string) bool { return strings.HasPrefix(id, "member_stores\x00") }
+	account := func(id string) bool { return strings.HasPrefix(id, "account\x00") }
+	for i, want := range []bool{true, false} {
+		c.written = nil
+		s.sell(`{"lines":[{"code":"PEN-01","qty":1}],"member_id":"m-1","tenders":[{"type":"card","amount_minor":250}]}`)
+		if got := slices.ContainsFunc(c.written, stores); got != want || !slices.ContainsFunc(c.written, account) {
+			t.Errorf("sale %d writes %q", i+1, c.written)
 		}
 	}
 }
