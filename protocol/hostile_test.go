@@ -3,6 +3,7 @@ package protocol_test
 import (
 	"errors"
 	"runtime"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -142,6 +143,10 @@ func TestEncodeEventRefuses(t *testing.T) {
 		"idempotency":             func(e *protocol.Event) { e.Idempotency = &protocol.Idempotency{Key: "ключ"} },
 		"more at risk":            func(e *protocol.Event) { e.Sale.PointsRedeemed, e.Sale.PointsAtRisk = 300, 301 },
 		"risk below 0":            func(e *protocol.Event) { e.Sale.PointsRedeemed, e.Sale.PointsAtRisk = 300, -1 },
+		"account of points":       func(e *protocol.Event) { e.Sale.Accounts = []protocol.AccountEntry{{Account: "m-20"}} },
+		"account of no line":      func(e *protocol.Event) { e.Sale.Accounts = []protocol.AccountEntry{{Account: "o-m-20-07", Line: 9_999}} },
+		"accounts":                func(e *protocol.Event) { e.Sale.Accounts = slices.Repeat([]protocol.AccountEntry{{Account: "o-m-20-07"}}, 101) },
+		"amount of an account":    func(e *protocol.Event) { e.Sale.Accounts = []protocol.AccountEntry{{Account: "o-m-20-07", Amount: protocol.AmountMax + 1}} },
 		"risk of what comes back": func(e *protocol.Event) { e.Sale.PointsRedeemed, e.Sale.PointsAtRisk = -300, 1 },
 	} {
 		e := newDay(1).sale(3)

@@ -39,6 +39,8 @@ type Sale struct {
 	// PointsAtRisk are those of PointsRedeemed that no lease covered: the stream
 	// spent them in risk mode. They are 0 to PointsRedeemed.
 	PointsAtRisk Points
+	// Accounts are what the receipt does to gift cards, store credit and offers.
+	Accounts     []AccountEntry
 	Training     bool
 	Reason       string
 	External     *External
