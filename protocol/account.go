@@ -12,7 +12,7 @@ import (
 // up to know it:
 //
 //	g-{currency}-{hash}     a gift card, in minor units of the currency
-//	c-{currency}-{member}   a member's store credit, likewise
+//	c-{member}-{currency}   a member's store credit, likewise
 //	o-{member}-{random}     an offer to a member, in uses
 //
 // Amounts of all of them are Points wherever an account of any kind may stand.
@@ -41,9 +41,9 @@ const (
 func (id MemberID) Account() AccountKind {
 	s := string(id)
 	switch {
-	case inCurrency(s, giftPrefix) && len(s) == len(giftPrefix)+currencyBytes+1+2*giftHashBytes:
+	case strings.HasPrefix(s, giftPrefix) && len(s) == len(giftPrefix)+currencyBytes+1+2*giftHashBytes && isCurrency(s[len(giftPrefix):len(giftPrefix)+currencyBytes]):
 		return GiftAccount
-	case inCurrency(s, creditPrefix):
+	case strings.HasPrefix(s, creditPrefix) && strings.LastIndexByte(s, '-') == len(s)-currencyBytes-1 && len(s) > len(creditPrefix)+currencyBytes+1 && isCurrency(s[len(s)-currencyBytes:]):
 		return CreditAccount
 	case strings.HasPrefix(s, offerPrefix) && strings.LastIndexByte(s, '-') > len(offerPrefix):
 		return OfferAccount
@@ -51,11 +51,8 @@ func (id MemberID) Account() AccountKind {
 	return PointsAccount
 }
 
-// inCurrency tells whether a prefix, the capital letters of a currency and a dash
-// stand before more.
-func inCurrency(s, prefix string) bool {
-	rest, ok := strings.CutPrefix(s, prefix)
-	return ok && len(rest) > currencyBytes+1 && rest[currencyBytes] == '-' && strings.Trim(rest[:currencyBytes], "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
+func isCurrency(s string) bool {
+	return strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
 // Of is the member whose account it is: the id itself of points, empty of a gift
@@ -65,7 +62,7 @@ func (id MemberID) Of() MemberID {
 	case GiftAccount:
 		return ""
 	case CreditAccount:
-		return MemberID(s[len(creditPrefix)+currencyBytes+1:])
+		return MemberID(s[len(creditPrefix) : len(s)-currencyBytes-1])
 	case OfferAccount:
 		return MemberID(s[len(offerPrefix):strings.LastIndexByte(s, '-')])
 	}
@@ -78,7 +75,7 @@ func (id MemberID) Currency() string {
 	case GiftAccount:
 		return string(id[len(giftPrefix) : len(giftPrefix)+currencyBytes])
 	case CreditAccount:
-		return string(id[len(creditPrefix) : len(creditPrefix)+currencyBytes])
+		return string(id[len(id)-currencyBytes:])
 	}
 	return ""
 }
@@ -95,9 +92,14 @@ func (id MemberID) AsOf(member MemberID) MemberID {
 	return id
 }
 
+// AccountPrefixes are how the ids of a member's accounts begin, but for the points.
+func AccountPrefixes(member MemberID) []string {
+	return []string{creditPrefix + string(member) + "-", offerPrefix + string(member) + "-"}
+}
+
 // NewCreditAccount names a member's store credit in a currency.
 func NewCreditAccount(currency string, member MemberID) MemberID {
-	return MemberID(creditPrefix + currency + "-" + string(member))
+	return MemberID(creditPrefix + string(member) + "-" + currency)
 }
 
 // NewOfferAccount names a new offer to a member.

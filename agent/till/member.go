@@ -74,13 +74,22 @@ func (t *Till) Enrolment(ctx context.Context, answer protocol.Answer) (m *protoc
 }
 
 // groupHere are the ids under which something of a member may be in this store, that
-// of who stands for the member, as far as is known here, as the first.
+// of who stands for the member, as far as is known here, as the first. Of an account
+// they are the accounts of the same kind.
 func groupHere(r ledger.Reader, store protocol.StoreID, member protocol.MemberID) ([]protocol.MemberID, error) {
-	held, err := ledger.ReadHeldMember(r, ledger.MemberAt{Store: store, Member: member})
+	owner := member.Of()
+	if owner == "" || member.AsOf("") == member {
+		return []protocol.MemberID{member}, nil
+	}
+	held, err := ledger.ReadHeldMember(r, ledger.MemberAt{Store: store, Member: owner})
 	if err != nil || held == nil {
 		return []protocol.MemberID{member}, err
 	}
-	return held.IDs(), nil
+	ids := held.IDs()
+	for i := range ids {
+		ids[i] = member.AsOf(ids[i])
+	}
+	return ids, nil
 }
 
 // StandsFor is who stands for a member, as far as is known here.

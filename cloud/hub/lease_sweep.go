@@ -35,13 +35,10 @@ func (h *Hub) sweepSoon() {
 // nextSweep is where the look goes on; ok is false where none is asked for. A
 // programme that begins today is a reason as well.
 func (h *Hub) nextSweep() (at protocol.MemberID, ok bool) {
-	began := ""
+	began := h.now().UTC().Format(time.DateOnly) // Accounts end by their terms.
 	if list := h.leasing.rules.Load(); list != nil {
 		if p := loyalty.InForce(*list, h.now(), time.UTC); p != nil {
-			began = p.ValidFrom
-			if timely(p) {
-				began += " " + h.now().UTC().Format(time.DateOnly)
-			}
+			began += " " + p.ValidFrom
 		}
 	}
 	h.leasing.mu.Lock()

@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"cmp"
+	"strings"
 
 	"counterpart/protocol"
 
@@ -102,4 +103,23 @@ func ReadTermsAt(r Reader, at MemberAt) (*protocol.AccountTerms, error) {
 	}
 	row, err := decodeTermsRow(values[0])
 	return row.now, err
+}
+
+// AccountsOf are the accounts of a member beside the points, that is of this member
+// alone and not of the group, in the order of their ids.
+func AccountsOf(r Reader, member protocol.MemberID) (list []protocol.MemberID, err error) {
+	for _, prefix := range protocol.AccountPrefixes(member) {
+		from := kindMemberStores + sep + prefix
+		err := r.Scan(States, from, strings.TrimSuffix(from, "-")+".", func(id string, _ []byte) (bool, error) {
+			account := protocol.MemberID(strings.Clone(id[len(kindMemberStores+sep):]))
+			if account.Of() == member {
+				list = append(list, account)
+			}
+			return true, nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }
