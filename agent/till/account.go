@@ -8,6 +8,7 @@ import (
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
+	"counterpart/protocol/loyalty"
 	"counterpart/protocol/sale"
 )
 
@@ -81,14 +82,14 @@ func amountOf(id protocol.MemberID, n protocol.Points) string {
 }
 
 // refuseAccount says why so much of an account cannot be taken here.
-func (a *act) refuseAccount(id protocol.MemberID, needed, left protocol.Points) error {
+func (d *desk) refuseAccount(id protocol.MemberID, needed, left protocol.Points) error {
 	name, next := accountNames[id.Account()], "Take another payment; what is there stays there."
 	if id.Account() == protocol.OfferAccount {
 		next = "Leave the offer out; it stays the member's."
 	}
 	var refusal *protocol.Error
 	switch {
-	case !a.o.Confirmed(a.origin().Inc):
+	case !d.o.Confirmed(d.origin().Inc):
 		refusal = sale.RefuseAccount(accountUnconfirmed, "This machine was started while head office could not be reached, and spends nothing of "+name+" before it has been heard.", next)
 	case left == 0:
 		refusal = sale.RefuseAccount(accountNoLease, "Nothing of "+name+" may be spent here without asking head office.", next)
@@ -137,24 +138,59 @@ func toldOf(err error, short *accountShort, told *fetched) error {
 	return err
 }
 
-// AccountHere is what this store knows of an account.
-type AccountHere struct {
-	// Spendable is what may be spent here without asking anybody.
-	Spendable protocol.Points
-	Currency  string // the store's
-}
-
-// GiftCardHere is what this machine may spend of a gift card in the store's currency.
-func (t *Till) GiftCardHere(ctx context.Context, code protocol.GiftCode) (id protocol.MemberID, here AccountHere, err error) {
+// GiftCardHere is what this machine may spend of a gift card without asking anybody,
+// in the store's currency.
+func (t *Till) GiftCardHere(ctx context.Context, code protocol.GiftCode) (doc loyalty.GiftCardDocument, err error) {
 	err = t.o.Driver.View(ctx, func(r ledger.Reader) error {
 		shop, err := t.readShop(ledger.Live(r))
 		if err != nil {
 			return err
 		}
-		here.Currency = shop.record.Currency
-		id = code.Account(here.Currency)
-		here.Spendable, err = t.left(r, t.origin(), id)
+		doc = loyalty.GiftCardDocument{ID: code.Account(shop.record.Currency), Currency: shop.record.Currency}
+		doc.SpendableHere, err = t.left(r, t.origin(), doc.ID)
 		return err
 	})
-	return id, here, err
+	return doc, err
+}
+
+// AccountsHere are the store credit and the offers of a member, with all of the group
+// as far as this store knows them.
+func (t *Till) AccountsHere(ctx context.Context, member protocol.MemberID) (list []loyalty.AccountDocument, err error) {
+	at := t.origin()
+	err = t.o.Driver.View(ctx, func(r ledger.Reader) error {
+		list = nil
+		group, err := groupHere(r, at.Store, member)
+		if err != nil {
+			return err
+		}
+		seen := map[protocol.MemberID]bool{}
+		for _, one := range group {
+			ids, err := ledger.AccountsOf(r, one)
+			if err != nil {
+				return err
+			}
+			for _, id := range ids {
+				if id = id.AsOf(group[0]); seen[id] {
+					continue
+				}
+				seen[id] = true
+				doc, err := t.accountHere(r, at, id)
+				if err != nil {
+					return err
+				}
+				list = append(list, doc)
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
+func (t *Till) accountHere(r ledger.Reader, at protocol.Origin, id protocol.MemberID) (doc loyalty.AccountDocument, err error) {
+	left, err := t.left(r, at, id)
+	if err != nil {
+		return doc, err
+	}
+	terms, err := ledger.ReadTermsAt(r, ledger.MemberAt{Store: at.Store, Member: id})
+	return loyalty.NewAccountDocument(id, left, terms), err
 }

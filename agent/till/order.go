@@ -122,7 +122,7 @@ func (a *act) fulfil(state *pickup.State, ask pickup.Ask, r pickup.Request) erro
 func (a *act) sellOrder(state *pickup.State, f *protocol.Fulfilment, moves []protocol.Move, r pickup.Request) error {
 	request := sale.Request{Till: r.Till, Staff: string(f.Staff)}
 	for _, t := range r.Tenders {
-		request.Tenders = append(request.Tenders, sale.Tender{Type: t.Type, AmountMinor: t.AmountMinor, Ref: t.Ref})
+		request.Tenders = append(request.Tenders, sale.Tender(t))
 	}
 	codes, priced := []string{}, []bool{}
 	amounts := comesTo(state.Order, f.Lines)

@@ -99,7 +99,9 @@ func (d *desk) prepareSale(r sale.Request) (preparedSale, error) {
 		return preparedSale{}, err
 	}
 	terms := d.terms(protocol.TillID(r.Till), r.Training, moment, lines)
-	terms.Promotions = d.shop.promotionsAt(moment)
+	if err := d.promoted(&terms, &r, moment); err != nil {
+		return preparedSale{}, err
+	}
 	if r.MemberID != "" {
 		if terms.Programme, err = d.programmeAt(moment); err != nil {
 			return preparedSale{}, err

@@ -8,6 +8,7 @@ import (
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
+	"counterpart/protocol/loyalty"
 )
 
 // stateActive and stateWithdrawn are how an account stands.
@@ -54,8 +55,8 @@ func (h *Hub) expired(p *purse) (deeds []deed, rest protocol.Points) {
 	if p.terms == nil || p.terms.To == "" || p.balance <= 0 || h.awaitsAgents() {
 		return nil, 0
 	}
-	end, err := time.Parse(time.RFC3339, p.terms.To)
-	if err != nil || h.now().Before(end) {
+	end, ok := momentOf(p.terms.To, time.UTC)
+	if !ok || h.now().Before(end) {
 		return nil, 0
 	}
 	over := p.balance
@@ -88,8 +89,10 @@ type AccountDocument struct {
 	Leased    protocol.Points      `json:"leased"`  // of the balance, held by stores
 	HomeStore *protocol.StoreID    `json:"home_store"`
 	ValidTo   *string              `json:"valid_to"`
-	Stores    []AccountSums        `json:"stores"`
-	AsOf      string               `json:"as_of"`
+	// Offer is what an offer takes off; null of all else.
+	Offer  *loyalty.OfferDocument `json:"offer"`
+	Stores []AccountSums          `json:"stores"`
+	AsOf   string                 `json:"as_of"`
 	// Code is said once, to whoever issued the gift card.
 	Code *string `json:"code,omitempty"`
 }
@@ -120,7 +123,7 @@ func (h *Hub) accountDocument(r ledger.Reader, id protocol.MemberID) (doc Accoun
 		doc.Member = &p.member.ID
 	}
 	if p.terms != nil {
-		doc.ValidTo = orNil(p.terms.To)
+		doc.ValidTo, doc.Offer = orNil(shownMoment(p.terms.To)), loyalty.NewOfferDocument(p.terms)
 		if p.terms.Withdrawn {
 			doc.State = stateWithdrawn
 		}

@@ -345,7 +345,7 @@ func (h *Hub) owedLending(r ledger.Reader, p *purse) ([]deed, error) {
 	}
 	if claimed {
 		if points := min(need, p.free()); points > 0 && asker != nil {
-			deeds = append(deeds, leaseDeed(asker.store, p.id, asker.holder, protocol.LeaseGranted, points))
+			return h.granted(r, deeds, p, asker, points)
 		}
 		return deeds, nil
 	}
@@ -353,10 +353,10 @@ func (h *Hub) owedLending(r ledger.Reader, p *purse) ([]deed, error) {
 		return deeds, nil
 	}
 	points, err := h.homeLacks(r, p, home)
-	if points > 0 {
-		deeds = append(deeds, leaseDeed(home.store, p.id, home.holder, protocol.LeaseGranted, points))
+	if err != nil || points <= 0 {
+		return deeds, err
 	}
-	return deeds, err
+	return h.granted(r, deeds, p, home, points)
 }
 
 // active tells whether anything of it may be lent at all.
