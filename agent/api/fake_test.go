@@ -164,8 +164,7 @@ func (s *shop) deps() Deps {
 		},
 		Transfers:       s.transfers,
 		HandleException: s.handleException,
-		Cart:            s.cart,
-		GiftCard:        s.giftCard, Accounts: s.accounts,
+		Cart:            s.cart, GiftCard: s.giftCard, Accounts: s.accounts,
 		Timeline: s.timeline, WriteContact: s.writeContact, CloseEntry: s.closeEntry,
 		Sale: func(_ context.Context, no protocol.ReceiptNo) (sale.Document, error) {
 			s.note(string(no))

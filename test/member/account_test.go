@@ -188,7 +188,9 @@ func TestI14_CreditAndOfferCutOff(t *testing.T) {
 	s.refuses(1, pens(1, map[string]any{"type": "card", "amount_minor": 800}, redeem), "no_lease")
 	s.online()
 	s.await("the hub has heard of it", func(context.Context) (string, error) {
-		var list struct{ Items []struct{ Balance, Leased int64 } }
+		var list struct {
+			Items []struct{ Balance, Leased int64 }
+		}
 		err := s.ask(http.MethodGet, "/v1/members/"+s.member+"/accounts", "", nil, &list)
 		if len(list.Items) != 2 || list.Items[0].Balance != 200 || list.Items[1].Balance != 0 {
 			return fmt.Sprintf("%+v", list.Items), err
