@@ -94,6 +94,9 @@ func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Clou
 // open makes the core over the database, the second copy behind it and the
 // broker before it.
 func (c *Cloud) open(ctx context.Context) (err error) {
+	if err := c.compareWitness(ctx); err != nil {
+		return err
+	}
 	started := time.Now()
 	options := hub.Options{
 		Driver: c.db, Currency: c.cfg.Currency, Now: time.Now, Mono: func() time.Duration { return time.Since(started) },
@@ -208,6 +211,7 @@ func (c *Cloud) Run(ctx context.Context, ready func(http, mqtt string)) error {
 	g.Go(func() error { return c.ingest(ctx) })
 	g.Go(func() error { return c.audit(ctx) })
 	g.Go(func() error { return c.tick(ctx) })
+	g.Go(func() error { return c.keepWitness(ctx) })
 	g.Go(func() error { return c.hooks.Run(ctx) })
 	if c.copy != nil {
 		g.Go(func() error { return c.copy.Run(ctx) })

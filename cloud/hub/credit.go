@@ -45,11 +45,7 @@ func (h *Hub) MemberAccounts(ctx context.Context, member protocol.MemberID) (Lis
 	list := List[AccountDocument]{}
 	err := h.view(ctx, func(r ledger.Reader) error {
 		list.Items = []AccountDocument{}
-		rep, err := ledger.Representative(r, member)
-		if err != nil {
-			return err
-		}
-		m, _, err := ledger.ReadMember(r, rep)
+		m, _, err := ledger.ReadMember(r, member)
 		if err == nil && m == nil {
 			err = errNoMember()
 		}

@@ -136,7 +136,7 @@ func New(ctx context.Context, o Options) (*Hub, error) {
 		h.epoch.Store(epoch)
 		h.boot = uint32(boot + 1)
 		h.watchClock()
-		return errors.Join(setCounter(tx, noteEpoch, epoch), setCounter(tx, "boot", boot+1), h.setRunning(tx, h.ran.saved, h.clock))
+		return errors.Join(setCounter(tx, noteEpoch, epoch), setCounter(tx, "boot", boot+1), countMark(tx), h.setRunning(tx, h.ran.saved, h.clock))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open hub: %w", err)
@@ -261,6 +261,9 @@ func (h *Hub) logOwn(tx ledger.Tx, origin protocol.Origin, clock protocol.Clock,
 	ev.Boot = h.boot
 	res, err := ledger.Log(tx, origin, clock, ev)
 	if err != nil {
+		return res, err
+	}
+	if err := countMark(tx); err != nil {
 		return res, err
 	}
 	members, err := ledger.AppendMembers(tx, res.Members)

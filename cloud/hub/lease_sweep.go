@@ -12,13 +12,13 @@ import (
 // leaseSweep goes through all members, a step with each tick: after a start, since
 // a crash may have come between a commit and what it owed; after a change of the
 // programme, a store or the stream that an agent writes, each of which concerns
-// members whom nobody touches; and each day where the time that goes by makes
-// something of members. It is in memory, and a start begins anew.
+// members whom nobody touches; and each day, since time makes something of members
+// too. It is in memory, and a start begins anew.
 type leaseSweep struct {
 	asked     bool // to begin, once the one under way is through
 	under     bool // way
 	at        protocol.MemberID
-	programme string // that was in force at the last look, and the day where that counts
+	programme string // that was in force at the last look, and the day
 }
 
 // sweepStep bounds how many members one tick looks at: a millisecond or so for
@@ -35,7 +35,7 @@ func (h *Hub) sweepSoon() {
 // nextSweep is where the look goes on; ok is false where none is asked for. A
 // programme that begins today is a reason as well.
 func (h *Hub) nextSweep() (at protocol.MemberID, ok bool) {
-	began := h.now().UTC().Format(time.DateOnly) // Accounts end by their terms.
+	began := h.now().UTC().Format(time.DateOnly)
 	if list := h.leasing.rules.Load(); list != nil {
 		if p := loyalty.InForce(*list, h.now(), time.UTC); p != nil {
 			began += " " + p.ValidFrom
@@ -73,6 +73,9 @@ func (h *Hub) sweepLeases(ctx context.Context) error {
 	}
 	if err := h.lend(ctx, owed); err != nil {
 		return err // The same step is taken again.
+	}
+	if err := h.endVisits(ctx, owed); err != nil {
+		return err
 	}
 	h.leasing.mu.Lock()
 	h.leasing.sweep.at, h.leasing.sweep.under = at, seen == sweepStep

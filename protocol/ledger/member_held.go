@@ -123,7 +123,7 @@ func readHeld(r Reader, at MemberAt) (h heldAlone, err error) {
 	case h.told == nil && own.now == nil:
 	case h.told == nil:
 		account, err := ReadAccount(r, at)
-		if err == nil && servedBy(at.Store, own.now, at.Store, account) {
+		if err == nil && servedBy(at.Store, own.now, at.Store, account.Events != 0) {
 			h.member = own.now
 		}
 		return h, err

@@ -57,6 +57,13 @@ func (c *cloud) replaceBy(from backup, how restored, down time.Duration) {
 	w.forked = true
 	before := c.disk.db
 	_, above, err := life(w, before)
+	var witness hub.Mark
+	if err == nil {
+		err = before.View(w.ctx, func(r ledger.Reader) (err error) {
+			witness, err = hub.ReadMark(r)
+			return err
+		})
+	}
 	c.disk.replace(from.db.Clone())
 	c.feeds = map[protocol.StoreID][]entry{}
 	for store, list := range from.feeds {
@@ -69,8 +76,12 @@ func (c *cloud) replaceBy(from backup, how restored, down time.Duration) {
 	if how == byCommandWithGaps {
 		c.before = &disk{w: w, name: "the hub's lost disk", db: before}
 	}
-	if err == nil && how != byNobody {
+	switch {
+	case err != nil:
+	case how != byNobody:
 		err = c.renew(above, how == byCommandWithGaps)
+	case w.plan.Members > 0:
+		err = c.compare(witness)
 	}
 	if err != nil {
 		w.fail("hub is not restored: %v", err)
@@ -105,6 +116,15 @@ func life(w *world, db *ledger.Memory) (id hub.Identity, epoch uint64, err error
 		return err
 	})
 	return id, epoch, err
+}
+
+// compare does what a hub does at its start that finds the witness beside the
+// database. Where nobody has points the folder goes back as a whole, without one, so
+// that agents are the first to notice; with points to lend that is too late (I14).
+func (c *cloud) compare(witness hub.Mark) error {
+	c.disk.version++
+	_, err := hub.RenewIfOlder(c.w.ctx, c.disk.db, witness, c.clock.wall())
+	return err
 }
 
 // renew does what the command restore does to a backup.

@@ -384,3 +384,36 @@ func TestI7_CopyAheadOfTheDatabaseStopsTheHub(t *testing.T) {
 	c.sell(1)
 	c.settled()
 }
+
+// TestI14_OlderDatabaseIsNoticedAtItsStart: somebody put an old database back by
+// hand, and there is no second copy. Before any agent is heard the hub knows that
+// others may hold points which it does not know to be lent.
+func TestI14_OlderDatabaseIsNoticedAtItsStart(t *testing.T) {
+	c := openChain(t, []string{"a1"})
+	old := filepath.Join(c.files, "old.db")
+	c.sell(3)
+	c.told()
+	c.must(c.hub.Stop())
+	if out, exit := c.command("backup", old); exit != 0 {
+		t.Fatalf("backup: exit %d: %s", exit, out)
+	}
+	c.must(c.hub.Restart(c.ctx))
+	epoch, _ := c.status()
+	c.load("items", map[string]any{"sku": "INK", "name": "Ink", "price_minor": 300})
+	c.must(c.agents[0].Stop())
+	c.must(c.hub.Stop())
+	c.must(os.Rename(old, c.database()))
+	c.must(c.hub.Restart(c.ctx))
+	renewed, _ := c.status()
+	if renewed <= epoch {
+		t.Errorf("the epoch was %s and is %s", epoch, renewed)
+	}
+	c.must(c.hub.Stop())
+	c.must(c.hub.Restart(c.ctx))
+	if again, _ := c.status(); again != renewed {
+		t.Errorf("the epoch was %s and is %s, of the same database", renewed, again)
+	}
+	c.must(c.agents[0].Restart(c.ctx))
+	c.sell(2)
+	c.settled()
+}
