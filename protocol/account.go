@@ -3,6 +3,7 @@ package protocol
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"log/slog"
 	"strings"
 )
 
@@ -120,6 +121,9 @@ func (c GiftCode) String() string { return c.Masked() }
 // GoString masks the code, whatever prints it.
 func (c GiftCode) GoString() string { return c.Masked() }
 
+// LogValue is String.
+func (c GiftCode) LogValue() slog.Value { return slog.StringValue(c.Masked()) }
+
 // Masked shows the last four characters.
 func (c GiftCode) Masked() string {
 	if len(c) < giftCodeMin {
@@ -143,8 +147,7 @@ func ValidGiftCode(s string) bool {
 // or typed.
 const giftAlphabet = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
-// NewGiftCode makes a code of 16 characters, which are 80 bits, that begins with a
-// letter.
+// NewGiftCode makes a code of 16 characters, which are 80 bits.
 func NewGiftCode(random func([]byte)) GiftCode {
 	code := make([]byte, 16)
 	random(code)

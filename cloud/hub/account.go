@@ -61,8 +61,8 @@ func (h *Hub) expired(p *purse) (deeds []deed, rest protocol.Points) {
 	}
 	over := p.balance
 	points := min(over, p.free())
-	if store := p.logsIn(); points > 0 && store != "" {
-		deeds = append(deeds, deed{store: store, events: []*protocol.Event{{
+	if points > 0 {
+		deeds = append(deeds, deed{store: p.logsIn(), events: []*protocol.Event{{
 			Kind: protocol.KindAccountChange, AccountChange: &protocol.AccountChange{Account: p.id, Change: protocol.AccountExpired, Amount: -points},
 		}}})
 		p.balance -= points
