@@ -278,3 +278,53 @@ func TestOfferIsLentWithItsTerms(t *testing.T) {
 	}
 	c.sound()
 }
+
+// TestAccountsWithoutAHome: who has no home store has credit and offers all the same;
+// they are lent to the store that the member is in.
+func TestAccountsWithoutAHome(t *testing.T) {
+	c := newLeaseCore(t, t.Fatal, hundreds)
+	c.says(&protocol.Member{ID: "m-7", Version: 1, Status: protocol.MemberActive})
+	b := c.player("s2", "b1", 2)
+	b.greet()
+	call := protocol.Call{Route: "credit", Key: "k-1", Body: []byte("1")}
+	q := CreditAmountRequest{AmountRequest: AmountRequest{Amount: 900, Reason: "sorry", Staff: "s7"}}
+	for range 2 {
+		if doc := c.accountOf(c.AdjustCredit(t.Context(), call, "m-7", q)); doc.Balance != 900 || doc.HomeStore != nil {
+			t.Fatalf("given %+v", doc)
+		}
+	}
+	id := protocol.NewCreditAccount("GBP", "m-7")
+	c.lent(id, "at nobody's home", "of 900")
+	if doc, code := c.comesFor(b, id, 500); code != "" || doc.Left != 900 {
+		t.Fatalf("answered %+v, %s", doc, code)
+	}
+	c.receive(c.enters(b, id, -500))
+	c.lent(id, "spent", "s2/b1 400 active, of 400")
+	c.sound()
+}
+
+// TestI13_ACardInSuspense: what a machine held of a card that is gone is lent to
+// nobody until somebody takes the risk.
+func TestI13_ACardInSuspense(t *testing.T) {
+	c := newLeaseCore(t, t.Fatal, hundreds)
+	a, b := c.player("s1", "a1", 1), c.player("s2", "b1", 2)
+	a.greet()
+	b.greet()
+	c.receive(c.enters(a, winterCard, 5000))
+	forked := c.player("s1", "a1", 4)
+	forked.hello.ForkCause = "restored"
+	forked.greet()
+	c.second()
+	c.lent(winterCard, "held by what is gone", "s1/a1 5000 suspense, of 5000")
+	if doc, code := c.comesFor(b, winterCard, 1000); code != "" || doc.Left != 0 || doc.Coming {
+		t.Errorf("answered %+v, %s", doc, code)
+	}
+	list, err := c.MemberLeases(t.Context(), winterCard)
+	if err != nil || len(list.Items) != 1 || list.Items[0].Holder != a.origin.Inc.String() {
+		t.Fatalf("leases %+v, %v", list.Items, err)
+	}
+	_, err = c.CreditLease(t.Context(), winterCard, a.origin.Inc.String(), CreditRequest{Staff: "s7", Reason: "stolen"})
+	c.must(err)
+	c.lent(winterCard, "credited", "s1/a1 5000 active, of 5000")
+	c.sound()
+}
