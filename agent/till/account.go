@@ -46,16 +46,16 @@ func (a *act) mayTake(s *protocol.Sale) error {
 	for i := range s.Accounts {
 		e := &s.Accounts[i]
 		if e.Amount > 0 {
-			ids, err := groupHere(a.tx, a.origin().Store, e.Account)
+			group, err := a.holdings().Of(e.Account)
 			if err != nil {
 				return err
 			}
-			e.Account = ids[0]
+			e.Account = group.IDs[0]
 			continue
 		}
 		asked := e.Account
 		needed[asked] -= e.Amount
-		held, err := a.heldUnder(a.tx, a.origin(), asked)
+		held, err := a.heldUnder(a.holdings(), a.origin(), asked)
 		if err != nil {
 			return err
 		}
@@ -159,18 +159,18 @@ func (t *Till) AccountsHere(ctx context.Context, member protocol.MemberID) (list
 	at := t.origin()
 	err = t.o.Driver.View(ctx, func(r ledger.Reader) error {
 		list = nil
-		group, err := groupHere(r, at.Store, member)
+		group, err := holdingsOf(r, at).Of(member)
 		if err != nil {
 			return err
 		}
 		seen := map[protocol.MemberID]bool{}
-		for _, one := range group {
+		for _, one := range group.IDs {
 			ids, err := ledger.AccountsOf(r, one)
 			if err != nil {
 				return err
 			}
 			for _, id := range ids {
-				if id = id.AsOf(group[0]); seen[id] {
+				if id = id.AsOf(group.IDs[0]); seen[id] {
 					continue
 				}
 				seen[id] = true

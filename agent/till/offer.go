@@ -57,12 +57,12 @@ func (d *desk) mayPresent(member, offer protocol.MemberID) error {
 	if member == "" {
 		return d.refuseOffer(sale.AccountOfNobody, offer, "No member was named whose offer it is.")
 	}
-	mine, err := groupHere(d.r, d.origin().Store, member)
+	mine, err := d.holdings().Of(member)
 	if err != nil {
 		return err
 	}
-	theirs, err := groupHere(d.r, d.origin().Store, offer.Of())
-	if err == nil && mine[0] != theirs[0] {
+	theirs, err := d.holdings().Of(offer.Of())
+	if err == nil && mine.IDs[0] != theirs.IDs[0] {
 		err = d.refuseOffer(offerOfAnother, offer, "This offer is another member's.")
 	}
 	return err

@@ -131,6 +131,8 @@ type desk struct {
 	r    ledger.Reader
 	now  time.Time
 	shop *shop
+	// held is what r has of members, nil until somebody asks (holdings).
+	held *ledger.Holdings
 }
 
 // act is one request inside its transaction. The driver may run it more than

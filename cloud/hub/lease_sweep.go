@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"counterpart/protocol"
@@ -12,13 +13,14 @@ import (
 // leaseSweep goes through all members, a step with each tick: after a start, since
 // a crash may have come between a commit and what it owed; after a change of the
 // programme, a store or the stream that an agent writes, each of which concerns
-// members whom nobody touches; and each day, since time makes something of members
-// too. It is in memory, and a start begins anew.
+// members whom nobody touches; and each day of running time, and of the calendar where
+// the time that goes by makes something of members. It is in memory, and a start begins
+// anew.
 type leaseSweep struct {
 	asked     bool // to begin, once the one under way is through
 	under     bool // way
 	at        protocol.MemberID
-	programme string // that was in force at the last look, and the day
+	programme string // that was in force at the last look, and the days
 }
 
 // sweepStep bounds how many members one tick looks at: a millisecond or so for
@@ -35,10 +37,13 @@ func (h *Hub) sweepSoon() {
 // nextSweep is where the look goes on; ok is false where none is asked for. A
 // programme that begins today is a reason as well.
 func (h *Hub) nextSweep() (at protocol.MemberID, ok bool) {
-	began := h.now().UTC().Format(time.DateOnly)
+	began := strconv.FormatInt(int64(h.running()/(24*time.Hour)), 10)
 	if list := h.leasing.rules.Load(); list != nil {
 		if p := loyalty.InForce(*list, h.now(), time.UTC); p != nil {
 			began += " " + p.ValidFrom
+			if timely(p) {
+				began += " " + h.now().UTC().Format(time.DateOnly)
+			}
 		}
 	}
 	h.leasing.mu.Lock()

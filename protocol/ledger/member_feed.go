@@ -20,11 +20,11 @@ const (
 )
 
 // Notes that the hub keeps of a member: in which stores' feeds they stand, that
-// they are temporary still, and which visits are over.
+// they are temporary still, and their visits to stores.
 const (
 	noteMemberFeeds     = "member_feeds"
 	noteMemberTemporary = "member_temporary"
-	noteMemberLeft      = "member_left"
+	noteMemberVisits    = "member_visits"
 )
 
 const feedMember = "member"
@@ -138,13 +138,13 @@ func (v *memberView) addPoints(r Reader, id protocol.MemberID) error {
 	if err != nil {
 		return err
 	}
-	left, err := readLeft(r, id)
+	visits, err := readVisits(r, id)
 	if err != nil {
 		return err
 	}
 	for store, account := range accounts {
 		v.balance += account.Balance()
-		if account.Events != left[store] {
+		if account.Events != 0 && !visits.left(store, account) {
 			v.here.add(store)
 		}
 		if sum := v.accounts[store]; sum != nil {

@@ -10,95 +10,159 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// A store holds a member who was there once until the visit is over. What says so is
-// a note with the number of events that the account had then: it is over for as long
-// as that stands, and the next event there begins another.
+// A store holds a member who was there until the visit is over. The hub notes of each
+// visit how many events the account had when it was looked at first, and when that was
+// in its running time, so that no clock ends a visit (I17). It is over for as long as
+// the account has as many, and the next event there begins another.
 
-// leftRow is by store how many events the account had when the visit ended.
-type leftRow map[protocol.StoreID]protocol.Points
+// visit is what is noted of one in a store.
+type visit struct {
+	events protocol.Points // of the account
+	since  time.Duration   // running time
+	over   bool
+}
 
-// The fields of a visit that is over.
+// visits are those of one member, by store.
+type visits map[protocol.StoreID]visit
+
+// The fields of visits, and of one.
 const (
-	fieldLeft       protowire.Number = 1
-	fieldLeftStore  protowire.Number = 1
-	fieldLeftEvents protowire.Number = 2
+	fieldVisit       protowire.Number = 1
+	fieldVisitStore  protowire.Number = 1
+	fieldVisitEvents protowire.Number = 2
+	fieldVisitSince  protowire.Number = 3
+	fieldVisitOver   protowire.Number = 4
 )
 
 // Encode writes the row.
-func (l leftRow) Encode() []byte {
+func (l visits) Encode() []byte {
 	var f fields
-	stores := make(storeSet, 0, len(l))
+	var stores storeSet
 	for store := range l {
 		stores.add(store)
 	}
 	for _, store := range stores {
 		var one fields
-		one.text(fieldLeftStore, string(store))
-		one.int(fieldLeftEvents, int64(l[store]))
-		f.element(fieldLeft, one)
+		one.text(fieldVisitStore, string(store))
+		one.int(fieldVisitEvents, int64(l[store].events))
+		one.int(fieldVisitSince, l[store].since.Milliseconds())
+		one.bool(fieldVisitOver, l[store].over)
+		f.element(fieldVisit, one)
 	}
 	return f
 }
 
-func decodeLeft(b []byte) (leftRow, error) {
-	l := leftRow{}
+func decodeVisits(b []byte) (visits, error) {
+	l := visits{}
 	err := decodeFields("visits", b, func(num protowire.Number, v value) error {
-		if num != fieldLeft {
+		if num != fieldVisit {
 			return nil
 		}
 		var store protocol.StoreID
-		var events protocol.Points
+		var one visit
 		err := decodeFields("visit", v.data, func(num protowire.Number, v value) error {
 			switch num {
-			case fieldLeftStore:
+			case fieldVisitStore:
 				store = protocol.StoreID(v.text())
-			case fieldLeftEvents:
-				events = protocol.Points(v.int())
+			case fieldVisitEvents:
+				one.events = protocol.Points(v.int())
+			case fieldVisitSince:
+				one.since = time.Duration(v.int()) * time.Millisecond
+			case fieldVisitOver:
+				one.over = v.num != 0
 			}
 			return nil
 		})
-		l[store] = events
+		l[store] = one
 		return err
 	})
 	return l, err
 }
 
-func readLeft(r Reader, id protocol.MemberID) (leftRow, error) {
-	b, err := Note(r, noteMemberLeft, string(id))
-	if err != nil || b == nil {
-		return nil, err
-	}
-	return decodeLeft(b)
-}
-
-// VisitsOver are the stores that hold one of a member's group for a visit of which
-// nothing was heard since a time: they are nobody's home and enrolled nobody, no
-// stream there may spend anything, and what happened there takes nothing from the
-// balance. Times are those of the tills.
-func VisitsOver(r Reader, id protocol.MemberID, since time.Time) (over []MemberAt, err error) {
-	ids, err := MemberGroup(r, id)
+func readVisits(r Reader, id protocol.MemberID) (visits, error) {
+	b, err := Note(r, noteMemberVisits, string(id))
 	if err != nil {
 		return nil, err
 	}
+	return decodeVisits(b)
+}
+
+// left tells whether a visit to a store is over.
+func (l visits) left(store protocol.StoreID, a *loyalty.Account) bool {
+	return l[store].over && l[store].events == a.Events
+}
+
+// VisitsDue tells whether anything is to be noted of the visits of a member's group:
+// AgeVisits does so.
+func VisitsDue(r Reader, id protocol.MemberID, now, stays time.Duration) (bool, error) {
+	due := false
+	err := ageVisits(r, id, now, stays, func(protocol.MemberID, visits, bool) error {
+		due = true
+		return nil
+	})
+	return due, err
+}
+
+// AgeVisits notes, by the hub's running time, which stores that are nobody's home and
+// enrolled nobody hold one of a member's group, and which visits are over: for so long
+// nothing happened there, and nothing is held there. It returns those that have ended
+// just now: AppendMembers then takes them off the feeds, in the same transaction.
+func AgeVisits(tx Tx, id protocol.MemberID, now, stays time.Duration) (ended []MemberAt, err error) {
+	err = ageVisits(tx, id, now, stays, func(one protocol.MemberID, rows visits, some bool) error {
+		if some {
+			ended = append(ended, MemberAt{Member: one})
+		}
+		return SetNote(tx, rows.Encode(), noteMemberVisits, string(one))
+	})
+	return ended, err
+}
+
+// ageVisits calls fn for each of a group of whose visits something is to be noted.
+func ageVisits(r Reader, id protocol.MemberID, now, stays time.Duration, fn func(id protocol.MemberID, rows visits, ended bool) error) error {
+	ids, err := MemberGroup(r, id)
+	if err != nil {
+		return err
+	}
 	v, err := viewGroup(r, ids)
 	if err != nil || v.group[0].member == nil {
-		return nil, err
+		return err
 	}
-	for _, store := range v.here {
-		if store == protocol.ChainStore || v.accounts[store].Balance() < 0 || v.lives(store) {
-			continue
-		}
-		quiet, err := quietSince(r, store, ids, since.UnixMilli())
+	for _, id := range ids {
+		accounts, err := ReadAccounts(r, id)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if quiet {
-			for _, id := range ids {
-				over = append(over, MemberAt{store, id})
+		rows, err := readVisits(r, id)
+		if err != nil {
+			return err
+		}
+		noted, ended := false, false
+		for store, account := range accounts {
+			if account.Events == 0 || store == protocol.ChainStore || v.lives(store) || rows.left(store, account) {
+				continue
+			}
+			one := rows[store]
+			switch {
+			case one.events != account.Events:
+				rows[store], noted = visit{events: account.Events, since: now}, true
+			case now-one.since >= stays && account.Balance() >= 0:
+				held, err := holds(r, MemberAt{store, id})
+				if err != nil {
+					return err
+				}
+				if !held {
+					one.over = true
+					rows[store], noted, ended = one, true, true
+				}
+			}
+		}
+		if noted {
+			if err := fn(id, rows, ended); err != nil {
+				return err
 			}
 		}
 	}
-	return over, nil
+	return nil
 }
 
 // lives tells whether a store is more than visited by one of the group.
@@ -108,52 +172,11 @@ func (v *memberView) lives(store protocol.StoreID) bool {
 	})
 }
 
-// quietSince tells whether nothing happened with members in a store since a time,
-// and nothing of theirs is held there.
-func quietSince(r Reader, store protocol.StoreID, ids []protocol.MemberID, sinceMs int64) (quiet bool, err error) {
-	quiet = true
-	for _, id := range ids {
-		at := MemberAt{store, id}
-		err := Timeline(r, at, "", func(e TimelineEntry) (bool, error) {
-			quiet = quiet && e.ID.AtMs < sinceMs
-			return false, nil
-		})
-		if err != nil {
-			return false, err
-		}
-		err = Leases(r, at, func(_ protocol.Inc, l *loyalty.Lease) (bool, error) {
-			quiet = quiet && l.Left() == 0 && !l.Recalled() && l.Risk.Outstanding() == 0
-			return quiet, nil
-		})
-		if err != nil || !quiet {
-			return false, err
-		}
-	}
-	return true, nil
-}
-
-// EndVisits notes that visits are over. AppendMembers then takes the members off the
-// feeds of those stores, in the same transaction.
-func EndVisits(tx Tx, over []MemberAt) error {
-	for _, at := range over {
-		account, err := ReadAccount(tx, at)
-		if err != nil {
-			return err
-		}
-		left, err := readLeft(tx, at.Member)
-		if err != nil {
-			return err
-		}
-		if account.Events == 0 || left[at.Store] == account.Events {
-			continue
-		}
-		if left == nil {
-			left = leftRow{}
-		}
-		left[at.Store] = account.Events
-		if err := SetNote(tx, left.Encode(), noteMemberLeft, string(at.Member)); err != nil {
-			return err
-		}
-	}
-	return nil
+// holds tells whether a stream of a store holds anything of a member's.
+func holds(r Reader, at MemberAt) (held bool, err error) {
+	err = Leases(r, at, func(_ protocol.Inc, l *loyalty.Lease) (bool, error) {
+		held = held || l.Left() > 0 || l.Recalled() || l.Risk.Outstanding() > 0
+		return !held, nil
+	})
+	return held, err
 }

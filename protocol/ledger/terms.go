@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"counterpart/protocol"
+	"counterpart/protocol/loyalty"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -122,4 +123,35 @@ func AccountsOf(r Reader, member protocol.MemberID) (list []protocol.MemberID, e
 		}
 	}
 	return list, nil
+}
+
+// ofAccount is Of for an account that is not a member's points.
+func (h *Holdings) ofAccount(id protocol.MemberID) (*Holding, error) {
+	g := &Holding{IDs: []protocol.MemberID{id}}
+	if id.Account() == protocol.CreditAccount {
+		of, err := h.Of(id.Of())
+		if err != nil {
+			return nil, err
+		}
+		g.IDs = nil
+		for _, member := range of.IDs {
+			g.IDs = append(g.IDs, id.AsOf(member))
+		}
+	}
+	keys := make([]Key, len(g.IDs))
+	for i, one := range g.IDs {
+		keys[i] = leaseKey(MemberAt{h.store, one}, h.holder)
+	}
+	values, err := h.r.Load(keys)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range values {
+		lease, err := loyalty.DecodeLease(v)
+		if err != nil {
+			return nil, err
+		}
+		g.Leases = append(g.Leases, lease)
+	}
+	return g, nil
 }
