@@ -19,6 +19,7 @@ func (a *Agent) deps() api.Deps {
 	return api.Deps{
 		Sell: a.till.Sell, Quote: a.till.Quote, Return: a.till.Return, Void: a.till.Void, Move: a.till.Move, Fulfil: a.till.Fulfil, Order: a.till.Order, Orders: a.till.Orders,
 		EnrolMember: a.enrolMember, Member: a.member, Members: a.members,
+		GiftCard: a.giftCard, Accounts: a.accounts,
 		Cart: a.cart, Timeline: a.timeline, WriteContact: a.writeContact, CloseEntry: a.closeEntry,
 		Sale: a.till.Sale, Stock: a.till.Stock, Items: a.till.Items, ItemsOf: a.till.ItemsOf, LastSales: a.till.LastSales,
 		EventsAfter: a.eventsAfter, OrdersAfter: a.ordersAfter, Status: a.status, Exceptions: a.exceptions, HandleException: a.handleException, Transfers: a.till.Transfers,

@@ -37,7 +37,7 @@ func (a *Agent) visit(ctx context.Context, q till.VisitRequest) (answer till.Vis
 		Coming  bool              `json:"coming"`
 	}
 	err = json.Unmarshal(text, &said)
-	return till.VisitAnswer{Balance: said.Balance, Left: said.Left, Coming: said.Coming}, err
+	return till.VisitAnswer{Member: said.Member, Balance: said.Balance, Left: said.Left, Coming: said.Coming}, err
 }
 
 // visitorsMax bounds how many members wait to be asked for. Whoever finds no place

@@ -23,7 +23,7 @@ import (
 // deps hands the HTTP API what it serves.
 func (c *Cloud) deps() api.Deps {
 	h := c.hub
-	return c.lending(c.outside(api.Deps{
+	return c.accounts(c.lending(c.outside(api.Deps{
 		Import: c.importRows,
 		Load:   func(ctx context.Context, id string) (any, error) { return h.Load(ctx, id) },
 		Availability: func(ctx context.Context, q api.AvailabilityQuery) (any, error) {
@@ -87,7 +87,7 @@ func (c *Cloud) deps() api.Deps {
 			return h.Fleet(ctx, func(s hub.FleetStore) { each(web.Store(s)) })
 		},
 		Find: c.find, People: c.people(), Changed: h.Changed, Log: c.log, InsecureDev: c.cfg.InsecureDev,
-	}))
+	})))
 }
 
 // people is what the page of members shows.

@@ -31,6 +31,7 @@ func checkBodies(c *check, e *Event) {
 		{KindMember, e.Member != nil},
 		{KindCart, e.Cart != nil},
 		{KindContact, e.Contact != nil},
+		{KindAccountChange, e.AccountChange != nil},
 	} {
 		switch {
 		case body.set && e.Kind != body.kind:
@@ -78,6 +79,8 @@ func encodeBody(c *check, e *Event, items *itemTable) proto.Message {
 		return encodeCart(e.Cart)
 	case e.Contact != nil:
 		return encodeContact(e.Contact)
+	case e.AccountChange != nil:
+		return encodeAccountChange(e.AccountChange)
 	}
 	return nil
 }
@@ -119,6 +122,8 @@ func decodeBody(c *check, field protowire.Number, b []byte, e *Event, items []It
 		e.Cart = readBody(c, b, &wire.Cart{}, decodeCart)
 	case eventContact:
 		e.Contact = readBody(c, b, &wire.Contact{}, decodeContact)
+	case eventAccountChange:
+		e.AccountChange = readBody(c, b, &wire.AccountChange{}, decodeAccountChange)
 	}
 }
 

@@ -63,7 +63,8 @@ const (
 	eventMember          protowire.Number = 32
 	eventCart            protowire.Number = 33
 	eventContact         protowire.Number = 34
-	eventBodyLast                         = eventContact
+	eventAccountChange   protowire.Number = 35
+	eventBodyLast                         = eventAccountChange
 )
 
 // EncodeEvent writes the body of a record: the same bytes for the same event. It
@@ -198,6 +199,8 @@ func bodyField(kind Kind) protowire.Number {
 		return eventCart
 	case KindContact:
 		return eventContact
+	case KindAccountChange:
+		return eventAccountChange
 	}
 	return 0
 }
@@ -433,6 +436,8 @@ func checkEvent(c *check, e *Event) {
 		checkCart(c, e.Cart)
 	case e.Contact != nil:
 		checkContact(c, e.Contact)
+	case e.AccountChange != nil:
+		checkAccountChange(c, e.AccountChange)
 	}
 }
 

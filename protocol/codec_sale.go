@@ -48,6 +48,7 @@ const (
 	saleLinePoints       protowire.Number = 38
 	saleProgramme        protowire.Number = 39
 	salePointsAtRisk     protowire.Number = 40
+	saleAccounts         protowire.Number = 41
 )
 
 func checkSale(c *check, s *Sale) {
@@ -80,6 +81,7 @@ func checkSale(c *check, s *Sale) {
 	c.amount("rounding", int64(s.Rounding))
 	c.amount("change", int64(s.Change))
 	checkSalePoints(c, s)
+	checkAccountEntries(c, s)
 	c.text("reason", s.Reason)
 	if s.Part != (PartID{}) {
 		checkPart(c, s.Part)

@@ -109,6 +109,8 @@ func (w *saleFields) read(c *check, r *fieldReader, s *Sale) {
 		text(r, c, &s.Programme)
 	case salePointsAtRisk:
 		sint64(r, &s.PointsAtRisk)
+	case saleAccounts:
+		s.Accounts = readAccountEntry(c, r, s.Accounts)
 	}
 }
 

@@ -82,7 +82,8 @@ func appendSale(b []byte, c *check, s *Sale, p *salePlan) []byte {
 	b = appendSint(b, salePointsRedeemed, s.PointsRedeemed)
 	b = appendColumn(b, saleLinePoints, len(s.Lines), func(i int) uint64 { return protowire.EncodeZigZag(int64(s.Lines[i].Points)) })
 	b = appendText(b, c, saleProgramme, s.Programme)
-	return appendSint(b, salePointsAtRisk, s.PointsAtRisk)
+	b = appendSint(b, salePointsAtRisk, s.PointsAtRisk)
+	return appendAccountEntries(b, c, s.Accounts)
 }
 
 // appendWord writes the number of a word that the enum lists, and any other as

@@ -29,6 +29,7 @@ const (
 	TenderShort         Code = "tender_short"
 	ReceiptUnknown      Code = "receipt_unknown"
 	PointsUnavailable   Code = "points_unavailable"
+	AccountUnavailable  Code = "account_unavailable"
 	CardNumber          Code = "card_number"
 	IdempotencyMismatch Code = "idempotency_mismatch"
 	SlowDown            Code = "slow_down"
@@ -67,6 +68,7 @@ var codes = map[Code]struct {
 	TenderShort:         {422, "Not paid in full"},
 	ReceiptUnknown:      {422, "Unknown receipt"},
 	PointsUnavailable:   {422, "Points cannot be spent here"},
+	AccountUnavailable:  {422, "Not to be spent here"},
 	CardNumber:          {422, "Card number refused"},
 	IdempotencyMismatch: {422, "Idempotency key used for another request"},
 	SlowDown:            {429, "Too many requests"},

@@ -33,6 +33,8 @@ const (
 	KindMember       Kind = "member"        // body: Member
 	KindCart         Kind = "cart"          // body: Cart, written by the hub
 	KindContact      Kind = "contact"       // body: Contact
+
+	KindAccountChange Kind = "account_change" // body: AccountChange, written by the hub
 )
 
 // Clock is what the writer's clocks showed. It is for people and for
@@ -193,6 +195,8 @@ type Event struct {
 	Member       *Member
 	Cart         *Cart
 	Contact      *Contact
+
+	AccountChange *AccountChange
 }
 
 // Gap stands for events of a stream that exist nowhere any more: the hub was

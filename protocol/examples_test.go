@@ -98,7 +98,7 @@ func exampleEvents() map[string]*protocol.Event {
 		"order": exampleOrder(), "order_change": exampleOrderChange(), "fulfilment": exampleFulfilment(),
 		"order-second": exampleSecondPart(), "order_change-refund": exampleRefund(), "order_change-rerouted": exampleRerouted(), "sale-part-after": exampleSoldPart(), "fulfilment-substitute": exampleSubstitute(), "order_change-substitute": exampleSubstituteTakenTwice(),
 		"exception_change": exampleExceptionChange(), "transfer": exampleTransfer(), "return-order": exampleOrderReturn(),
-		"sale-points": examplePointsSale(), "sale-risk": exampleRiskSale(), "lease": exampleLease(), "lease-closed": exampleClosed(), "lease-settled": exampleSettled(), "points_change": examplePointsChange(), "member": exampleMember(), "member-shared": exampleSharedMember(), "member-merged": exampleMergedMember(), "cart": exampleCart(), "contact": exampleContact(),
+		"sale-points": examplePointsSale(), "sale-risk": exampleRiskSale(), "lease": exampleLease(), "lease-closed": exampleClosed(), "lease-settled": exampleSettled(), "points_change": examplePointsChange(), "member": exampleMember(), "member-shared": exampleSharedMember(), "member-merged": exampleMergedMember(), "cart": exampleCart(), "contact": exampleContact(), "sale-accounts": exampleAccountsSale(), "account_change": exampleIssued(), "account_change-offer": exampleOffer(),
 		"digest": {Kind: protocol.KindDigest, Boot: 3, Digest: exampleDigest()},
 		"count_seen": {Kind: protocol.KindCountSeen, Boot: 9, CountSeen: &protocol.CountSeen{
 			Count: protocol.EventID{Inc: sampleInc, Seq: 1043}, SKUs: []protocol.SKU{"PEN-01", "OLIVES"},
@@ -253,6 +253,30 @@ func exampleClosed() *protocol.Event {
 
 func exampleSettled() *protocol.Event {
 	return &protocol.Event{Kind: protocol.KindLease, Boot: 3, Lease: &protocol.Lease{Member: "m-20", Holder: sampleInc, Change: protocol.LeaseSettled, Points: 120}}
+}
+
+func exampleAccountsSale() *protocol.Event {
+	ev := examplePointsSale()
+	ev.Sale.Number, ev.Sale.Accounts = 323, []protocol.AccountEntry{
+		{Account: protocol.GiftCode("ABCD1234EFGH").Account("GBP"), Amount: 5000, Line: 1}, {Account: protocol.NewCreditAccount("GBP", "m-20"), Amount: -300}, {Account: "o-m-20-07", Amount: -1},
+	}
+	return ev
+}
+
+func exampleIssued() *protocol.Event {
+	return &protocol.Event{Kind: protocol.KindAccountChange, Boot: 3, AccountChange: &protocol.AccountChange{
+		Account: protocol.GiftCode("ABCD1234EFGH").Account("GBP"), Change: protocol.AccountIssued, Amount: 5000, Reason: "compensation", Staff: "s7",
+		Terms: &protocol.AccountTerms{Version: 1, Home: "s1", To: "2028-11-21T00:00:00Z"},
+	}}
+}
+
+func exampleOffer() *protocol.Event {
+	return &protocol.Event{Kind: protocol.KindAccountChange, Boot: 3, AccountChange: &protocol.AccountChange{
+		Account: "o-m-20-07", Change: protocol.AccountIssued, Amount: 1, Reason: "birthday", Staff: "s7",
+		Terms: &protocol.AccountTerms{Version: 2, Withdrawn: true, Offer: &protocol.Promotion{
+			ID: "o-m-20-07", Zone: "offer", Name: "A fifth off pens", From: "2026-11-01", To: "2026-12-01", MembersOnly: true, SKUs: []protocol.SKU{"PEN-01"}, Kind: protocol.PercentOff, Rate: 200_000,
+		}},
+	}}
 }
 
 func exampleRiskSale() *protocol.Event {

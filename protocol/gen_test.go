@@ -156,6 +156,9 @@ var genSale = rapid.Custom(func(t *rapid.T) protocol.Sale {
 		}), 2),
 		Part: orNone(t, "part", genPart), PartAfter: orNone(t, "part after", genEventID), ReturnedOrder: protocol.OrderID(orNone(t, "returned order", genID)),
 	}
+	s.Accounts = few(t, "accounts", rapid.Custom(func(t *rapid.T) protocol.AccountEntry {
+		return protocol.AccountEntry{Account: genAccount.Draw(t, "account"), Amount: protocol.Points(money(t, "amount")), Line: uint32(rapid.IntRange(0, len(s.Lines)).Draw(t, "line"))}
+	}), 3)
 	if s.PointsRedeemed > 0 && rapid.Bool().Draw(t, "at risk") {
 		s.PointsAtRisk = protocol.Points(rapid.Int64Range(0, int64(s.PointsRedeemed)).Draw(t, "risked"))
 	}
@@ -167,6 +170,22 @@ var genSale = rapid.Custom(func(t *rapid.T) protocol.Sale {
 		}
 	}
 	return s
+})
+
+var genAccount = rapid.Custom(func(t *rapid.T) protocol.MemberID {
+	return rapid.SampledFrom([]protocol.MemberID{protocol.GiftCode("ABCD1234").Account("GBP"), protocol.NewCreditAccount("EUR", "m-20"), "o-m-20-07"}).Draw(t, "id")
+})
+
+var genAccountChange = rapid.Custom(func(t *rapid.T) *protocol.AccountChange {
+	return &protocol.AccountChange{
+		Account: genAccount.Draw(t, "account"), Change: word(t, "change", protocol.AccountIssued, protocol.AccountExpired), Amount: protocol.Points(money(t, "amount")),
+		Reason: text(t, "reason"), Staff: protocol.StaffID(orNone(t, "staff", genID)), Terms: pointer(t, "terms", rapid.Custom(func(t *rapid.T) protocol.AccountTerms {
+			return protocol.AccountTerms{
+				Version: rapid.Uint32Min(1).Draw(t, "version"), Home: protocol.StoreID(orNone(t, "home", genID)), To: text(t, "to"), Withdrawn: rapid.Bool().Draw(t, "withdrawn"),
+				Offer: pointer(t, "offer", genPromotion),
+			}
+		})),
+	}
 })
 
 var genStreamPos = rapid.Custom(func(t *rapid.T) protocol.StreamPos {
@@ -391,6 +410,9 @@ var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
 	}
 	if e.Kind == "" && rapid.Bool().Draw(t, "contact") {
 		e.Kind, e.Contact = protocol.KindContact, genContact.Draw(t, "body")
+	}
+	if e.Kind == "" && rapid.Bool().Draw(t, "account") {
+		e.Kind, e.AccountChange = protocol.KindAccountChange, genAccountChange.Draw(t, "body")
 	}
 	if e.Kind == "" && rapid.Bool().Draw(t, "digest") {
 		e.Kind, e.Digest, e.Moves = protocol.KindDigest, genDigest.Draw(t, "body"), nil

@@ -131,7 +131,7 @@ func TestGoldenEncode(t *testing.T) {
 	}
 	for _, kind := range []protocol.Kind{
 		protocol.KindSale, protocol.KindMovement, protocol.KindCountSeen, protocol.KindStockLoad, protocol.KindCatalog, protocol.KindReissue, protocol.KindGap, protocol.KindDigest,
-		protocol.KindOrder, protocol.KindOrderChange, protocol.KindFulfilment, protocol.KindExceptionChange, protocol.KindTransfer, protocol.KindLease, protocol.KindPointsChange, protocol.KindMember, protocol.KindCart, protocol.KindContact,
+		protocol.KindOrder, protocol.KindOrderChange, protocol.KindFulfilment, protocol.KindExceptionChange, protocol.KindTransfer, protocol.KindLease, protocol.KindPointsChange, protocol.KindMember, protocol.KindCart, protocol.KindContact, protocol.KindAccountChange,
 	} {
 		if !kinds[kind] {
 			t.Errorf("no example is a %s", kind)

@@ -3,6 +3,7 @@ package protocol_test
 import (
 	"errors"
 	"runtime"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -123,25 +124,35 @@ func TestDecodeEventRefuses(t *testing.T) {
 // writer could not read again would be lost.
 func TestEncodeEventRefuses(t *testing.T) {
 	for name, spoil := range map[string]func(*protocol.Event){
-		"kind":                    func(e *protocol.Event) { e.Kind = "" },
-		"other kind":              func(e *protocol.Event) { e.Kind = protocol.KindMovement },
-		"later kind":              func(e *protocol.Event) { e.Kind = "later" },
-		"SKU":                     func(e *protocol.Event) { e.Moves[0].SKU = "" },
-		"state":                   func(e *protocol.Event) { e.Moves[0].State = protocol.StateCount },
-		"delta":                   func(e *protocol.Event) { e.Moves[0].Delta = -protocol.AmountMax - 1 },
-		"moves":                   func(e *protocol.Event) { e.Moves = make([]protocol.Move, protocol.MovesMax+1) },
-		"lines":                   func(e *protocol.Event) { e.Sale.Lines = make([]protocol.SaleLine, protocol.SaleLinesMax+1) },
-		"GTIN":                    func(e *protocol.Event) { e.Sale.Lines[0].Item.GTIN = "4006381333931" },
-		"date":                    func(e *protocol.Event) { e.Sale.BusinessDate = "21.11.2026" },
-		"amount":                  func(e *protocol.Event) { e.Sale.Lines[0].Amount = protocol.AmountMax + 1 },
-		"till":                    func(e *protocol.Event) { e.Sale.Till = "" },
-		"member":                  func(e *protocol.Event) { e.Sale.Member = "Ayla M." },
-		"UTF-8":                   func(e *protocol.Event) { e.Sale.Reason = "\xff" },
-		"long text":               func(e *protocol.Event) { e.Sale.Reason = strings.Repeat("r", protocol.TextBytesMax+1) },
-		"long event":              func(e *protocol.Event) { longEvent(e) },
-		"idempotency":             func(e *protocol.Event) { e.Idempotency = &protocol.Idempotency{Key: "ключ"} },
-		"more at risk":            func(e *protocol.Event) { e.Sale.PointsRedeemed, e.Sale.PointsAtRisk = 300, 301 },
-		"risk below 0":            func(e *protocol.Event) { e.Sale.PointsRedeemed, e.Sale.PointsAtRisk = 300, -1 },
+		"kind":              func(e *protocol.Event) { e.Kind = "" },
+		"other kind":        func(e *protocol.Event) { e.Kind = protocol.KindMovement },
+		"later kind":        func(e *protocol.Event) { e.Kind = "later" },
+		"SKU":               func(e *protocol.Event) { e.Moves[0].SKU = "" },
+		"state":             func(e *protocol.Event) { e.Moves[0].State = protocol.StateCount },
+		"delta":             func(e *protocol.Event) { e.Moves[0].Delta = -protocol.AmountMax - 1 },
+		"moves":             func(e *protocol.Event) { e.Moves = make([]protocol.Move, protocol.MovesMax+1) },
+		"lines":             func(e *protocol.Event) { e.Sale.Lines = make([]protocol.SaleLine, protocol.SaleLinesMax+1) },
+		"GTIN":              func(e *protocol.Event) { e.Sale.Lines[0].Item.GTIN = "4006381333931" },
+		"date":              func(e *protocol.Event) { e.Sale.BusinessDate = "21.11.2026" },
+		"amount":            func(e *protocol.Event) { e.Sale.Lines[0].Amount = protocol.AmountMax + 1 },
+		"till":              func(e *protocol.Event) { e.Sale.Till = "" },
+		"member":            func(e *protocol.Event) { e.Sale.Member = "Ayla M." },
+		"UTF-8":             func(e *protocol.Event) { e.Sale.Reason = "\xff" },
+		"long text":         func(e *protocol.Event) { e.Sale.Reason = strings.Repeat("r", protocol.TextBytesMax+1) },
+		"long event":        func(e *protocol.Event) { longEvent(e) },
+		"idempotency":       func(e *protocol.Event) { e.Idempotency = &protocol.Idempotency{Key: "ключ"} },
+		"more at risk":      func(e *protocol.Event) { e.Sale.PointsRedeemed, e.Sale.PointsAtRisk = 300, 301 },
+		"risk below 0":      func(e *protocol.Event) { e.Sale.PointsRedeemed, e.Sale.PointsAtRisk = 300, -1 },
+		"account of points": func(e *protocol.Event) { e.Sale.Accounts = []protocol.AccountEntry{{Account: "m-20"}} },
+		"account of no line": func(e *protocol.Event) {
+			e.Sale.Accounts = []protocol.AccountEntry{{Account: "o-m-20-07", Line: 9_999}}
+		},
+		"accounts": func(e *protocol.Event) {
+			e.Sale.Accounts = slices.Repeat([]protocol.AccountEntry{{Account: "o-m-20-07"}}, 101)
+		},
+		"amount of an account": func(e *protocol.Event) {
+			e.Sale.Accounts = []protocol.AccountEntry{{Account: "o-m-20-07", Amount: protocol.AmountMax + 1}}
+		},
 		"risk of what comes back": func(e *protocol.Event) { e.Sale.PointsRedeemed, e.Sale.PointsAtRisk = -300, 1 },
 	} {
 		e := newDay(1).sale(3)

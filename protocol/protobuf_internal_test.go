@@ -115,6 +115,8 @@ func protobufEncodeBody(c *check, e *Event, w *wire.Event, items *itemTable) {
 		w.Cart = encodeCart(e.Cart)
 	case e.Contact != nil:
 		w.Contact = encodeContact(e.Contact)
+	case e.AccountChange != nil:
+		w.AccountChange = encodeAccountChange(e.AccountChange)
 	}
 }
 
@@ -177,6 +179,9 @@ func protobufDecodeBody(c *check, w *wire.Event, e *Event, items []ItemRef) {
 	}
 	if w.Contact != nil {
 		e.Contact = decodeContact(c, w.Contact)
+	}
+	if w.AccountChange != nil {
+		e.AccountChange = decodeAccountChange(c, w.AccountChange)
 	}
 }
 
@@ -285,6 +290,9 @@ func protobufEncodeSale(c *check, s *Sale, items *itemTable) *wire.Sale {
 		kind, text := tenderWords.number(t.Type)
 		w.Tenders[i] = &wire.Tender{Type: wire.TenderType(kind), TypeText: text, AmountMinor: int64(t.Amount), Ref: t.Ref}
 	}
+	for _, x := range s.Accounts {
+		w.Accounts = append(w.Accounts, &wire.AccountEntry{Account: string(x.Account), Amount: int64(x.Amount), Line: x.Line})
+	}
 	for i, v := range s.Warnings {
 		w.Warnings[i] = &wire.Warning{Code: v.Code, Line: v.Line, Message: v.Message}
 	}
@@ -369,6 +377,10 @@ func protobufDecodeSale(c *check, w *wire.Sale, items []ItemRef) *Sale {
 	}
 	for i, t := range w.Taxes {
 		s.Taxes[i] = TaxAmount{Code: t.Code, Rate: RatePPM(t.RatePpm), Net: Money(t.NetMinor), Tax: Money(t.TaxMinor)}
+	}
+	c.count("accounts", len(w.Accounts), AccountEntriesMax)
+	for _, x := range w.Accounts {
+		s.Accounts = append(s.Accounts, AccountEntry{Account: MemberID(x.Account), Amount: Points(x.Amount), Line: x.Line})
 	}
 	for i, t := range w.Tenders {
 		s.Tenders[i] = Tender{Type: tenderWords.word(c, "tender type", int32(t.Type), t.TypeText), Amount: Money(t.AmountMinor), Ref: t.Ref}

@@ -39,10 +39,12 @@ type Sale struct {
 	// PointsAtRisk are those of PointsRedeemed that no lease covered: the stream
 	// spent them in risk mode. They are 0 to PointsRedeemed.
 	PointsAtRisk Points
-	Training     bool
-	Reason       string
-	External     *External
-	Warnings     []Warning
+	// Accounts are what the receipt does to gift cards, store credit and offers.
+	Accounts []AccountEntry
+	Training bool
+	Reason   string
+	External *External
+	Warnings []Warning
 	// Part is the part of an order that was due and is paid and handed over by
 	// this sale; empty for none.
 	Part PartID

@@ -62,6 +62,11 @@ type Deps struct {
 	WriteContact func(context.Context, protocol.Call, protocol.MemberID, loyalty.ContactRequest) (protocol.Answer, error)
 	CloseEntry   func(ctx context.Context, c protocol.Call, id protocol.MemberID, entry string, q loyalty.CloseRequest) (protocol.Answer, error)
 
+	// GiftCard shows a gift card by its code, Accounts a member's store credit and
+	// offers.
+	GiftCard func(ctx context.Context, code string) (loyalty.GiftCardDocument, error)
+	Accounts func(context.Context, protocol.MemberID) ([]loyalty.AccountDocument, error)
+
 	Sale  func(context.Context, protocol.ReceiptNo) (sale.Document, error)
 	Stock func(ctx context.Context, code string) (stock.Document, error)
 	// Items finds items whose name holds q or one of whose codes q is; an

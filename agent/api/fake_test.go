@@ -126,6 +126,17 @@ func exampleCart(id protocol.MemberID) cart.Document {
 	}}
 }
 
+func (s *shop) giftCard(_ context.Context, code string) (loyalty.GiftCardDocument, error) {
+	s.note(code)
+	return loyalty.GiftCardDocument{ID: protocol.GiftCode(code).Account("GBP"), Currency: "GBP", SpendableHere: 500, AsOf: "2026-11-21T10:02:12+00:00"}, s.err
+}
+
+func (s *shop) accounts(_ context.Context, id protocol.MemberID) ([]loyalty.AccountDocument, error) {
+	s.note(string(id))
+	offer := loyalty.NewAccountDocument("o-m-1-07", 1, &protocol.AccountTerms{Version: 1, Offer: &protocol.Promotion{Name: "A fifth off", Kind: protocol.PercentOff, Rate: 200_000}})
+	return []loyalty.AccountDocument{loyalty.NewAccountDocument("c-m-1-GBP", 300, nil), offer}, s.err
+}
+
 func (s *shop) cart(_ context.Context, id protocol.MemberID) (cart.Document, error) {
 	s.note(string(id))
 	return exampleCart(id), s.err
@@ -153,8 +164,8 @@ func (s *shop) deps() Deps {
 		},
 		Transfers:       s.transfers,
 		HandleException: s.handleException,
-		Cart:            s.cart,
-		Timeline:        s.timeline, WriteContact: s.writeContact, CloseEntry: s.closeEntry,
+		Cart:            s.cart, GiftCard: s.giftCard, Accounts: s.accounts,
+		Timeline: s.timeline, WriteContact: s.writeContact, CloseEntry: s.closeEntry,
 		Sale: func(_ context.Context, no protocol.ReceiptNo) (sale.Document, error) {
 			s.note(string(no))
 			return exampleSale(), s.err

@@ -53,6 +53,8 @@ func (s *server) routes() []route {
 		{method: http.MethodPost, pattern: "/v1/members", who: staff, body: bodyBytes, handle: s.enrolMember},
 		{method: http.MethodGet, pattern: "/v1/members", who: staff, handle: s.members},
 		{method: http.MethodGet, pattern: "/v1/members/{id}", who: staff, handle: s.member},
+		{method: http.MethodGet, pattern: "/v1/members/{id}/accounts", who: staff, handle: s.accounts},
+		{method: http.MethodGet, pattern: "/v1/gift-cards/{code}", who: staff, handle: s.giftCard},
 		{method: http.MethodGet, pattern: "/v1/members/{id}/cart", who: staff, handle: s.cart},
 		{method: http.MethodGet, pattern: "/v1/members/{id}/timeline", who: staff, handle: s.timeline},
 		{method: http.MethodPost, pattern: "/v1/members/{id}/timeline", who: staff, body: bodyBytes, handle: s.writeContact},

@@ -18,7 +18,7 @@ func TestGETRoutesAnswerAsDescribed(t *testing.T) {
 	s := newShop()
 	h := New(s.deps())
 	for _, target := range []string{
-		"/v1/sales/a1-1-1-318", "/v1/stock/4006381333931", "/v1/items?q=pen&limit=7&after=x", "/v1/members/m-1/cart", "/v1/members/m-1/timeline?limit=7&after=" + exampleEntryID.String(), "/v1/status", "/v1/exceptions", "/v1/exceptions?state=open", "/v1/transfers?state=open&limit=7&after=s1/x",
+		"/v1/sales/a1-1-1-318", "/v1/stock/4006381333931", "/v1/items?q=pen&limit=7&after=x", "/v1/members/m-1/cart", "/v1/members/m-1/accounts", "/v1/gift-cards/ABCD1234EFGH", "/v1/members/m-1/timeline?limit=7&after=" + exampleEntryID.String(), "/v1/status", "/v1/exceptions", "/v1/exceptions?state=open", "/v1/transfers?state=open&limit=7&after=s1/x",
 		"/healthz", "/readyz", "/openapi.json", "/metrics", "/", "/sell", "/sell/member?card=M1", "/sell/member?id=m-1", "/find?q=pen", "/assets/page.css", "/assets/page.js", "/assets/icon.svg",
 	} {
 		for _, method := range []string{http.MethodGet, http.MethodHead} {

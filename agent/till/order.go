@@ -38,21 +38,23 @@ func (t *Till) Fulfil(ctx context.Context, c protocol.Call, id protocol.OrderID,
 			return protocol.Answer{}, err
 		}
 	}
-	answer, err := t.do(ctx, c, nil, func(a *act) (outcome, error) {
-		state, err := a.part(a.tx, id)
-		if err != nil {
-			return outcome{}, err
-		}
-		own := ask // This may run again.
-		own.Lines = state.LinesOf(ask.Lines)
-		if err := a.substitutes(state, &own, r.Lines); err != nil {
-			return outcome{}, err
-		}
-		if err := a.fulfil(state, own, r); err != nil {
-			return outcome{}, err
-		}
-		doc, err := a.orderDocument(a.tx, id, a.now)
-		return outcome{http.StatusOK, doc}, err
+	answer, err := t.asking(ctx, func(protocol.MemberID) (protocol.Answer, error) {
+		return t.do(ctx, c, nil, func(a *act) (outcome, error) {
+			state, err := a.part(a.tx, id)
+			if err != nil {
+				return outcome{}, err
+			}
+			own := ask // This may run again.
+			own.Lines = state.LinesOf(ask.Lines)
+			if err := a.substitutes(state, &own, r.Lines); err != nil {
+				return outcome{}, err
+			}
+			if err := a.fulfil(state, own, r); err != nil {
+				return outcome{}, err
+			}
+			doc, err := a.orderDocument(a.tx, id, a.now)
+			return outcome{http.StatusOK, doc}, err
+		})
 	})
 	if guessing {
 		t.guesses.end(id, err)

@@ -40,7 +40,9 @@ func (d *desk) quote(r sale.Request) (sale.Quote, error) {
 		return sale.Quote{}, err
 	}
 	terms := d.terms(protocol.TillID(r.Till), r.Training, d.now, lines)
-	terms.Promotions = d.shop.promotionsAt(d.now)
+	if err := d.promoted(&terms, &r, d.now); err != nil {
+		return sale.Quote{}, err
+	}
 	member := protocol.MemberID(r.MemberID)
 	if member != "" {
 		if terms.Programme, err = d.programmeAt(d.now); err != nil {

@@ -67,7 +67,9 @@ func (t *Till) Void(ctx context.Context, c protocol.Call, no protocol.ReceiptNo,
 	if c.Key != "" && !strings.Contains(c.Route, string(no)) {
 		c.Route += " " + string(no)
 	}
-	return t.do(ctx, c, nil, func(a *act) (outcome, error) { return a.void(no, r) })
+	return t.asking(ctx, func(protocol.MemberID) (protocol.Answer, error) {
+		return t.do(ctx, c, nil, func(a *act) (outcome, error) { return a.void(no, r) })
+	})
 }
 
 func (a *act) void(no protocol.ReceiptNo, r sale.VoidRequest) (outcome, error) {

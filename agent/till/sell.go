@@ -18,7 +18,7 @@ const tillDefault protocol.TillID = "1"
 // document where another POS reports a sale again.
 func (t *Till) Sell(ctx context.Context, c protocol.Call, r sale.Request) (protocol.Answer, error) {
 	if r.RedeemPoints == nil || *r.RedeemPoints <= 0 {
-		return t.sell(ctx, c, r, &riskTerms{})
+		return t.sellAsking(ctx, c, r, &riskTerms{})
 	}
 	member, err := t.StandsFor(ctx, protocol.MemberID(r.MemberID))
 	if err != nil {
@@ -26,12 +26,22 @@ func (t *Till) Sell(ctx context.Context, c protocol.Call, r sale.Request) (proto
 	}
 	answer, err := t.sellWithPoints(ctx, member, protocol.Points(*r.RedeemPoints), func(under protocol.MemberID, risk *riskTerms) (protocol.Answer, error) {
 		r.MemberID = string(under)
-		return t.sell(ctx, c, r, risk)
+		return t.sellAsking(ctx, c, r, risk)
 	})
 	if err == nil {
 		t.leases.use(member, t.ranFor(), false)
 	}
 	return answer, err
+}
+
+// sellAsking sells, and asks head office for what of accounts is missing here.
+func (t *Till) sellAsking(ctx context.Context, c protocol.Call, r sale.Request, risk *riskTerms) (protocol.Answer, error) {
+	return t.asking(ctx, func(member protocol.MemberID) (protocol.Answer, error) {
+		if member != "" {
+			r.MemberID = string(member)
+		}
+		return t.sell(ctx, c, r, risk)
+	})
 }
 
 func (t *Till) sell(ctx context.Context, c protocol.Call, r sale.Request, risk *riskTerms) (protocol.Answer, error) {
@@ -89,7 +99,9 @@ func (d *desk) prepareSale(r sale.Request) (preparedSale, error) {
 		return preparedSale{}, err
 	}
 	terms := d.terms(protocol.TillID(r.Till), r.Training, moment, lines)
-	terms.Promotions = d.shop.promotionsAt(moment)
+	if err := d.promoted(&terms, &r, moment); err != nil {
+		return preparedSale{}, err
+	}
 	if r.MemberID != "" {
 		if terms.Programme, err = d.programmeAt(moment); err != nil {
 			return preparedSale{}, err
@@ -274,8 +286,14 @@ func (a *act) logSale(s *protocol.Sale, moves []protocol.Move, lines []sale.Reso
 	if err := a.warn(s, moves); err != nil {
 		return outcome{}, err
 	}
+	if err := a.mayTake(s); err != nil {
+		return outcome{}, err
+	}
 	if err := a.log(&protocol.Event{Kind: protocol.KindSale, Moves: moves, Sale: s}); err != nil {
 		return outcome{}, err
+	}
+	for i := range s.Accounts {
+		a.leases.use(s.Accounts[i].Account, a.ranFor(), false)
 	}
 	doc := sale.NewDocument(sale.Meta{
 		EventID: a.logged, Inc: a.logged.Inc, Seq: a.logged.Seq, Store: a.origin().Store, Agent: a.origin().Agent,

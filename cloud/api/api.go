@@ -77,6 +77,16 @@ type Deps struct {
 	Member       func(context.Context, protocol.MemberID) (any, error)
 	Members      func(context.Context, MemberQuery) (any, error)
 	ChangeMember func(context.Context, protocol.MemberID, loyalty.MemberRequest) (any, error)
+
+	// Gift cards, by code or by the id of the account, store credit, and offers.
+	IssueGiftCard  func(context.Context, protocol.Call, GiftCardRequest) (protocol.Answer, error)
+	GiftCard       func(ctx context.Context, code, currency string) (any, error)
+	AdjustGiftCard func(ctx context.Context, c protocol.Call, code string, q AmountRequest) (protocol.Answer, error)
+	AdjustCredit   func(context.Context, protocol.Call, protocol.MemberID, AmountRequest) (protocol.Answer, error)
+	MemberAccounts func(context.Context, protocol.MemberID) (any, error)
+	IssueOffers    func(context.Context, protocol.Call, OfferRequest) (protocol.Answer, error)
+	WithdrawOffer  func(context.Context, protocol.Call, protocol.MemberID, CreditRequest) (protocol.Answer, error)
+
 	AdjustPoints func(context.Context, protocol.Call, protocol.MemberID, PointsRequest) (protocol.Answer, error)
 	// MergeMember lets one of two members stand for both, UnmergeMember undoes it.
 	MergeMember   func(context.Context, protocol.Call, protocol.MemberID, MergeRequest) (protocol.Answer, error)

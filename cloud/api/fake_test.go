@@ -393,7 +393,7 @@ func (f *fakeHub) lending(d Deps) Deps {
 	}
 	d.ExportMember = func(_ context.Context, id protocol.MemberID) (any, error) {
 		return doc{
-			"member": memberRow, "merged": []any{memberRow}, "held_by": []string{"s1"}, "leases": []any{}, "cart": cartDocument(),
+			"member": memberRow, "merged": []any{memberRow}, "held_by": []string{"s1"}, "leases": []any{}, "accounts": []any{}, "cart": cartDocument(),
 			"points": []doc{{"store": "s1", "earned": 10, "redeemed": 4, "adjusted": 0, "expired": -1}}, "timeline": []any{entryDocument()}, "sales": []any{receipt()}, "as_of": "2026-11-21T10:02:12+00:00",
 		}, f.note(id)
 	}
@@ -401,8 +401,39 @@ func (f *fakeHub) lending(d Deps) Deps {
 	d.CreditLease = func(_ context.Context, _ protocol.MemberID, holder string, _ CreditRequest) (any, error) {
 		return leases(), f.note(holder)
 	}
+	f.accounts(&d)
 	d.Visit = func(_ context.Context, id protocol.MemberID, _ VisitRequest) (any, error) {
 		return doc{"member_id": "m-1", "balance": 900, "left": 500, "coming": false}, f.note(id)
 	}
 	return d
+}
+
+// accounts adds what is about gift cards, store credit and offers.
+func (f *fakeHub) accounts(d *Deps) {
+	card := doc{
+		"id": "c-m-1-GBP", "type": "credit", "state": "active", "member_id": "m-1", "currency": "GBP", "balance": 900, "leased": 500, "home_store": "s1", "valid_to": nil, "offer": nil,
+		"stores": []any{doc{"store": "s1", "put": 1000, "taken": 100, "adjusted": 0, "expired": 0}}, "as_of": "2026-11-21T10:02:12+00:00",
+	}
+	answer := func(document, asked any) (protocol.Answer, error) {
+		b, err := json.Marshal(document)
+		return protocol.Answer{Status: http.StatusCreated, Body: b}, errors.Join(err, f.note(asked))
+	}
+	list := doc{"items": []any{card}, "next": nil}
+	d.IssueGiftCard = func(_ context.Context, _ protocol.Call, q GiftCardRequest) (protocol.Answer, error) {
+		return answer(card, q)
+	}
+	d.GiftCard = func(_ context.Context, code, _ string) (any, error) { return card, f.note(code) }
+	d.AdjustGiftCard = func(_ context.Context, _ protocol.Call, _ string, q AmountRequest) (protocol.Answer, error) {
+		return answer(card, q)
+	}
+	d.AdjustCredit = func(_ context.Context, _ protocol.Call, _ protocol.MemberID, q AmountRequest) (protocol.Answer, error) {
+		return answer(card, q)
+	}
+	d.MemberAccounts = func(_ context.Context, id protocol.MemberID) (any, error) { return list, f.note(id) }
+	d.IssueOffers = func(_ context.Context, _ protocol.Call, q OfferRequest) (protocol.Answer, error) {
+		return answer(list, q)
+	}
+	d.WithdrawOffer = func(_ context.Context, _ protocol.Call, id protocol.MemberID, _ CreditRequest) (protocol.Answer, error) {
+		return answer(card, id)
+	}
 }

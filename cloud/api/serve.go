@@ -167,7 +167,7 @@ func (s *server) fail(w *answer, r *http.Request, err error) {
 	}
 	gone := r.Context().Err() != nil && errors.Is(err, context.Canceled)
 	if status >= 500 && !gone {
-		s.deps.Log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+		s.deps.Log.ErrorContext(r.Context(), "request failed", "method", r.Method, "route", r.Pattern, "error", err)
 	}
 	if w.begun {
 		panic(http.ErrAbortHandler)

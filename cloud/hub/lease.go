@@ -75,9 +75,11 @@ type holding struct {
 type purse struct {
 	id       protocol.MemberID   // the representative, who alone is lent points
 	group    []protocol.MemberID // with the representative
-	member   *protocol.Member    // nil where only the points are known
+	member   *protocol.Member    // nil where only the points are known, and of a gift card
 	row      protocol.StoreID    // whose row the member is
-	sums     loyalty.Account     // over all stores
+	terms    *protocol.AccountTerms
+	home     protocol.StoreID // that holds what nobody asked for; empty for none
+	sums     loyalty.Account  // over all stores
 	balance  protocol.Points
 	leased   protocol.Points
 	holdings []holding // those of which something is left or that are recalled
@@ -113,7 +115,7 @@ func (h *Hub) readPurse(r ledger.Reader, id protocol.MemberID) (p purse, err err
 		return p, err
 	}
 	p.id, p.group = group[0], group
-	if p.member, p.row, err = ledger.ReadMember(r, p.id); err != nil {
+	if err := p.belongs(r); err != nil {
 		return p, err
 	}
 	for _, one := range group {
@@ -124,6 +126,31 @@ func (h *Hub) readPurse(r ledger.Reader, id protocol.MemberID) (p purse, err err
 	return p, nil
 }
 
+// belongs reads whose account it is, and where what nobody asked for is held: of a
+// gift card where it was sold or issued, of all else in the member's home store.
+func (p *purse) belongs(r ledger.Reader) error {
+	owner, err := ledger.Representative(r, p.id.Of())
+	if err != nil {
+		return err
+	}
+	if p.id.Account() != protocol.PointsAccount {
+		if p.terms, err = ledger.ReadTerms(r, p.id); err != nil {
+			return err
+		}
+	}
+	if p.terms != nil {
+		p.home = p.terms.Home
+	}
+	if owner == "" {
+		return nil
+	}
+	p.member, p.row, err = ledger.ReadMember(r, owner)
+	if p.member != nil && p.home == "" {
+		p.home = p.member.HomeStore
+	}
+	return err
+}
+
 // add adds what one of the group has.
 func (p *purse) add(h *Hub, r ledger.Reader, id protocol.MemberID) error {
 	stores, err := ledger.ReadAccounts(r, id)
@@ -131,7 +158,9 @@ func (p *purse) add(h *Hub, r ledger.Reader, id protocol.MemberID) error {
 		return err
 	}
 	for _, store := range sortedStores(stores) {
-		p.sums.Add(stores[store])
+		if p.sums.Add(stores[store]); p.home == "" && p.id.Account() == protocol.GiftAccount && stores[store].Earned > 0 {
+			p.home = store
+		}
 		p.balance += stores[store].Balance()
 		first := len(p.holdings)
 		err := ledger.Leases(r, ledger.MemberAt{Store: store, Member: id}, func(holder protocol.Inc, l *loyalty.Lease) (bool, error) {
@@ -320,7 +349,7 @@ func (h *Hub) owedLending(r ledger.Reader, p *purse) ([]deed, error) {
 	}
 	if claimed {
 		if points := min(need, p.free()); points > 0 && asker != nil {
-			deeds = append(deeds, leaseDeed(asker.store, p.id, asker.holder, protocol.LeaseGranted, points))
+			return h.granted(r, deeds, p, asker, points)
 		}
 		return deeds, nil
 	}
@@ -328,14 +357,20 @@ func (h *Hub) owedLending(r ledger.Reader, p *purse) ([]deed, error) {
 		return deeds, nil
 	}
 	points, err := h.homeLacks(r, p, home)
-	if points > 0 {
-		deeds = append(deeds, leaseDeed(home.store, p.id, home.holder, protocol.LeaseGranted, points))
+	if err != nil || points <= 0 {
+		return deeds, err
 	}
-	return deeds, err
+	return h.granted(r, deeds, p, home, points)
 }
 
-// active tells whether points of the member may be lent at all.
+// active tells whether anything of it may be lent at all.
 func (p *purse) active() bool {
+	if p.terms != nil && p.terms.Withdrawn {
+		return false
+	}
+	if p.id.Account() == protocol.GiftAccount {
+		return true
+	}
 	return p.member != nil && p.member.Status != protocol.MemberErased && p.member.Status != protocol.MemberMerged
 }
 
@@ -349,10 +384,10 @@ func recalling(deeds []deed, member protocol.MemberID, holder protocol.Inc) bool
 // homeOf is the stream that holds the member's standing lease, or may: that of the
 // home store's primary. It is nil where there is none.
 func (h *Hub) homeOf(r ledger.Reader, p *purse) (*holding, error) {
-	if p.member == nil || p.member.HomeStore == "" {
+	if p.home == "" {
 		return nil, nil
 	}
-	store, err := ledger.ReadStore(r, p.member.HomeStore)
+	store, err := ledger.ReadStore(r, p.home)
 	if err != nil || store == nil || store.Primary == "" {
 		return nil, err
 	}
@@ -378,22 +413,41 @@ func (h *Hub) homeLacks(r ledger.Reader, p *purse, home *holding) (protocol.Poin
 	if err != nil {
 		return 0, err
 	}
-	rules := h.rulesOf(store)
-	if rules == nil || home.lease.Recalled() {
+	lot := h.lotOf(p.id, store)
+	if lot == nil || home.lease.Recalled() {
 		return 0, nil
 	}
 	left := home.lease.Left()
-	points := min(rules.HomeLeaseCap-left, p.free())
-	if points < rules.Redeem.Points || left+points < rules.Redeem.Minimum {
+	points := min(lot.home-left, p.free())
+	if points < lot.step || left+points < lot.least {
 		return 0, nil
 	}
 	return points, nil
 }
 
-// lendTo logs what the hub owes of a member's leases. It may be asked at any time;
-// what is not owed any more is not logged.
+// lendTo logs what the hub owes of leases of an account and, where that is a
+// member's points, of the member's other accounts. It may be asked at any time; what
+// is not owed any more is not logged.
 func (h *Hub) lendTo(ctx context.Context, id protocol.MemberID) error {
-	return h.lend(ctx, []protocol.MemberID{id})
+	ids := []protocol.MemberID{id}
+	err := h.view(ctx, func(r ledger.Reader) error {
+		group, err := ledger.MemberGroup(r, id)
+		if err != nil || id.Account() != protocol.PointsAccount {
+			return err
+		}
+		for _, member := range group {
+			more, err := ledger.AccountsOf(r, member)
+			if err != nil {
+				return err
+			}
+			ids = append(ids, more...)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return h.lend(ctx, ids)
 }
 
 // lend is lendTo for several members in one transaction. Of those for whom one
@@ -459,7 +513,10 @@ func (h *Hub) lendToTouched(ctx context.Context, ready []*incoming) error {
 			touched = append(touched, at.Member)
 		}
 	}
-	if len(touched) == 0 || !h.lends() {
+	if !h.lends() {
+		touched = slices.DeleteFunc(touched, func(id protocol.MemberID) bool { return id.Account() == protocol.PointsAccount })
+	}
+	if len(touched) == 0 {
 		return nil
 	}
 	slices.Sort(touched)

@@ -320,6 +320,46 @@ type lending struct {
 	*leaseCore
 	machines []*machine
 	incs     byte
+	account  protocol.MemberID // that is played with
+	home     protocol.Points   // what the home store may hold of it, but for less than unit
+	unit     protocol.Points
+}
+
+func (l *lending) purse() *purse {
+	var p purse
+	l.must(l.view(l.t.Context(), func(r ledger.Reader) (err error) {
+		p, err = l.readPurse(r, l.account)
+		return err
+	}))
+	return &p
+}
+
+func (l *lending) adjust(some protocol.Points) (err error) {
+	q := AmountRequest{Amount: protocol.Money(some), Reason: "gift", Staff: "s7"}
+	switch l.account.Account() {
+	case protocol.GiftAccount:
+		_, err = l.AdjustGiftCard(l.t.Context(), protocol.Call{}, string(l.account), "", q)
+	case protocol.CreditAccount:
+		_, err = l.AdjustCredit(l.t.Context(), protocol.Call{}, lender, CreditAmountRequest{AmountRequest: q})
+	default:
+		err = l.leaseCore.adjust(some)
+	}
+	return err
+}
+
+// spends is a receipt that puts something on the account, and takes of it.
+func (l *lending) spends(m *machine, earned, spent protocol.Points) Inbound {
+	if l.account == lender {
+		return l.sale(m.player, protocol.SaleSale, earned, spent)
+	}
+	l.numbers++
+	ev := receiptOf(protocol.SaleSale, l.numbers, "2026-11-21", 1000, "")
+	ev.Sale.Series, ev.Sale.Accounts = "9", []protocol.AccountEntry{{Account: l.account, Amount: -spent}, {Account: l.account, Amount: earned, Line: 1}}
+	return m.does(ev)
+}
+
+func (l *lending) givesBack(m *machine) Inbound {
+	return m.does(&protocol.Event{Kind: protocol.KindLease, Lease: &protocol.Lease{Member: l.account, Holder: m.origin.Inc, Change: protocol.LeaseClosed, Points: m.left(), Recalls: uint32(m.recalls)}})
 }
 
 func (l *lending) begin(store protocol.StoreID, agent protocol.AgentID, cause ledger.ForkCause) *machine {
@@ -359,10 +399,10 @@ func (l *lending) step(t *rapid.T) {
 	case 3, 4:
 		if some = min(some, m.left()); some > 0 {
 			m.gone, m.away = m.gone+some, m.away+some
-			m.waiting = append(m.waiting, l.sale(m.player, protocol.SaleSale, rapid.SampledFrom([]protocol.Points{0, 3}).Draw(t, "earned"), some))
+			m.waiting = append(m.waiting, l.spends(m, rapid.SampledFrom([]protocol.Points{0, 3}).Draw(t, "earned"), some))
 		}
 	case 5:
-		m.waiting = append(m.waiting, m.closes(m.left(), uint32(m.recalls)))
+		m.waiting = append(m.waiting, l.givesBack(m))
 		m.gone, m.away = m.granted, m.away+m.left()
 	case 6: // what is waiting goes up, some of it twice
 		if len(m.waiting) > 0 {
@@ -370,13 +410,15 @@ func (l *lending) step(t *rapid.T) {
 			m.waiting, m.away = nil, 0
 		}
 	case 7:
-		_, err := l.visit(m.player, some)
-		l.must(err)
+		_, err := l.Visit(l.t.Context(), l.account, VisitRequest{Store: m.origin.Store, Agent: m.origin.Agent, Inc: m.origin.Inc.String(), Points: some})
+		if l.account == lender || l.purse().sums.Events > 0 {
+			l.must(err)
+		}
 	case 8:
 		if rapid.IntRange(0, 5).Draw(t, "fork") == 0 {
 			i := slices.Index(l.machines, m)
 			l.machines[i] = l.begin(m.origin.Store, m.origin.Agent, "restored") // What waited is lost.
-			_, err := l.CreditLease(l.t.Context(), lender, m.origin.Inc.String(), CreditRequest{Staff: "s7", Reason: "gone"})
+			_, err := l.CreditLease(l.t.Context(), l.account, m.origin.Inc.String(), CreditRequest{Staff: "s7", Reason: "gone"})
 			if err != nil && protocol.CodeOf(err) != protocol.NotFound {
 				t.Fatal(err)
 			}
@@ -388,11 +430,18 @@ func (l *lending) step(t *rapid.T) {
 }
 
 // TestI14_NeverMoreThanThereIs plays sales, returns of points, grants, recalls,
-// closing, credits and forks in any order, and lets events come late.
+// closing, credits and forks in any order, and lets events come late, of points as of
+// other accounts.
 func TestI14_NeverMoreThanThereIs(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		l := &lending{leaseCore: newLeaseCore(t, func(args ...any) { rt.Fatal(args...) },
-			`{"earn":[],"redeem":{"points":2,"value_minor":1,"minimum":4},"home_lease_cap":50,"valid_from":"2026-01-01"}`)}
+			`{"earn":[],"redeem":{"points":2,"value_minor":1,"minimum":4},"home_lease_cap":50,"valid_from":"2026-01-01"}`), account: lender, home: 50, unit: 2}
+		if account := rapid.SampledFrom([]protocol.MemberID{lender, winterCard, protocol.NewCreditAccount("GBP", lender)}).Draw(rt, "account"); account != lender {
+			l.account, l.home, l.unit = account, protocol.PointsMax, 1
+		}
+		if code := winter; l.account == winterCard {
+			l.accountOf(l.IssueGiftCard(t.Context(), protocol.Call{}, GiftCardRequest{Code: &code, Store: "s1", Reason: "r", Staff: "s7"}))
+		}
 		l.machines = []*machine{l.begin("s1", "a1", ""), l.begin("s1", "a2", ""), l.begin("s2", "b1", ""), l.begin("s3", "c1", "")}
 		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
 			l.step(rt)
@@ -426,7 +475,7 @@ func (l *lending) ends(t *rapid.T) {
 			if held := l.purse().of(m.origin.Inc); held != nil {
 				m.granted, m.recalls = held.lease.Granted, held.lease.Recalls
 				if held.lease.Recalled() {
-					l.receive(m.closes(m.left(), uint32(m.recalls)))
+					l.receive(l.givesBack(m))
 					m.gone = m.granted
 				}
 			}
@@ -437,7 +486,7 @@ func (l *lending) ends(t *rapid.T) {
 	}
 	p := l.purse()
 	home := p.left(l.machines[0].origin.Inc)
-	if want := min(50, p.balance); p.leased != home || want-home >= 2 && want >= 4 {
+	if want := min(l.home, p.balance); p.leased != home || want-home >= l.unit && want >= 2*l.unit {
 		t.Fatalf("of %d points the home store holds %d and everybody %d", p.balance, home, p.leased)
 	}
 }

@@ -59,15 +59,11 @@ func (h *Hub) claimNeeds(r ledger.Reader, p *purse, c claim) (*holding, protocol
 	if err != nil {
 		return nil, 0, err
 	}
-	rules := h.rulesOf(store)
-	if rules == nil || asker.lease.Recalled() {
+	lot := h.lotOf(p.id, store)
+	if lot == nil || asker.lease.Recalled() {
 		return nil, 0, nil
 	}
-	left := asker.lease.Left()
-	most := protocol.PointsMax
-	if rules.VisitLeaseCap != nil {
-		most = *rules.VisitLeaseCap
-	}
+	left, most := asker.lease.Left(), lot.visit
 	if c.points > most {
 		return asker, 0, nil // It would be of no use.
 	}
@@ -196,11 +192,8 @@ func (h *Hub) mayVisit(ctx context.Context, id protocol.MemberID, q VisitRequest
 		if err != nil {
 			return err
 		}
-		if p.member == nil {
-			return errNoMember()
-		}
-		if !p.active() {
-			return protocol.Refuse(protocol.Conflict, "This member is "+string(p.member.Status)+", and their points are not lent. Nothing was recorded.").With("state", string(p.member.Status))
+		if err := p.mayLend(); err != nil {
+			return err
 		}
 		writers, err := p.writers(h, r, q.Store)
 		if err != nil {
@@ -212,6 +205,21 @@ func (h *Hub) mayVisit(ctx context.Context, id protocol.MemberID, q VisitRequest
 		}
 		return err
 	})
+}
+
+// mayLend refuses what nobody is lent anything of.
+func (p *purse) mayLend() error {
+	switch kind := p.id.Account(); {
+	case kind != protocol.PointsAccount && p.sums.Events == 0:
+		return errNoAccount()
+	case kind != protocol.GiftAccount && p.member == nil:
+		return errNoMember()
+	case p.terms != nil && p.terms.Withdrawn:
+		return protocol.Refuse(protocol.Conflict, "This was withdrawn, and is not lent any more. Nothing was recorded.").With("state", stateWithdrawn)
+	case !p.active():
+		return protocol.Refuse(protocol.Conflict, "This member is "+string(p.member.Status)+", and their points are not lent. Nothing was recorded.").With("state", string(p.member.Status))
+	}
+	return nil
 }
 
 // endClaims lets go of points that nobody took: the home store may have them.

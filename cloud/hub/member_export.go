@@ -19,6 +19,7 @@ type MemberExport struct {
 	HeldBy   []protocol.StoreID       `json:"held_by"` // stores that hold the profile as well
 	Points   []StorePoints            `json:"points"`
 	Leases   []LeaseDocument          `json:"leases"`
+	Accounts []AccountDocument        `json:"accounts"` // store credit and offers
 	Cart     *cart.Document           `json:"cart"`     // null of who is erased
 	Timeline []loyalty.EntryDocument  `json:"timeline"` // newest first
 	Sales    []sale.Document          `json:"sales"`    // newest first
@@ -49,6 +50,11 @@ func (h *Hub) ExportMember(ctx context.Context, id protocol.MemberID) (doc Membe
 		return doc, err
 	}
 	doc.Leases = leases.Items
+	accounts, err := h.MemberAccounts(ctx, id)
+	if err != nil {
+		return doc, err
+	}
+	doc.Accounts = accounts.Items
 	switch found, err := h.Cart(ctx, id); {
 	case err == nil:
 		doc.Cart = &found

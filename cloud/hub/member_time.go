@@ -22,6 +22,10 @@ func period(days uint32) time.Duration { return time.Duration(days) * 24 * time.
 // expired. What it lets expire leaves the purse. Of points that have expired and
 // that stores hold, rest says how many have to be asked back first.
 func (h *Hub) owedByTime(r ledger.Reader, p *purse) (deeds []deed, rest protocol.Points, err error) {
+	if p.id.Account() != protocol.PointsAccount {
+		deeds, rest = h.expired(p)
+		return deeds, rest, nil
+	}
 	if !p.active() {
 		return nil, 0, nil
 	}

@@ -158,7 +158,7 @@ func (h *Hub) MemberLeases(ctx context.Context, id protocol.MemberID) (List[Leas
 	err := h.view(ctx, func(r ledger.Reader) error {
 		list.Items = []LeaseDocument{}
 		p, err := h.readPurse(r, id)
-		if err == nil && p.member == nil && len(p.holdings) == 0 {
+		if err == nil && p.member == nil && p.sums.Events == 0 && len(p.holdings) == 0 {
 			err = errNoMember()
 		}
 		for i := range p.holdings {

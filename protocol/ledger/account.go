@@ -47,7 +47,7 @@ func leaseSubject(member protocol.MemberID, holder protocol.Inc) string {
 // took is recorded and was never asked of a lease.
 func pointsOf(ev *protocol.Event) (member protocol.MemberID, spent, risked protocol.Points) {
 	switch s := ev.Sale; {
-	case s != nil && s.Member != "" && !s.Training && (s.PointsEarned != 0 || s.PointsRedeemed != 0):
+	case s != nil && s.Member != "" && !s.Training && s.Member.Account() == protocol.PointsAccount && (s.PointsEarned != 0 || s.PointsRedeemed != 0):
 		if s.External != nil {
 			return s.Member, 0, 0
 		}
@@ -56,6 +56,24 @@ func pointsOf(ev *protocol.Event) (member protocol.MemberID, spent, risked proto
 		return ev.PointsChange.Member, 0, 0
 	}
 	return "", 0, 0
+}
+
+// entriesOf are what a receipt does to accounts that are not a member's points.
+func entriesOf(ev *protocol.Event) []protocol.AccountEntry {
+	if ev.Sale == nil || ev.Sale.Training {
+		return nil
+	}
+	return ev.Sale.Accounts
+}
+
+// taken is what an entry takes of its account and so of the lease of the stream in
+// which the receipt was logged: whatever the account loses, also by a void. Points
+// differ, since what a return takes back of them may be spent already.
+func taken(s *protocol.Sale, e *protocol.AccountEntry) protocol.Points {
+	if s.External != nil {
+		return 0
+	}
+	return max(0, -e.Amount)
 }
 
 // riskOf is the part of a lease's event that is about what was spent beyond it.
@@ -87,6 +105,25 @@ func (f *fold) pointsKeys(keys []Key, a *act) []Key {
 			keys = append(keys, riskKey(f.origin.Store, holder))
 		}
 	}
+	return f.accountKeys(keys, a)
+}
+
+// accountKeys adds the rows of accounts that are not a member's points.
+func (f *fold) accountKeys(keys []Key, a *act) []Key {
+	for i, e := range entriesOf(a.event) {
+		at := MemberAt{f.origin.Store, e.Account}
+		keys = append(keys, accountKey(at), memberStoresKey(e.Account))
+		if taken(a.event.Sale, &a.event.Sale.Accounts[i]) > 0 {
+			keys = append(keys, leaseKey(at, a.id.Inc))
+		}
+	}
+	if c := a.event.AccountChange; c != nil {
+		at := MemberAt{f.origin.Store, c.Account}
+		keys = append(keys, accountKey(at), memberStoresKey(c.Account))
+		if c.Terms != nil {
+			keys = append(keys, termsKey(at))
+		}
+	}
 	return keys
 }
 
@@ -107,20 +144,55 @@ func (f *fold) points(a *act) error {
 			return err
 		}
 	}
-	return f.lease(a)
+	if member, holder, ok := holderOf(a); ok {
+		_, spent, risked := pointsOf(a.event)
+		if err := f.lease(a, MemberAt{f.origin.Store, member}, holder, spent, risked); err != nil {
+			return err
+		}
+	}
+	return f.accounts(a)
 }
 
-// lease folds what an event does to what a stream may spend, and spent beyond that.
-func (f *fold) lease(a *act) error {
-	member, holder, ok := holderOf(a)
-	if !ok {
+// accounts folds what an event does to accounts that are not a member's points.
+func (f *fold) accounts(a *act) error {
+	for i, e := range entriesOf(a.event) {
+		at := MemberAt{f.origin.Store, e.Account}
+		account, err := change(f.set, accountKey(at), loyalty.DecodeAccount)
+		if err != nil {
+			return err
+		}
+		account.Enter(e.Amount)
+		if err := f.meet(at); err != nil {
+			return err
+		}
+		if n := taken(a.event.Sale, &a.event.Sale.Accounts[i]); n > 0 {
+			if err := f.lease(a, at, a.id.Inc, n, 0); err != nil {
+				return err
+			}
+		}
+	}
+	c := a.event.AccountChange
+	if c == nil {
 		return nil
 	}
-	lease, err := change(f.set, leaseKey(MemberAt{f.origin.Store, member}, holder), loyalty.DecodeLease)
+	at := MemberAt{f.origin.Store, c.Account}
+	account, err := change(f.set, accountKey(at), loyalty.DecodeAccount)
 	if err != nil {
 		return err
 	}
-	_, spent, risked := pointsOf(a.event)
+	account.Alter(c)
+	if err := f.terms(a, at); err != nil {
+		return err
+	}
+	return f.meet(at)
+}
+
+// lease folds what an event does to what a stream may spend, and spent beyond that.
+func (f *fold) lease(a *act, at MemberAt, holder protocol.Inc, spent, risked protocol.Points) error {
+	lease, err := change(f.set, leaseKey(at, holder), loyalty.DecodeLease)
+	if err != nil {
+		return err
+	}
 	settled := riskOf(a.event.Lease)
 	switch {
 	case a.event.Lease != nil:
@@ -141,11 +213,11 @@ func (f *fold) lease(a *act) error {
 	if lease.Overspent() && !lease.Last.IsZero() {
 		broken = append(broken, lease.Last)
 	}
-	f.set.raise(f.origin.Store, ExceptionLeaseOverspent, leaseSubject(member, holder), broken)
+	f.set.raise(f.origin.Store, ExceptionLeaseOverspent, leaseSubject(at.Member, holder), broken)
 	if *lease == (loyalty.Lease{}) {
 		return nil // It is no row, whatever was said of it: a word of a later version, or of no points.
 	}
-	return f.meet(MemberAt{f.origin.Store, member})
+	return f.meet(at)
 }
 
 // meet notes that a member's points are known of in a store, and changed.
@@ -180,6 +252,8 @@ func wrongHand(o protocol.Origin, id protocol.EventID, ev *protocol.Event) strin
 		return "a lease is the hub's to grant"
 	case ev.PointsChange != nil && !hub:
 		return "points are the hub's to change"
+	case ev.AccountChange != nil && !hub:
+		return "an account is the hub's to change"
 	case ev.Cart != nil && !hub:
 		return "a cart is the hub's to change"
 	case ev.Member != nil && (ev.Member.Version > 1 || ev.Member.Status == protocol.MemberMerged) && !hub:

@@ -278,7 +278,7 @@ func membersOf(r Reader, key Key) ([]MemberAt, error) {
 // where those who belong or have points there are, as far as that is in this store.
 func (p *projection) members() error {
 	here, found := map[protocol.MemberID]bool{}, map[Key]*memberSet{}
-	for _, kind := range []string{kindMember, kindAccount, kindLease, kindTimeline} {
+	for _, kind := range []string{kindMember, kindAccount, kindLease, kindTerms, kindTimeline} {
 		prefix := kind + sep + string(p.store) + sep
 		err := p.r.Scan(States, prefix, after(prefix), func(id string, v []byte) (bool, error) {
 			name, _, _ := strings.Cut(id[len(prefix):], sep)

@@ -223,7 +223,7 @@ func AppendMembers(tx Tx, touched []MemberAt) (map[protocol.FeedID]Growth, error
 	if len(touched) == 0 {
 		return nil, nil
 	}
-	groups, err := groupsOf(tx, touched)
+	groups, err := groupsOf(tx, ownersOf(touched))
 	if err != nil {
 		return nil, err
 	}
@@ -243,6 +243,16 @@ func AppendMembers(tx Tx, touched []MemberAt) (map[protocol.FeedID]Growth, error
 		}
 	}
 	return grown, s.flush()
+}
+
+// ownersOf are the members to whom accounts belong. A gift card is nobody's.
+func ownersOf(touched []MemberAt) (owners []MemberAt) {
+	for _, at := range touched {
+		if at.Member = at.Member.Of(); at.Member != "" {
+			owners = append(owners, at)
+		}
+	}
+	return owners
 }
 
 // appendMember puts one of a group onto the feeds of the stores that hold it.
@@ -363,6 +373,9 @@ func verifyMemberRows(r Reader, rep *Report) error {
 	prefix := kindMemberStores + sep
 	err := r.Scan(States, prefix, after(prefix), func(id string, _ []byte) (bool, error) {
 		member := protocol.MemberID(strings.Clone(id[len(prefix):]))
+		if member.Account() != protocol.PointsAccount {
+			return true, nil
+		}
 		group, err := MemberGroup(r, member)
 		if err != nil {
 			return false, err

@@ -82,8 +82,13 @@ func ReadHeldMember(r Reader, at MemberAt) (*HeldMember, error) {
 	return h.Held, nil
 }
 
-// Of is what is held of a member, and of all for whom the same one stands.
+// Of is what is held of a member, and of all for whom the same one stands. Of an
+// account that is not a member's points it is what is held of the same account of
+// each of them.
 func (h *Holdings) Of(id protocol.MemberID) (*Holding, error) {
+	if id.Account() != protocol.PointsAccount {
+		return h.ofAccount(id)
+	}
 	one, err := h.alone(id)
 	if err != nil || one.group != nil {
 		return one.group, err

@@ -36,25 +36,39 @@ func standsFor(m *protocol.Member) protocol.MemberID {
 }
 
 // Representative is who stands for a member: the member itself where it is merged
-// into nobody.
+// into nobody. Of an account it is the account of the same kind of who stands for its
+// member.
 func Representative(r Reader, id protocol.MemberID) (protocol.MemberID, error) {
-	for {
-		m, _, err := ReadMember(r, id)
+	for owner := id.Of(); owner != "" && id.AsOf(owner) == id; owner = id.Of() {
+		m, _, err := ReadMember(r, owner)
 		if err != nil {
 			return "", err
 		}
-		into := standsFor(m)
-		if into == "" {
+		next := id.AsOf(standsFor(m))
+		if standsFor(m) == "" || next == id {
 			return id, nil
 		}
-		id = into
+		id = next
 	}
+	return id, nil
 }
 
 // MemberGroup are all members for whom the representative of id stands, in the order
 // of their ids, so that the representative is the first. It is id alone where nobody
-// was merged.
+// was merged. Of an account they are the accounts of the same kind of those members.
 func MemberGroup(r Reader, id protocol.MemberID) ([]protocol.MemberID, error) {
+	owner := id.Of()
+	if owner == id || owner == "" || id.AsOf("") == id {
+		return memberGroup(r, id)
+	}
+	group, err := memberGroup(r, owner)
+	for i := range group {
+		group[i] = id.AsOf(group[i])
+	}
+	return group, err
+}
+
+func memberGroup(r Reader, id protocol.MemberID) ([]protocol.MemberID, error) {
 	rep, err := Representative(r, id)
 	if err != nil {
 		return nil, err

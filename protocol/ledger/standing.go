@@ -19,7 +19,7 @@ import (
 // Events of a snapshot that are not in the log are rows of the last kind.
 var standingKinds = map[string]bool{
 	"stream": true, "level": true, "receipt": true, "external": true, "load": true, "reissue": true,
-	"exception": true, "dead": true, "gap": true, sumKind: true, "part": true, "order": true, kindHandled: true, kindTransfer: true, kindAccount: true, kindLease: true, kindRisk: true, kindMemberStores: true, kindMember: true, kindCard: true, kindCart: true, kindTimeline: true, kindContact: true, kindMerged: true, kindReturned: true, kindEvent: true,
+	"exception": true, "dead": true, "gap": true, sumKind: true, "part": true, "order": true, kindHandled: true, kindTransfer: true, kindAccount: true, kindLease: true, kindRisk: true, kindTerms: true, kindMemberStores: true, kindMember: true, kindCard: true, kindCart: true, kindTimeline: true, kindContact: true, kindMerged: true, kindReturned: true, kindEvent: true,
 }
 
 const kindEvent = "event"

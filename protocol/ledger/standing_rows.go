@@ -46,7 +46,7 @@ func ScanStanding(r Reader, store protocol.StoreID, fn func(StandingRow) error) 
 			p.agents = append(p.agents, s.Origin.Agent)
 		}
 	}
-	for _, kind := range []string{"stream", "level", "load", sumKind, "gap", kindTransfer, kindAccount, kindLease, kindRisk, kindMember, kindCart, kindTimeline} {
+	for _, kind := range []string{"stream", "level", "load", sumKind, "gap", kindTransfer, kindAccount, kindLease, kindRisk, kindTerms, kindMember, kindCart, kindTimeline} {
 		if err := p.copyRows(kind+sep+string(store)+sep, ""); err != nil {
 			return err
 		}
@@ -380,7 +380,7 @@ func checkStanding(store protocol.StoreID, name string, value []byte) (err error
 		return errStandingRow
 	}
 	switch kind {
-	case "stream", "level", "load", "gap", "part", sumKind, kindTransfer, kindAccount, kindLease, kindRisk, kindMember, kindCart, kindTimeline:
+	case "stream", "level", "load", "gap", "part", sumKind, kindTransfer, kindAccount, kindLease, kindRisk, kindTerms, kindMember, kindCart, kindTimeline:
 		if !strings.HasPrefix(rest, string(store)+sep) {
 			return errStandingRow
 		}
@@ -424,6 +424,8 @@ func checkStanding(store protocol.StoreID, name string, value []byte) (err error
 		_, err = loyalty.DecodeLease(value)
 	case kindRisk:
 		_, err = loyalty.DecodeRisk(value)
+	case kindTerms:
+		_, err = decodeTermsRow(value)
 	case kindReturned:
 		_, err = pickup.DecodeReturns(value)
 	case kindHandled:

@@ -55,6 +55,25 @@ func (a *Account) Change(p *protocol.PointsChange) {
 	}
 }
 
+// Enter adds what a receipt put into an account that is not a member's points, or
+// took of it.
+func (a *Account) Enter(amount protocol.Points) {
+	a.Events++
+	a.Earned += max(0, amount)
+	a.Redeemed += max(0, -amount)
+}
+
+// Alter adds what such an account gained or lost without a receipt.
+func (a *Account) Alter(c *protocol.AccountChange) {
+	a.Events++
+	switch c.Change {
+	case protocol.AccountIssued, protocol.AccountAdjusted:
+		a.Adjusted += c.Amount
+	case protocol.AccountExpired:
+		a.Expired += c.Amount
+	}
+}
+
 // Encode writes the account; the same account always gives the same bytes.
 func (a *Account) Encode() []byte {
 	return appendSums(nil, a.Earned, a.Redeemed, a.Adjusted, a.Expired, a.Events)

@@ -29,7 +29,9 @@ type Earned struct {
 // Earn reckons the points of a sale. The rules are our own:
 //
 //   - What was paid with points or a gift card earns nothing, whatever rules say:
-//     points earned points when they were, and a gift card when it was bought.
+//     points earned points when they were, and a gift card is paid by somebody else.
+//   - A line that puts money on a gift card of the chain earns nothing: it is no
+//     purchase.
 //   - Cash counts less change and less cash rounding, so that what was paid is
 //     what lines and taxes come to.
 //   - A line counts with its amount on the receipt, after discounts. Where tax
@@ -60,7 +62,9 @@ func Earn(p *protocol.Programme, b Basket) Earned {
 	}
 	r.campaigns = inForce(p.Campaigns, b)
 	for i := range b.Sale.Lines {
-		r.line(i)
+		if !loads(b.Sale, i) {
+			r.line(i)
+		}
 	}
 	for i := range r.sums {
 		points := min(r.round(i), protocol.PointsMax-earned.Total)
@@ -68,6 +72,11 @@ func Earn(p *protocol.Programme, b Basket) Earned {
 		r.sums[i].share(points, earned.Lines)
 	}
 	return earned
+}
+
+// loads tells whether a line puts money on a gift card.
+func loads(s *protocol.Sale, line int) bool {
+	return slices.ContainsFunc(s.Accounts, func(e protocol.AccountEntry) bool { return e.Line == uint32(line)+1 })
 }
 
 // factorOnce multiplies by one, factorMax by the most that is reckoned with.

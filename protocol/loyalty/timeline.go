@@ -34,6 +34,13 @@ func EntryOf(ev *protocol.Event, no protocol.ReceiptNo) (protocol.MemberID, *Ent
 	case ev.PointsChange != nil:
 		p := ev.PointsChange
 		return p.Member, &Entry{Kind: "points", Reference: string(p.Change), Staff: p.Staff, Points: p.Points}
+	case ev.AccountChange != nil && ev.AccountChange.Account.Of() != "":
+		c := ev.AccountChange
+		e := &Entry{Kind: string(c.Account.Account()), Reference: string(c.Change), Staff: c.Staff, Currency: c.Account.Currency()}
+		if e.Currency != "" {
+			e.Amount = protocol.Money(c.Amount)
+		}
+		return c.Account.Of(), e
 	case ev.Member != nil && ev.Member.Version == 1:
 		return ev.Member.ID, &Entry{Kind: "enrolled", Staff: ev.Member.Staff}
 	case ev.Contact != nil:

@@ -39,6 +39,8 @@ type Tender struct {
 	Type        string          `json:"type"`
 	AmountMinor *protocol.Money `json:"amount_minor"`
 	Ref         string          `json:"ref"`
+	Code        string          `json:"code"`
+	Credit      bool            `json:"credit"`
 }
 
 // RequestLine is a quantity of one line of the order, in the item's unit. Code

@@ -30,13 +30,15 @@ type Document struct {
 	ChangeMinor       protocol.Money     `json:"change_minor"`
 	PointsEarned      protocol.Points    `json:"points_earned"`
 	// PointsRedeemed is there only where points were spent or given back.
-	PointsRedeemed protocol.Points   `json:"points_redeemed,omitempty"`
-	OrderID        protocol.OrderID  `json:"order_id,omitempty"` // only where the receipt settles an order
-	Fiscal         *DocumentFiscal   `json:"fiscal"`
-	Training       bool              `json:"training"`
-	Voided         bool              `json:"voided"`
-	External       *DocumentExternal `json:"external"`
-	Warnings       []DocumentWarning `json:"warnings"`
+	PointsRedeemed protocol.Points `json:"points_redeemed,omitempty"`
+	// Accounts are there only where gift cards, store credit or offers changed.
+	Accounts []DocumentAccount `json:"accounts,omitempty"`
+	OrderID  protocol.OrderID  `json:"order_id,omitempty"` // only where the receipt settles an order
+	Fiscal   *DocumentFiscal   `json:"fiscal"`
+	Training bool              `json:"training"`
+	Voided   bool              `json:"voided"`
+	External *DocumentExternal `json:"external"`
+	Warnings []DocumentWarning `json:"warnings"`
 }
 
 // DocumentLine is one line of a Document. Qty is in the item's unit.
@@ -77,6 +79,14 @@ type DocumentTender struct {
 	Type        protocol.TenderType `json:"type"`
 	AmountMinor protocol.Money      `json:"amount_minor"`
 	Ref         *string             `json:"ref"`
+}
+
+// DocumentAccount is what the receipt did to an account. Line is null of payments and
+// refunds.
+type DocumentAccount struct {
+	Account protocol.MemberID `json:"account"`
+	Amount  protocol.Points   `json:"amount"`
+	Line    *uint32           `json:"line"`
 }
 
 // DocumentFiscal is the mark of a fiscal device.
@@ -143,6 +153,13 @@ func NewDocument(m Meta, s *protocol.Sale) Document {
 	}
 	for _, t := range s.Tenders {
 		d.Tenders = append(d.Tenders, DocumentTender{Type: t.Type, AmountMinor: t.Amount, Ref: orNull(t.Ref)})
+	}
+	for i := range s.Accounts {
+		e := DocumentAccount{Account: s.Accounts[i].Account, Amount: s.Accounts[i].Amount}
+		if s.Accounts[i].Line > 0 {
+			e.Line = &s.Accounts[i].Line
+		}
+		d.Accounts = append(d.Accounts, e)
 	}
 	for _, w := range s.Warnings {
 		warning := DocumentWarning{Code: w.Code, Message: w.Message}

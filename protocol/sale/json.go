@@ -35,6 +35,9 @@ func (d *Document) AppendJSON(b []byte) []byte {
 	if d.PointsRedeemed != 0 {
 		b = appendInt(append(b, `,"points_redeemed":`...), d.PointsRedeemed)
 	}
+	if len(d.Accounts) > 0 {
+		b = appendList(append(b, `,"accounts":`...), d.Accounts, (*DocumentAccount).appendJSON)
+	}
 	if d.OrderID != "" {
 		b = appendText(append(b, `,"order_id":`...), string(d.OrderID))
 	}
@@ -82,6 +85,16 @@ func (t *DocumentTender) appendJSON(b []byte) []byte {
 	b = appendInt(append(b, `,"amount_minor":`...), t.AmountMinor)
 	b = appendOrNull(append(b, `,"ref":`...), t.Ref)
 	return append(b, '}')
+}
+
+func (e *DocumentAccount) appendJSON(b []byte) []byte {
+	b = appendText(append(b, `{"account":`...), string(e.Account))
+	b = appendInt(append(b, `,"amount":`...), e.Amount)
+	b = append(b, `,"line":`...)
+	if e.Line == nil {
+		return append(b, "null}"...)
+	}
+	return append(appendInt(b, *e.Line), '}')
 }
 
 func (f *DocumentFiscal) appendJSON(b []byte) []byte {

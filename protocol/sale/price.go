@@ -397,6 +397,9 @@ func Build(t Terms, r Request, lines []Resolved) (*protocol.Sale, []protocol.Mov
 	if err := b.settle(s, tenders); err != nil {
 		return nil, nil, err
 	}
+	if err := b.payFrom(s, tenders, s.Member); err != nil {
+		return nil, nil, err
+	}
 	moves, err := b.finish(s)
 	if err != nil {
 		return nil, nil, err
@@ -413,10 +416,16 @@ func (b *builder) sold(r Request, lines []Resolved) (*protocol.Sale, error) {
 		if err != nil {
 			return nil, err
 		}
+		if in.GiftCard != "" {
+			if err := b.giftLine(s, i+1, &r.Lines[i], &lines[i], &line); err != nil {
+				return nil, err
+			}
+		}
 		s.Lines = append(s.Lines, line)
 		b.move(s, line, protocol.OnHand)
 	}
 	b.promote(s, r, lines)
+	b.redeemOffers(s, &r)
 	var err error
 	s.Taxes, err = b.taxes(s.Lines, s.PricesIncludeTax)
 	return s, err

@@ -94,6 +94,9 @@ func (b *builder) applicable(r Request) []*protocol.Promotion {
 	for _, c := range r.Coupons {
 		presented[couponKey(c)] = true
 	}
+	for _, id := range r.Offers {
+		presented[couponKey(id)] = true
+	}
 	var rules []*protocol.Promotion
 	for _, p := range b.t.Promotions {
 		if p.Validity == InForce && b.followed(p.Promotion) && (!p.MembersOnly || r.MemberID != "") && (p.Coupon == "" || presented[couponKey(p.Coupon)]) {
@@ -194,7 +197,7 @@ func newBasket(s *protocol.Sale, r Request, lines []Resolved) *basket {
 	sum := protocol.Money(0)
 	for i := range s.Lines {
 		in, line, item := &r.Lines[i], &s.Lines[i], lines[i].Item
-		byHand := in.UnitPriceMinor != nil || in.AmountMinor != nil
+		byHand := in.UnitPriceMinor != nil || in.AmountMinor != nil || in.GiftCard != ""
 		if item == nil || byHand || line.Amount <= 0 || len(line.Discounts) > promotedDiscountsMax {
 			continue
 		}

@@ -77,6 +77,9 @@ func BuildReturn(t Terms, r ReturnRequest, original *Original, lines []Resolved)
 	if err := b.pointsBack(s); err != nil {
 		return nil, nil, err
 	}
+	if err := b.payFrom(s, r.Tenders, protocol.MemberID(first(string(s.Member), r.MemberID))); err != nil {
+		return nil, nil, err
+	}
 	moves, err := b.finish(s)
 	if err != nil {
 		return nil, nil, err
@@ -202,6 +205,9 @@ func (b *refund) codeLine(n int, in ReturnLine) (protocol.SaleLine, error) {
 // originalLine is a line of the original, or a part of it.
 func (b *refund) originalLine(n int, in ReturnLine) (protocol.SaleLine, error) {
 	i := int(in.Line) - 1
+	if err := b.loaded(i + 1); err != nil {
+		return protocol.SaleLine{}, err
+	}
 	sold, before, q := b.original.Sale.Lines[i], b.returned[i], *in.Qty
 	if q > sold.Quantity-before {
 		remaining := max(sold.Quantity-before, 0)

@@ -19,6 +19,8 @@ type Request struct {
 	// Coupons are what the shopper presented. What another POS made of them is in
 	// its amounts.
 	Coupons []string `json:"coupons"`
+	// Offers are those to the member that are to be redeemed, by their ids.
+	Offers []string `json:"offers"`
 }
 
 // Line is one scan or one typed code of a sale.
@@ -32,6 +34,8 @@ type Line struct {
 	// AmountMinor is final, after discounts.
 	AmountMinor *protocol.Money `json:"amount_minor"`
 	Discounts   []Discount      `json:"discounts"`
+	// GiftCard is the code of the card on which the line puts its amount.
+	GiftCard string `json:"gift_card"`
 }
 
 // Discount is one reduction of a line.
@@ -48,6 +52,11 @@ type Tender struct {
 	Type        string          `json:"type"`
 	AmountMinor *protocol.Money `json:"amount_minor"`
 	Ref         string          `json:"ref"`
+	// Code is that of a gift card of the chain, of which a gift_card is paid. One
+	// without a code is somebody else's, and is taken down as it is.
+	Code string `json:"code"`
+	// Credit tells that what is paid on_account is the member's store credit.
+	Credit bool `json:"credit"`
 }
 
 // External says that another POS has already done what is recorded here.
@@ -74,7 +83,10 @@ type ReturnRequest struct {
 	Till      string `json:"till"`
 	ReceiptNo string `json:"receipt_no"`
 	// OrderID is the order whose goods come back, in place of a receipt.
-	OrderID  string       `json:"order_id"`
+	OrderID string `json:"order_id"`
+	// MemberID is whose store credit a refund is put on, where the receipt names no
+	// member.
+	MemberID string       `json:"member_id"`
 	Lines    []ReturnLine `json:"lines"`
 	Tenders  []Tender     `json:"tenders"`
 	Reason   string       `json:"reason"`

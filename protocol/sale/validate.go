@@ -44,14 +44,13 @@ func (r *Request) Validate() error {
 	}
 	c.line = 0
 	c.tenders(r.Tenders)
-	if !protocol.MadeMemberID(r.MemberID) {
-		c.id("member_id", r.MemberID)
-	}
+	c.member(r.MemberID)
 	c.id("staff", r.Staff)
 	if r.RedeemPoints != nil && (*r.RedeemPoints < 0 || *r.RedeemPoints > int64(protocol.PointsMax)) {
 		c.outOfRange("redeem_points", strconv.FormatInt(*r.RedeemPoints, 10), "not 0 to "+strconv.FormatInt(int64(protocol.PointsMax), 10))
 	}
 	c.coupons(r.Coupons)
+	c.offers(r.Offers)
 	c.externalPart(r.External)
 	return c.result()
 }
@@ -68,6 +67,7 @@ func (r *ReturnRequest) Validate() error {
 	}
 	c.line = 0
 	c.tenders(r.Tenders)
+	c.member(r.MemberID)
 	c.id("staff", r.Staff)
 	c.text("reason", r.Reason, reasonBytesMax)
 	if r.OrderID != "" && !protocol.ValidID(r.OrderID) {
@@ -154,6 +154,17 @@ func (c *checker) id(field, value string) {
 	c.noCard(field, ContainsCardNumber(value))
 }
 
+// member checks who a member is said to be. The id of another account is none.
+func (c *checker) member(id string) {
+	if protocol.MadeMemberID(id) {
+		return
+	}
+	c.id("member_id", id)
+	if protocol.MemberID(id).Account() != protocol.PointsAccount {
+		c.outOfRange("member_id", "", "the id of an account (name the member)")
+	}
+}
+
 // text checks free text.
 func (c *checker) text(field, value string, max int) {
 	c.code(field, value, max)
@@ -212,6 +223,7 @@ func (c *checker) saleLine(l Line) {
 	if strings.TrimSpace(code) == "" {
 		c.outOfRange("code", "", "missing")
 	}
+	c.giftCode("gift_card", l.GiftCard)
 	c.value(l)
 }
 
@@ -275,7 +287,8 @@ func destination(to string) (protocol.State, bool) {
 
 func (c *checker) tenders(tenders []Tender) {
 	c.count("tenders", len(tenders), 0, TendersMax)
-	for _, t := range tenders {
+	for i, t := range tenders {
+		c.accountOf(&tenders[i])
 		if !protocol.ValidTender(protocol.TenderType(t.Type)) {
 			c.outOfRange("type", "", "not one of cash, card, gift_card, voucher, points, on_account and other in a tender")
 		}

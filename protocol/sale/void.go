@@ -42,6 +42,7 @@ func BuildVoid(t Terms, original *Original, r VoidRequest, moves []protocol.Move
 	}
 	s.Rounding, s.Total, s.Change = -o.Rounding, -o.Total, -o.Change
 	s.PointsEarned, s.PointsRedeemed, s.Programme = -o.PointsEarned, -o.PointsRedeemed, o.Programme
+	s.Accounts = accountsBack(o.Accounts)
 	var back []protocol.Move
 	for _, move := range moves {
 		move.Delta = -move.Delta

@@ -385,6 +385,7 @@ type Event struct {
 	Member          *Member          `protobuf:"bytes,32,opt,name=member,proto3" json:"member,omitempty"`
 	Cart            *Cart            `protobuf:"bytes,33,opt,name=cart,proto3" json:"cart,omitempty"`
 	Contact         *Contact         `protobuf:"bytes,34,opt,name=contact,proto3" json:"contact,omitempty"`
+	AccountChange   *AccountChange   `protobuf:"bytes,35,opt,name=account_change,json=accountChange,proto3" json:"account_change,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -632,6 +633,13 @@ func (x *Event) GetCart() *Cart {
 func (x *Event) GetContact() *Contact {
 	if x != nil {
 		return x.Contact
+	}
+	return nil
+}
+
+func (x *Event) GetAccountChange() *AccountChange {
+	if x != nil {
+		return x.AccountChange
 	}
 	return nil
 }
@@ -1839,6 +1847,170 @@ func (x *PointsChange) GetStaff() string {
 	return ""
 }
 
+// AccountChange (kind_text "account_change") is written by the hub: what an account
+// that is not a member's points gains or loses without a receipt, and its terms.
+type AccountChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	Change        string                 `protobuf:"bytes,2,opt,name=change,proto3" json:"change,omitempty"`    // issued, adjusted, expired, or terms where the amount is 0
+	Amount        int64                  `protobuf:"zigzag64,3,opt,name=amount,proto3" json:"amount,omitempty"` // what the account gains
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Staff         string                 `protobuf:"bytes,5,opt,name=staff,proto3" json:"staff,omitempty"`
+	Terms         *AccountTerms          `protobuf:"bytes,6,opt,name=terms,proto3" json:"terms,omitempty"` // absent: they stay as they were
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountChange) Reset() {
+	*x = AccountChange{}
+	mi := &file_protocol_wire_event_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountChange) ProtoMessage() {}
+
+func (x *AccountChange) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_event_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountChange.ProtoReflect.Descriptor instead.
+func (*AccountChange) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *AccountChange) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *AccountChange) GetChange() string {
+	if x != nil {
+		return x.Change
+	}
+	return ""
+}
+
+func (x *AccountChange) GetAmount() int64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
+func (x *AccountChange) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AccountChange) GetStaff() string {
+	if x != nil {
+		return x.Staff
+	}
+	return ""
+}
+
+func (x *AccountChange) GetTerms() *AccountTerms {
+	if x != nil {
+		return x.Terms
+	}
+	return nil
+}
+
+// AccountTerms are what holds of an account from then on. Those of the highest
+// version stand.
+type AccountTerms struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`                     // from 1
+	HomeStore     string                 `protobuf:"bytes,2,opt,name=home_store,json=homeStore,proto3" json:"home_store,omitempty"` // whose machines hold what of it may be spent; absent: follows from the account
+	ValidTo       string                 `protobuf:"bytes,3,opt,name=valid_to,json=validTo,proto3" json:"valid_to,omitempty"`       // RFC 3339; absent: for ever
+	Withdrawn     bool                   `protobuf:"varint,4,opt,name=withdrawn,proto3" json:"withdrawn,omitempty"`                 // nothing of it is lent any more
+	Offer         *PromotionRow          `protobuf:"bytes,5,opt,name=offer,proto3" json:"offer,omitempty"`                          // of an offer: what it takes off
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountTerms) Reset() {
+	*x = AccountTerms{}
+	mi := &file_protocol_wire_event_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountTerms) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountTerms) ProtoMessage() {}
+
+func (x *AccountTerms) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_event_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountTerms.ProtoReflect.Descriptor instead.
+func (*AccountTerms) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *AccountTerms) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *AccountTerms) GetHomeStore() string {
+	if x != nil {
+		return x.HomeStore
+	}
+	return ""
+}
+
+func (x *AccountTerms) GetValidTo() string {
+	if x != nil {
+		return x.ValidTo
+	}
+	return ""
+}
+
+func (x *AccountTerms) GetWithdrawn() bool {
+	if x != nil {
+		return x.Withdrawn
+	}
+	return false
+}
+
+func (x *AccountTerms) GetOffer() *PromotionRow {
+	if x != nil {
+		return x.Offer
+	}
+	return nil
+}
+
 // Member (kind_text "member") is all that is known of a member from then on. A
 // till or the hub enrols with version 1; every later version is the hub's, in its
 // stream of the same store. The event has no moves.
@@ -1867,7 +2039,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_protocol_wire_event_proto_msgTypes[13]
+	mi := &file_protocol_wire_event_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1879,7 +2051,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[13]
+	mi := &file_protocol_wire_event_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1892,7 +2064,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{13}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Member) GetId() string {
@@ -2028,7 +2200,7 @@ type Consent struct {
 
 func (x *Consent) Reset() {
 	*x = Consent{}
-	mi := &file_protocol_wire_event_proto_msgTypes[14]
+	mi := &file_protocol_wire_event_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2040,7 +2212,7 @@ func (x *Consent) String() string {
 func (*Consent) ProtoMessage() {}
 
 func (x *Consent) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[14]
+	mi := &file_protocol_wire_event_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2053,7 +2225,7 @@ func (x *Consent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Consent.ProtoReflect.Descriptor instead.
 func (*Consent) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{14}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Consent) GetChannel() string {
@@ -2110,7 +2282,7 @@ type Cart struct {
 
 func (x *Cart) Reset() {
 	*x = Cart{}
-	mi := &file_protocol_wire_event_proto_msgTypes[15]
+	mi := &file_protocol_wire_event_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2122,7 +2294,7 @@ func (x *Cart) String() string {
 func (*Cart) ProtoMessage() {}
 
 func (x *Cart) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[15]
+	mi := &file_protocol_wire_event_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2135,7 +2307,7 @@ func (x *Cart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cart.ProtoReflect.Descriptor instead.
 func (*Cart) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{15}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Cart) GetMember() string {
@@ -2202,7 +2374,7 @@ type CartLine struct {
 
 func (x *CartLine) Reset() {
 	*x = CartLine{}
-	mi := &file_protocol_wire_event_proto_msgTypes[16]
+	mi := &file_protocol_wire_event_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2214,7 +2386,7 @@ func (x *CartLine) String() string {
 func (*CartLine) ProtoMessage() {}
 
 func (x *CartLine) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[16]
+	mi := &file_protocol_wire_event_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2227,7 +2399,7 @@ func (x *CartLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CartLine.ProtoReflect.Descriptor instead.
 func (*CartLine) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{16}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CartLine) GetSku() string {
@@ -2291,7 +2463,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_protocol_wire_event_proto_msgTypes[17]
+	mi := &file_protocol_wire_event_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2303,7 +2475,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[17]
+	mi := &file_protocol_wire_event_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2316,7 +2488,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{17}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Contact) GetMember() string {
@@ -2395,7 +2567,7 @@ type Idempotency struct {
 
 func (x *Idempotency) Reset() {
 	*x = Idempotency{}
-	mi := &file_protocol_wire_event_proto_msgTypes[18]
+	mi := &file_protocol_wire_event_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2407,7 +2579,7 @@ func (x *Idempotency) String() string {
 func (*Idempotency) ProtoMessage() {}
 
 func (x *Idempotency) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[18]
+	mi := &file_protocol_wire_event_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2420,7 +2592,7 @@ func (x *Idempotency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Idempotency.ProtoReflect.Descriptor instead.
 func (*Idempotency) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{18}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Idempotency) GetRoute() string {
@@ -2498,14 +2670,16 @@ type Sale struct {
 	Programme  string  `protobuf:"bytes,39,opt,name=programme,proto3" json:"programme,omitempty"` // valid_from of the rules by which the points were reckoned
 	// Of points_redeemed, those that no lease covered, in risk mode; never more than
 	// points_redeemed, and never negative.
-	PointsAtRisk  int64 `protobuf:"zigzag64,40,opt,name=points_at_risk,json=pointsAtRisk,proto3" json:"points_at_risk,omitempty"`
+	PointsAtRisk int64 `protobuf:"zigzag64,40,opt,name=points_at_risk,json=pointsAtRisk,proto3" json:"points_at_risk,omitempty"`
+	// What the receipt does to accounts that are not members' points; at most 100.
+	Accounts      []*AccountEntry `protobuf:"bytes,41,rep,name=accounts,proto3" json:"accounts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Sale) Reset() {
 	*x = Sale{}
-	mi := &file_protocol_wire_event_proto_msgTypes[19]
+	mi := &file_protocol_wire_event_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2517,7 +2691,7 @@ func (x *Sale) String() string {
 func (*Sale) ProtoMessage() {}
 
 func (x *Sale) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[19]
+	mi := &file_protocol_wire_event_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2530,7 +2704,7 @@ func (x *Sale) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sale.ProtoReflect.Descriptor instead.
 func (*Sale) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{19}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Sale) GetType() SaleType {
@@ -2813,6 +2987,74 @@ func (x *Sale) GetPointsAtRisk() int64 {
 	return 0
 }
 
+func (x *Sale) GetAccounts() []*AccountEntry {
+	if x != nil {
+		return x.Accounts
+	}
+	return nil
+}
+
+// AccountEntry is what a receipt does to one account.
+type AccountEntry struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	Amount        int64                  `protobuf:"zigzag64,2,opt,name=amount,proto3" json:"amount,omitempty"` // above zero what the account gains; below zero what is taken of it, under the lease
+	Line          uint32                 `protobuf:"varint,3,opt,name=line,proto3" json:"line,omitempty"`       // the line that put it there, from 1; absent: payments and refunds did
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountEntry) Reset() {
+	*x = AccountEntry{}
+	mi := &file_protocol_wire_event_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountEntry) ProtoMessage() {}
+
+func (x *AccountEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_event_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountEntry.ProtoReflect.Descriptor instead.
+func (*AccountEntry) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *AccountEntry) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *AccountEntry) GetAmount() int64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
+func (x *AccountEntry) GetLine() uint32 {
+	if x != nil {
+		return x.Line
+	}
+	return 0
+}
+
 // Discount is one reduction of a line's amount.
 type Discount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2827,7 +3069,7 @@ type Discount struct {
 
 func (x *Discount) Reset() {
 	*x = Discount{}
-	mi := &file_protocol_wire_event_proto_msgTypes[20]
+	mi := &file_protocol_wire_event_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2839,7 +3081,7 @@ func (x *Discount) String() string {
 func (*Discount) ProtoMessage() {}
 
 func (x *Discount) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[20]
+	mi := &file_protocol_wire_event_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2852,7 +3094,7 @@ func (x *Discount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Discount.ProtoReflect.Descriptor instead.
 func (*Discount) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{20}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Discount) GetLine() uint32 {
@@ -2903,7 +3145,7 @@ type TaxAmount struct {
 
 func (x *TaxAmount) Reset() {
 	*x = TaxAmount{}
-	mi := &file_protocol_wire_event_proto_msgTypes[21]
+	mi := &file_protocol_wire_event_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2915,7 +3157,7 @@ func (x *TaxAmount) String() string {
 func (*TaxAmount) ProtoMessage() {}
 
 func (x *TaxAmount) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[21]
+	mi := &file_protocol_wire_event_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2928,7 +3170,7 @@ func (x *TaxAmount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaxAmount.ProtoReflect.Descriptor instead.
 func (*TaxAmount) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{21}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *TaxAmount) GetCode() string {
@@ -2972,7 +3214,7 @@ type Tender struct {
 
 func (x *Tender) Reset() {
 	*x = Tender{}
-	mi := &file_protocol_wire_event_proto_msgTypes[22]
+	mi := &file_protocol_wire_event_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2984,7 +3226,7 @@ func (x *Tender) String() string {
 func (*Tender) ProtoMessage() {}
 
 func (x *Tender) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[22]
+	mi := &file_protocol_wire_event_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2997,7 +3239,7 @@ func (x *Tender) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tender.ProtoReflect.Descriptor instead.
 func (*Tender) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{22}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Tender) GetType() TenderType {
@@ -3044,7 +3286,7 @@ type External struct {
 
 func (x *External) Reset() {
 	*x = External{}
-	mi := &file_protocol_wire_event_proto_msgTypes[23]
+	mi := &file_protocol_wire_event_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3056,7 +3298,7 @@ func (x *External) String() string {
 func (*External) ProtoMessage() {}
 
 func (x *External) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[23]
+	mi := &file_protocol_wire_event_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3069,7 +3311,7 @@ func (x *External) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use External.ProtoReflect.Descriptor instead.
 func (*External) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{23}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *External) GetSource() string {
@@ -3133,7 +3375,7 @@ type Fiscal struct {
 
 func (x *Fiscal) Reset() {
 	*x = Fiscal{}
-	mi := &file_protocol_wire_event_proto_msgTypes[24]
+	mi := &file_protocol_wire_event_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3145,7 +3387,7 @@ func (x *Fiscal) String() string {
 func (*Fiscal) ProtoMessage() {}
 
 func (x *Fiscal) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[24]
+	mi := &file_protocol_wire_event_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3158,7 +3400,7 @@ func (x *Fiscal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fiscal.ProtoReflect.Descriptor instead.
 func (*Fiscal) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{24}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Fiscal) GetDevice() string {
@@ -3194,7 +3436,7 @@ type Warning struct {
 
 func (x *Warning) Reset() {
 	*x = Warning{}
-	mi := &file_protocol_wire_event_proto_msgTypes[25]
+	mi := &file_protocol_wire_event_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3206,7 +3448,7 @@ func (x *Warning) String() string {
 func (*Warning) ProtoMessage() {}
 
 func (x *Warning) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[25]
+	mi := &file_protocol_wire_event_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3219,7 +3461,7 @@ func (x *Warning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Warning.ProtoReflect.Descriptor instead.
 func (*Warning) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{25}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Warning) GetCode() string {
@@ -3272,7 +3514,7 @@ type Movement struct {
 
 func (x *Movement) Reset() {
 	*x = Movement{}
-	mi := &file_protocol_wire_event_proto_msgTypes[26]
+	mi := &file_protocol_wire_event_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3284,7 +3526,7 @@ func (x *Movement) String() string {
 func (*Movement) ProtoMessage() {}
 
 func (x *Movement) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[26]
+	mi := &file_protocol_wire_event_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3297,7 +3539,7 @@ func (x *Movement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Movement.ProtoReflect.Descriptor instead.
 func (*Movement) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{26}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Movement) GetType() MovementType {
@@ -3411,7 +3653,7 @@ type CountSeen struct {
 
 func (x *CountSeen) Reset() {
 	*x = CountSeen{}
-	mi := &file_protocol_wire_event_proto_msgTypes[27]
+	mi := &file_protocol_wire_event_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3423,7 +3665,7 @@ func (x *CountSeen) String() string {
 func (*CountSeen) ProtoMessage() {}
 
 func (x *CountSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[27]
+	mi := &file_protocol_wire_event_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3436,7 +3678,7 @@ func (x *CountSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountSeen.ProtoReflect.Descriptor instead.
 func (*CountSeen) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{27}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CountSeen) GetCount() *EventID {
@@ -3469,7 +3711,7 @@ type StockLoad struct {
 
 func (x *StockLoad) Reset() {
 	*x = StockLoad{}
-	mi := &file_protocol_wire_event_proto_msgTypes[28]
+	mi := &file_protocol_wire_event_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3481,7 +3723,7 @@ func (x *StockLoad) String() string {
 func (*StockLoad) ProtoMessage() {}
 
 func (x *StockLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[28]
+	mi := &file_protocol_wire_event_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3494,7 +3736,7 @@ func (x *StockLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StockLoad.ProtoReflect.Descriptor instead.
 func (*StockLoad) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{28}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *StockLoad) GetId() string {
@@ -3555,7 +3797,7 @@ type Catalog struct {
 
 func (x *Catalog) Reset() {
 	*x = Catalog{}
-	mi := &file_protocol_wire_event_proto_msgTypes[29]
+	mi := &file_protocol_wire_event_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3567,7 +3809,7 @@ func (x *Catalog) String() string {
 func (*Catalog) ProtoMessage() {}
 
 func (x *Catalog) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_event_proto_msgTypes[29]
+	mi := &file_protocol_wire_event_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3580,7 +3822,7 @@ func (x *Catalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Catalog.ProtoReflect.Descriptor instead.
 func (*Catalog) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_event_proto_rawDescGZIP(), []int{29}
+	return file_protocol_wire_event_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Catalog) GetItems() []*Item {
@@ -3636,7 +3878,7 @@ var File_protocol_wire_event_proto protoreflect.FileDescriptor
 
 const file_protocol_wire_event_proto_rawDesc = "" +
 	"\n" +
-	"\x19protocol/wire/event.proto\x12\x0ecounterpart.v1\x1a\x1bprotocol/wire/catalog.proto\"\xb8\v\n" +
+	"\x19protocol/wire/event.proto\x12\x0ecounterpart.v1\x1a\x1bprotocol/wire/catalog.proto\"\xfe\v\n" +
 	"\x05Event\x12-\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x19.counterpart.v1.EventKindR\x04kind\x12\x1b\n" +
 	"\tkind_text\x18\x02 \x01(\tR\bkindText\x12\x12\n" +
@@ -3679,7 +3921,8 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\rpoints_change\x18\x1f \x01(\v2\x1c.counterpart.v1.PointsChangeR\fpointsChange\x12.\n" +
 	"\x06member\x18  \x01(\v2\x16.counterpart.v1.MemberR\x06member\x12(\n" +
 	"\x04cart\x18! \x01(\v2\x14.counterpart.v1.CartR\x04cart\x121\n" +
-	"\acontact\x18\" \x01(\v2\x17.counterpart.v1.ContactR\acontact\"-\n" +
+	"\acontact\x18\" \x01(\v2\x17.counterpart.v1.ContactR\acontact\x12D\n" +
+	"\x0eaccount_change\x18# \x01(\v2\x1d.counterpart.v1.AccountChangeR\raccountChange\"-\n" +
 	"\aEventID\x12\x10\n" +
 	"\x03inc\x18\x01 \x01(\fR\x03inc\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\"/\n" +
@@ -3797,7 +4040,21 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\x06change\x18\x02 \x01(\tR\x06change\x12\x16\n" +
 	"\x06points\x18\x03 \x01(\x12R\x06points\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n" +
-	"\x05staff\x18\x05 \x01(\tR\x05staff\"\xf0\x03\n" +
+	"\x05staff\x18\x05 \x01(\tR\x05staff\"\xbb\x01\n" +
+	"\rAccountChange\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x16\n" +
+	"\x06change\x18\x02 \x01(\tR\x06change\x12\x16\n" +
+	"\x06amount\x18\x03 \x01(\x12R\x06amount\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05staff\x18\x05 \x01(\tR\x05staff\x122\n" +
+	"\x05terms\x18\x06 \x01(\v2\x1c.counterpart.v1.AccountTermsR\x05terms\"\xb4\x01\n" +
+	"\fAccountTerms\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1d\n" +
+	"\n" +
+	"home_store\x18\x02 \x01(\tR\thomeStore\x12\x19\n" +
+	"\bvalid_to\x18\x03 \x01(\tR\avalidTo\x12\x1c\n" +
+	"\twithdrawn\x18\x04 \x01(\bR\twithdrawn\x122\n" +
+	"\x05offer\x18\x05 \x01(\v2\x1c.counterpart.v1.PromotionRowR\x05offer\"\xf0\x03\n" +
 	"\x06Member\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12\x16\n" +
@@ -3855,7 +4112,7 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\vIdempotency\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x12\n" +
-	"\x04body\x18\x03 \x01(\x06R\x04body\"\xd0\v\n" +
+	"\x04body\x18\x03 \x01(\x06R\x04body\"\x8a\f\n" +
 	"\x04Sale\x12,\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x18.counterpart.v1.SaleTypeR\x04type\x12\x1b\n" +
 	"\ttype_text\x18\x02 \x01(\tR\btypeText\x12\x1a\n" +
@@ -3905,7 +4162,12 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\vline_points\x18& \x03(\x12R\n" +
 	"linePoints\x12\x1c\n" +
 	"\tprogramme\x18' \x01(\tR\tprogramme\x12$\n" +
-	"\x0epoints_at_risk\x18( \x01(\x12R\fpointsAtRisk\"}\n" +
+	"\x0epoints_at_risk\x18( \x01(\x12R\fpointsAtRisk\x128\n" +
+	"\baccounts\x18) \x03(\v2\x1c.counterpart.v1.AccountEntryR\baccounts\"T\n" +
+	"\fAccountEntry\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x16\n" +
+	"\x06amount\x18\x02 \x01(\x12R\x06amount\x12\x12\n" +
+	"\x04line\x18\x03 \x01(\rR\x04line\"}\n" +
 	"\bDiscount\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\rR\x04line\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x0e\n" +
@@ -4034,7 +4296,7 @@ func file_protocol_wire_event_proto_rawDescGZIP() []byte {
 }
 
 var file_protocol_wire_event_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_protocol_wire_event_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_protocol_wire_event_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_protocol_wire_event_proto_goTypes = []any{
 	(EventKind)(0),          // 0: counterpart.v1.EventKind
 	(State)(0),              // 1: counterpart.v1.State
@@ -4054,42 +4316,45 @@ var file_protocol_wire_event_proto_goTypes = []any{
 	(*Transfer)(nil),        // 15: counterpart.v1.Transfer
 	(*Lease)(nil),           // 16: counterpart.v1.Lease
 	(*PointsChange)(nil),    // 17: counterpart.v1.PointsChange
-	(*Member)(nil),          // 18: counterpart.v1.Member
-	(*Consent)(nil),         // 19: counterpart.v1.Consent
-	(*Cart)(nil),            // 20: counterpart.v1.Cart
-	(*CartLine)(nil),        // 21: counterpart.v1.CartLine
-	(*Contact)(nil),         // 22: counterpart.v1.Contact
-	(*Idempotency)(nil),     // 23: counterpart.v1.Idempotency
-	(*Sale)(nil),            // 24: counterpart.v1.Sale
-	(*Discount)(nil),        // 25: counterpart.v1.Discount
-	(*TaxAmount)(nil),       // 26: counterpart.v1.TaxAmount
-	(*Tender)(nil),          // 27: counterpart.v1.Tender
-	(*External)(nil),        // 28: counterpart.v1.External
-	(*Fiscal)(nil),          // 29: counterpart.v1.Fiscal
-	(*Warning)(nil),         // 30: counterpart.v1.Warning
-	(*Movement)(nil),        // 31: counterpart.v1.Movement
-	(*CountSeen)(nil),       // 32: counterpart.v1.CountSeen
-	(*StockLoad)(nil),       // 33: counterpart.v1.StockLoad
-	(*Catalog)(nil),         // 34: counterpart.v1.Catalog
-	(Unit)(0),               // 35: counterpart.v1.Unit
-	(*Item)(nil),            // 36: counterpart.v1.Item
-	(*PriceList)(nil),       // 37: counterpart.v1.PriceList
-	(*TaxList)(nil),         // 38: counterpart.v1.TaxList
-	(*StoreRecord)(nil),     // 39: counterpart.v1.StoreRecord
-	(*PolicyRow)(nil),       // 40: counterpart.v1.PolicyRow
-	(*ProgrammeRow)(nil),    // 41: counterpart.v1.ProgrammeRow
-	(*PromotionRow)(nil),    // 42: counterpart.v1.PromotionRow
+	(*AccountChange)(nil),   // 18: counterpart.v1.AccountChange
+	(*AccountTerms)(nil),    // 19: counterpart.v1.AccountTerms
+	(*Member)(nil),          // 20: counterpart.v1.Member
+	(*Consent)(nil),         // 21: counterpart.v1.Consent
+	(*Cart)(nil),            // 22: counterpart.v1.Cart
+	(*CartLine)(nil),        // 23: counterpart.v1.CartLine
+	(*Contact)(nil),         // 24: counterpart.v1.Contact
+	(*Idempotency)(nil),     // 25: counterpart.v1.Idempotency
+	(*Sale)(nil),            // 26: counterpart.v1.Sale
+	(*AccountEntry)(nil),    // 27: counterpart.v1.AccountEntry
+	(*Discount)(nil),        // 28: counterpart.v1.Discount
+	(*TaxAmount)(nil),       // 29: counterpart.v1.TaxAmount
+	(*Tender)(nil),          // 30: counterpart.v1.Tender
+	(*External)(nil),        // 31: counterpart.v1.External
+	(*Fiscal)(nil),          // 32: counterpart.v1.Fiscal
+	(*Warning)(nil),         // 33: counterpart.v1.Warning
+	(*Movement)(nil),        // 34: counterpart.v1.Movement
+	(*CountSeen)(nil),       // 35: counterpart.v1.CountSeen
+	(*StockLoad)(nil),       // 36: counterpart.v1.StockLoad
+	(*Catalog)(nil),         // 37: counterpart.v1.Catalog
+	(Unit)(0),               // 38: counterpart.v1.Unit
+	(*PromotionRow)(nil),    // 39: counterpart.v1.PromotionRow
+	(*Item)(nil),            // 40: counterpart.v1.Item
+	(*PriceList)(nil),       // 41: counterpart.v1.PriceList
+	(*TaxList)(nil),         // 42: counterpart.v1.TaxList
+	(*StoreRecord)(nil),     // 43: counterpart.v1.StoreRecord
+	(*PolicyRow)(nil),       // 44: counterpart.v1.PolicyRow
+	(*ProgrammeRow)(nil),    // 45: counterpart.v1.ProgrammeRow
 }
 var file_protocol_wire_event_proto_depIdxs = []int32{
 	0,  // 0: counterpart.v1.Event.kind:type_name -> counterpart.v1.EventKind
 	1,  // 1: counterpart.v1.Event.move_states:type_name -> counterpart.v1.State
-	35, // 2: counterpart.v1.Event.item_units:type_name -> counterpart.v1.Unit
-	23, // 3: counterpart.v1.Event.idempotency:type_name -> counterpart.v1.Idempotency
-	24, // 4: counterpart.v1.Event.sale:type_name -> counterpart.v1.Sale
-	31, // 5: counterpart.v1.Event.movement:type_name -> counterpart.v1.Movement
-	32, // 6: counterpart.v1.Event.count_seen:type_name -> counterpart.v1.CountSeen
-	33, // 7: counterpart.v1.Event.stock_load:type_name -> counterpart.v1.StockLoad
-	34, // 8: counterpart.v1.Event.catalog:type_name -> counterpart.v1.Catalog
+	38, // 2: counterpart.v1.Event.item_units:type_name -> counterpart.v1.Unit
+	25, // 3: counterpart.v1.Event.idempotency:type_name -> counterpart.v1.Idempotency
+	26, // 4: counterpart.v1.Event.sale:type_name -> counterpart.v1.Sale
+	34, // 5: counterpart.v1.Event.movement:type_name -> counterpart.v1.Movement
+	35, // 6: counterpart.v1.Event.count_seen:type_name -> counterpart.v1.CountSeen
+	36, // 7: counterpart.v1.Event.stock_load:type_name -> counterpart.v1.StockLoad
+	37, // 8: counterpart.v1.Event.catalog:type_name -> counterpart.v1.Catalog
 	9,  // 9: counterpart.v1.Event.reissue:type_name -> counterpart.v1.Reissue
 	8,  // 10: counterpart.v1.Event.gap:type_name -> counterpart.v1.Gap
 	10, // 11: counterpart.v1.Event.digest:type_name -> counterpart.v1.OwnDigest
@@ -4100,44 +4365,48 @@ var file_protocol_wire_event_proto_depIdxs = []int32{
 	15, // 16: counterpart.v1.Event.transfer:type_name -> counterpart.v1.Transfer
 	16, // 17: counterpart.v1.Event.lease:type_name -> counterpart.v1.Lease
 	17, // 18: counterpart.v1.Event.points_change:type_name -> counterpart.v1.PointsChange
-	18, // 19: counterpart.v1.Event.member:type_name -> counterpart.v1.Member
-	20, // 20: counterpart.v1.Event.cart:type_name -> counterpart.v1.Cart
-	22, // 21: counterpart.v1.Event.contact:type_name -> counterpart.v1.Contact
-	1,  // 22: counterpart.v1.Gap.move_states:type_name -> counterpart.v1.State
-	6,  // 23: counterpart.v1.Reissue.id:type_name -> counterpart.v1.EventID
-	7,  // 24: counterpart.v1.OwnDigest.streams:type_name -> counterpart.v1.StreamPos
-	6,  // 25: counterpart.v1.Fulfilment.after:type_name -> counterpart.v1.EventID
-	6,  // 26: counterpart.v1.ExceptionChange.events:type_name -> counterpart.v1.EventID
-	6,  // 27: counterpart.v1.ExceptionChange.after:type_name -> counterpart.v1.EventID
-	19, // 28: counterpart.v1.Member.consents:type_name -> counterpart.v1.Consent
-	21, // 29: counterpart.v1.Cart.lines:type_name -> counterpart.v1.CartLine
-	6,  // 30: counterpart.v1.Contact.closes:type_name -> counterpart.v1.EventID
-	2,  // 31: counterpart.v1.Sale.type:type_name -> counterpart.v1.SaleType
-	1,  // 32: counterpart.v1.Sale.line_states:type_name -> counterpart.v1.State
-	25, // 33: counterpart.v1.Sale.discounts:type_name -> counterpart.v1.Discount
-	26, // 34: counterpart.v1.Sale.taxes:type_name -> counterpart.v1.TaxAmount
-	27, // 35: counterpart.v1.Sale.tenders:type_name -> counterpart.v1.Tender
-	28, // 36: counterpart.v1.Sale.external:type_name -> counterpart.v1.External
-	30, // 37: counterpart.v1.Sale.warnings:type_name -> counterpart.v1.Warning
-	6,  // 38: counterpart.v1.Sale.order_after:type_name -> counterpart.v1.EventID
-	3,  // 39: counterpart.v1.Tender.type:type_name -> counterpart.v1.TenderType
-	29, // 40: counterpart.v1.External.fiscal:type_name -> counterpart.v1.Fiscal
-	4,  // 41: counterpart.v1.Movement.type:type_name -> counterpart.v1.MovementType
-	1,  // 42: counterpart.v1.Movement.line_states:type_name -> counterpart.v1.State
-	7,  // 43: counterpart.v1.Movement.seen:type_name -> counterpart.v1.StreamPos
-	6,  // 44: counterpart.v1.CountSeen.count:type_name -> counterpart.v1.EventID
-	36, // 45: counterpart.v1.Catalog.items:type_name -> counterpart.v1.Item
-	37, // 46: counterpart.v1.Catalog.prices:type_name -> counterpart.v1.PriceList
-	38, // 47: counterpart.v1.Catalog.taxes:type_name -> counterpart.v1.TaxList
-	39, // 48: counterpart.v1.Catalog.stores:type_name -> counterpart.v1.StoreRecord
-	40, // 49: counterpart.v1.Catalog.policies:type_name -> counterpart.v1.PolicyRow
-	41, // 50: counterpart.v1.Catalog.programmes:type_name -> counterpart.v1.ProgrammeRow
-	42, // 51: counterpart.v1.Catalog.promotions:type_name -> counterpart.v1.PromotionRow
-	52, // [52:52] is the sub-list for method output_type
-	52, // [52:52] is the sub-list for method input_type
-	52, // [52:52] is the sub-list for extension type_name
-	52, // [52:52] is the sub-list for extension extendee
-	0,  // [0:52] is the sub-list for field type_name
+	20, // 19: counterpart.v1.Event.member:type_name -> counterpart.v1.Member
+	22, // 20: counterpart.v1.Event.cart:type_name -> counterpart.v1.Cart
+	24, // 21: counterpart.v1.Event.contact:type_name -> counterpart.v1.Contact
+	18, // 22: counterpart.v1.Event.account_change:type_name -> counterpart.v1.AccountChange
+	1,  // 23: counterpart.v1.Gap.move_states:type_name -> counterpart.v1.State
+	6,  // 24: counterpart.v1.Reissue.id:type_name -> counterpart.v1.EventID
+	7,  // 25: counterpart.v1.OwnDigest.streams:type_name -> counterpart.v1.StreamPos
+	6,  // 26: counterpart.v1.Fulfilment.after:type_name -> counterpart.v1.EventID
+	6,  // 27: counterpart.v1.ExceptionChange.events:type_name -> counterpart.v1.EventID
+	6,  // 28: counterpart.v1.ExceptionChange.after:type_name -> counterpart.v1.EventID
+	19, // 29: counterpart.v1.AccountChange.terms:type_name -> counterpart.v1.AccountTerms
+	39, // 30: counterpart.v1.AccountTerms.offer:type_name -> counterpart.v1.PromotionRow
+	21, // 31: counterpart.v1.Member.consents:type_name -> counterpart.v1.Consent
+	23, // 32: counterpart.v1.Cart.lines:type_name -> counterpart.v1.CartLine
+	6,  // 33: counterpart.v1.Contact.closes:type_name -> counterpart.v1.EventID
+	2,  // 34: counterpart.v1.Sale.type:type_name -> counterpart.v1.SaleType
+	1,  // 35: counterpart.v1.Sale.line_states:type_name -> counterpart.v1.State
+	28, // 36: counterpart.v1.Sale.discounts:type_name -> counterpart.v1.Discount
+	29, // 37: counterpart.v1.Sale.taxes:type_name -> counterpart.v1.TaxAmount
+	30, // 38: counterpart.v1.Sale.tenders:type_name -> counterpart.v1.Tender
+	31, // 39: counterpart.v1.Sale.external:type_name -> counterpart.v1.External
+	33, // 40: counterpart.v1.Sale.warnings:type_name -> counterpart.v1.Warning
+	6,  // 41: counterpart.v1.Sale.order_after:type_name -> counterpart.v1.EventID
+	27, // 42: counterpart.v1.Sale.accounts:type_name -> counterpart.v1.AccountEntry
+	3,  // 43: counterpart.v1.Tender.type:type_name -> counterpart.v1.TenderType
+	32, // 44: counterpart.v1.External.fiscal:type_name -> counterpart.v1.Fiscal
+	4,  // 45: counterpart.v1.Movement.type:type_name -> counterpart.v1.MovementType
+	1,  // 46: counterpart.v1.Movement.line_states:type_name -> counterpart.v1.State
+	7,  // 47: counterpart.v1.Movement.seen:type_name -> counterpart.v1.StreamPos
+	6,  // 48: counterpart.v1.CountSeen.count:type_name -> counterpart.v1.EventID
+	40, // 49: counterpart.v1.Catalog.items:type_name -> counterpart.v1.Item
+	41, // 50: counterpart.v1.Catalog.prices:type_name -> counterpart.v1.PriceList
+	42, // 51: counterpart.v1.Catalog.taxes:type_name -> counterpart.v1.TaxList
+	43, // 52: counterpart.v1.Catalog.stores:type_name -> counterpart.v1.StoreRecord
+	44, // 53: counterpart.v1.Catalog.policies:type_name -> counterpart.v1.PolicyRow
+	45, // 54: counterpart.v1.Catalog.programmes:type_name -> counterpart.v1.ProgrammeRow
+	39, // 55: counterpart.v1.Catalog.promotions:type_name -> counterpart.v1.PromotionRow
+	56, // [56:56] is the sub-list for method output_type
+	56, // [56:56] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_protocol_wire_event_proto_init() }
@@ -4152,7 +4421,7 @@ func file_protocol_wire_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protocol_wire_event_proto_rawDesc), len(file_protocol_wire_event_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   30,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

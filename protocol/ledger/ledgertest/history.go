@@ -319,11 +319,42 @@ func (h *history) transfer() {
 	}
 }
 
+// accounts does to gift cards, store credit and offers what points does to points.
+func (h *history) accounts(member protocol.MemberID, some protocol.Points) {
+	anybody := h.streams[h.rnd.IntN(len(h.streams))]
+	account := []protocol.MemberID{protocol.GiftCode("ABCD1234").Account("GBP"), protocol.NewCreditAccount("GBP", member), "o-" + member + "-07"}[h.rnd.IntN(3)]
+	switch h.rnd.IntN(4) {
+	case 0:
+		changes := []protocol.LeaseChange{protocol.LeaseGranted, protocol.LeaseRecalled, protocol.LeaseCredited}
+		h.log(anybody, &protocol.Event{Kind: protocol.KindLease, Lease: &protocol.Lease{
+			Member: account, Holder: h.till().origin.Inc, Change: changes[h.rnd.IntN(len(changes))], Points: some,
+		}})
+	case 1:
+		change := &protocol.AccountChange{Account: account, Change: []protocol.AccountReason{protocol.AccountIssued, protocol.AccountAdjusted, protocol.AccountExpired, "found"}[h.rnd.IntN(4)], Amount: 5 - some}
+		if h.rnd.IntN(2) == 0 {
+			change.Terms = &protocol.AccountTerms{Version: 1 + uint32(h.rnd.IntN(3)), Withdrawn: h.rnd.IntN(2) == 0}
+		}
+		h.log(anybody, &protocol.Event{Kind: protocol.KindAccountChange, AccountChange: change})
+	default:
+		s := h.till()
+		s.receipt++
+		h.log(s, &protocol.Event{Kind: protocol.KindSale, Sale: &protocol.Sale{
+			Type: protocol.SaleSale, Till: "1", Series: fmt.Sprint(s.origin.Inc[0]), Number: s.receipt, Training: h.rnd.IntN(6) == 0,
+			Lines:    []protocol.SaleLine{{Item: protocol.ItemRef{SKU: h.sku()}, Quantity: h.quantity()}},
+			Accounts: []protocol.AccountEntry{{Account: account, Amount: protocol.Points(h.rnd.IntN(9) - 5)}, {Account: account, Amount: some, Line: 1}},
+		}})
+	}
+}
+
 // points earns or redeems points at a till, or says something of a lease or an
 // account, whoever may say so. More may be spent than was granted.
 func (h *history) points() {
 	member, some := protocol.MemberID(fmt.Sprint("m-", h.rnd.IntN(people))), protocol.Points(1+h.rnd.IntN(9))
 	anybody := h.streams[h.rnd.IntN(len(h.streams))]
+	if h.rnd.IntN(3) == 0 {
+		h.accounts(member, some)
+		return
+	}
 	switch h.rnd.IntN(5) {
 	case 0:
 		changes := []protocol.LeaseChange{protocol.LeaseGranted, protocol.LeaseGranted, protocol.LeaseRecalled, protocol.LeaseCredited, protocol.LeaseSettled, "frozen"}
