@@ -83,7 +83,7 @@ func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Agen
 		Driver: selling{a.db, a.disk}, Origin: a.origin(), Series: id.Series, Forked: id.Cause != "", Boot: id.Boot, Patterns: patterns,
 		Now: a.now, Mono: func() int64 { return time.Since(a.started).Milliseconds() },
 		Acked:     func() protocol.Seq { return a.uplink().Status().Ack },
-		Confirmed: a.confirmed, Online: a.online, Visit: a.visit, Birthday: a.birthday, Changed: a.changes.Next, Appended: a.appended, Log: log,
+		Confirmed: a.confirmed, Online: a.online, Visit: a.visit, Birthday: a.birthday, Key: a.subjectKey, Changed: a.changes.Next, Appended: a.appended, Log: log,
 	})
 	return a, nil
 }

@@ -67,6 +67,7 @@ type Hub struct {
 	tokens   tokenKeys   // likewise
 	stores   storesKnown // likewise
 	keys     *ledger.KeyRing
+	sealing  orderSecrets // has a lock of its own
 	// enrolling is held while the key for look-ups is made, changing while a member
 	// is changed.
 	enrolling, changing sync.Mutex
