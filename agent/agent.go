@@ -160,6 +160,7 @@ func (a *Agent) Run(ctx context.Context, ready func(address string)) error {
 	g.Go(func() error { return a.keepWitness(ctx) })
 	g.Go(func() error { return a.upkeep(ctx) })
 	g.Go(func() error { return a.follow(ctx) })
+	g.Go(func() error { return a.unlockOrders(ctx) })
 	g.Go(func() error { return a.compare(ctx) })
 	g.Go(func() error { return a.receive(ctx) })
 	g.Go(func() error {

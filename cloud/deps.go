@@ -81,6 +81,13 @@ func (c *Cloud) deps() api.Deps {
 		Connect: func() api.Connect {
 			return api.Connect{MQTTURL: c.broker.URL(), Epoch: strconv.FormatUint(h.Epoch(), 10), Protocol: protocol.Version}
 		},
+		OrderKeys: func(ctx context.Context, store protocol.StoreID, orders []protocol.OrderID) ([]byte, error) {
+			d, err := h.OrderKeys(ctx, store, orders)
+			if err != nil {
+				return nil, err
+			}
+			return protocol.EncodeMessage(d)
+		},
 		Snapshot: c.snapshot, Backup: c.backup, Ready: h.Ready, Metrics: c.metrics(),
 		Fleet: func(ctx context.Context, each func(web.Store)) error {
 			return h.Fleet(ctx, func(s hub.FleetStore) { each(web.Store(s)) })

@@ -3,6 +3,7 @@ package till
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"counterpart/protocol"
@@ -94,6 +95,32 @@ func (t *Till) shopper(o *protocol.Order) pickup.ShopperDocument {
 	}
 	key, ok := t.o.Key(o.Subject())
 	return pickup.ShopperOf(o, key, ok)
+}
+
+// Locked lists orders of this store that are not over and whose key is not here.
+func (t *Till) Locked(ctx context.Context) (ids []protocol.OrderID, err error) {
+	err = t.o.Driver.View(ctx, func(r ledger.Reader) error {
+		ids = nil
+		open, err := t.open.follow(t, r)
+		if err != nil {
+			return err
+		}
+		for _, id := range open {
+			part, err := ledger.ReadPart(r, t.origin().Store, id)
+			if err != nil {
+				return err
+			}
+			o, _ := part.Order()
+			if o == nil || len(o.Sealed) == 0 {
+				continue
+			}
+			if _, ok := t.o.Key(o.Subject()); !ok {
+				ids = append(ids, o.Order)
+			}
+		}
+		return nil
+	})
+	return slices.Compact(ids), err
 }
 
 // reveal puts the shopper into the answer of a call about an order, which was kept

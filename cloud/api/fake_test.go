@@ -300,6 +300,9 @@ func (f *fakeHub) deps() Deps {
 		Snapshot: func(_ context.Context, feed string) (io.ReadSeeker, string, uint64, uint64, error) {
 			return bytes.NewReader(snapshotBody), strings.Repeat("a", 64), 7, 20000, f.note(feed)
 		},
+		OrderKeys: func(_ context.Context, _ protocol.StoreID, orders []protocol.OrderID) ([]byte, error) {
+			return []byte{1}, f.note(orders[0])
+		},
 		Backup: f.backup,
 		Ready:  func(context.Context) error { return f.err },
 		Fleet: func(_ context.Context, each func(web.Store)) error {

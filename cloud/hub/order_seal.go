@@ -297,14 +297,14 @@ func (h *Hub) addSealKey(ctx context.Context, d *protocol.Delta, o *protocol.Ord
 }
 
 // orderKeysAtOnce bounds how many orders are asked for at a time.
-const orderKeysAtOnce = 200
+const orderKeysAtOnce = 100
 
 // OrderKeys are the keys of orders of which a store keeps a part, for an agent that
 // lacks them: beside a Delta of the store's events that holds nothing else. Those
 // that are gone are left out.
 func (h *Hub) OrderKeys(ctx context.Context, store protocol.StoreID, ids []protocol.OrderID) (*protocol.Delta, error) {
 	if len(ids) > orderKeysAtOnce {
-		return nil, protocol.OutOfRange("orders", "", "more than 200")
+		return nil, protocol.OutOfRange("orders", "", "more than 100")
 	}
 	var sealed []*protocol.Order
 	err := h.view(ctx, func(r ledger.Reader) error {

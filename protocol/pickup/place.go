@@ -22,8 +22,8 @@ type PlaceRequest struct {
 	Shopper     PlaceShopper     `json:"shopper"`
 	// MemberID is whose order it is. Where the shopper is left out, it is the member.
 	MemberID protocol.MemberID `json:"member_id"`
-	PickupBy    string           `json:"pickup_by"`
-	Hold        string           `json:"hold"` // whose goods become the order's
+	PickupBy string            `json:"pickup_by"`
+	Hold     string            `json:"hold"` // whose goods become the order's
 }
 
 // Place is where somebody is, in degrees.
