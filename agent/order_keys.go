@@ -17,18 +17,32 @@ import (
 // the state of the store was loaded, or where there was no room.
 const orderKeysEvery = 5 * time.Second
 
+// orderForgetEvery is how often keys are looked through for those of orders that are
+// over.
+const orderForgetEvery = 12 * time.Hour
+
+// orderPrefix begins the ids of orders, which tells their keys from those of members.
+const orderPrefix = "o-"
+
 // orderKeysAtOnce bounds how many are asked for at a time.
 const orderKeysAtOnce = 100
 
-// unlockOrders fetches keys that are missing, as long as the process runs.
+// unlockOrders fetches keys that are missing, and deletes those of orders that are
+// over for long, as long as the process runs.
 func (a *Agent) unlockOrders(ctx context.Context) error {
 	hopeless := map[protocol.OrderID]bool{}
-	again := time.NewTicker(orderKeysEvery)
+	again, forget := time.NewTicker(orderKeysEvery), time.NewTimer(orderKeysEvery)
 	defer again.Stop()
+	defer forget.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-forget.C:
+			if err := a.forgetOrderKeys(ctx); err != nil && ctx.Err() == nil {
+				a.log.Error("keys of orders that are over not deleted", "error", err)
+			}
+			forget.Reset(orderForgetEvery)
 		case <-again.C:
 			if err := a.askOrderKeys(ctx, hopeless); err != nil && ctx.Err() == nil {
 				a.log.Error("keys of orders not fetched", "error", err)
@@ -90,4 +104,40 @@ func (a *Agent) keepOrderKeys(ctx context.Context, store protocol.StoreID, body 
 	}
 	a.changes.Notify()
 	return nil
+}
+
+// forgetOrderKeys deletes the keys of orders that are over for long. In between the
+// process may end; a note of a key that is gone is all that stays then.
+func (a *Agent) forgetOrderKeys(ctx context.Context) error {
+	if a.keys.ring == nil {
+		return nil
+	}
+	last := ""
+	for {
+		subjects, err := a.keys.ring.Subjects(ctx, orderPrefix, last, orderKeysAtOnce)
+		if err != nil || len(subjects) == 0 {
+			return err
+		}
+		ids := make([]protocol.OrderID, len(subjects))
+		for i, s := range subjects {
+			ids[i] = protocol.OrderID(s)
+		}
+		old, err := a.till.Forgettable(ctx, ids)
+		if err != nil {
+			return err
+		}
+		if len(old) > 0 {
+			gone := make([]string, len(old))
+			for i, id := range old {
+				gone[i] = string(id)
+			}
+			if err := a.keys.ring.Forget(ctx, gone); err != nil {
+				return err
+			}
+			if err := a.till.Forgotten(ctx, old); err != nil {
+				return err
+			}
+		}
+		last = subjects[len(subjects)-1]
+	}
 }

@@ -89,8 +89,10 @@ type Hub struct {
 	seenSaved time.Duration
 	// cartsLooked is when anonymous carts were last looked through; Tick's alone.
 	cartsLooked time.Duration
-	helloMs     int64 // the second in which Hellos are being counted
-	hellos      int
+	// ordersLooked is when the secrets of orders were; Tick's alone as well.
+	ordersLooked time.Duration
+	helloMs      int64 // the second in which Hellos are being counted
+	hellos       int
 }
 
 // New opens the hub's core over a driver. The first start of a database makes

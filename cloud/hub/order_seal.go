@@ -33,6 +33,9 @@ type orderSecrets struct {
 	known map[uint32][sha256.Size]byte
 }
 
+// secretOfNow is which secret seals orders that are placed now.
+func (h *Hub) secretOfNow() uint32 { return uint32(h.running()/orderSecretEvery) + 1 }
+
 // orderSecret is a secret of the hub's, made if it is wanted and not there; ok is
 // false where it is gone or cannot be read.
 func (h *Hub) orderSecret(ctx context.Context, with uint32, wanted bool) (secret [sha256.Size]byte, ok bool, err error) {
@@ -146,7 +149,7 @@ func (h *Hub) ownSeal(ctx context.Context, s *orderSeal) error {
 	if s.person == (protocol.Personal{}) {
 		return nil
 	}
-	s.with = uint32(h.running()/orderSecretEvery) + 1
+	s.with = h.secretOfNow()
 	secret, ok, err := h.orderSecret(ctx, s.with, true)
 	if err == nil && !ok {
 		err = errNoKeys()
