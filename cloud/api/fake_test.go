@@ -305,7 +305,7 @@ func (f *fakeHub) deps() Deps {
 			return bytes.NewReader(snapshotBody), strings.Repeat("a", 64), 7, 20000, f.note(feed)
 		},
 		OrderKeys: f.orderKeys, Backup: f.backup,
-		Ready:  func(context.Context) error { return f.err },
+		Ready: func(context.Context) error { return f.err },
 		Fleet: func(_ context.Context, each func(web.Store)) error {
 			each(web.Store{ID: "s1", Name: "High Street", Link: "online"})
 			return f.err

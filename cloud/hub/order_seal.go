@@ -128,9 +128,8 @@ func (h *Hub) whom(ctx context.Context, r *pickup.PlaceRequest) (s orderSeal, er
 		return s, err
 	}
 	if s.member = rep; !ok {
-		// Who was enrolled at a till may be known before the key has come.
 		if s.person != (protocol.Personal{}) {
-			return s, errNoKeys()
+			return s, errKeyOnItsWay()
 		}
 		return s, nil
 	}
@@ -163,6 +162,13 @@ func mayOrder(m *protocol.Member) bool { return m != nil && m.Status != protocol
 
 func errNotOrdering() error {
 	return protocol.OutOfRange("member_id", "", "nobody, or a member who was erased")
+}
+
+// errKeyOnItsWay refuses what cannot be sealed for a member: who was enrolled at a
+// till may be known before the key has come.
+func errKeyOnItsWay() error {
+	return protocol.Refuse(protocol.Conflict, "The key of this member is not here, so that the shopper's name cannot be kept. Nothing was recorded. Send the order without the shopper, or without the member.").
+		With("field", "member_id")
 }
 
 // sealOrder puts whom an order is for into it, in the transaction that gives it its

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -158,5 +159,47 @@ func TestOrdersAreForgotten(t *testing.T) {
 	names, err := s.Hub.keys.Secrets(t.Context(), orderSecretName, "", 10)
 	if err != nil || len(names) != 1 {
 		t.Errorf("the ring has the secrets %v, %v", names, err)
+	}
+}
+
+// TestOrderOfAMergedMember is that of who stands for them: under one key, told to the
+// store that keeps it, and gone from both when one of them is erased.
+func TestOrderOfAMergedMember(t *testing.T) {
+	c := newMergeCore(t, t.Fatal)
+	c.joins("m-1", "s1")
+	c.joins("m-2", "s1")
+	c.merges("m-1", "m-2")
+	b := c.player("s2", "b1", 2)
+	b.greet()
+	c.receive(b.does(movement("PEN", 10_000)))
+	s := &shops{core: c.core}
+	doc := s.place(`{"store":"s2","method":"in_store","payment":{"status":"paid"},"lines":[{"code":"PEN","qty":1}],"member_id":"m-2"}`)
+	if doc.MemberID == nil || *doc.MemberID != "m-1" || s.whose(doc.ID) != "Name m-1" {
+		t.Errorf("the order is shown as %+v", doc)
+	}
+	held := func() (status protocol.MemberStatus) {
+		t.Helper()
+		c.must(c.view(t.Context(), func(r ledger.Reader) error {
+			m, err := ledger.ReadHeldMember(r, ledger.MemberAt{Store: "s2", Member: "m-1"})
+			if err == nil && m != nil {
+				status = m.Member.Status
+			}
+			return err
+		}))
+		return status
+	}
+	if got := held(); got != protocol.MemberActive {
+		t.Errorf("the store of the order is told that the member is %q", got)
+	}
+	if _, err := c.EraseMember(t.Context(), "m-2"); err != nil {
+		t.Fatal(err)
+	}
+	if s.whose(doc.ID) != "locked" || held() != protocol.MemberErased {
+		t.Errorf("once erased the order is for %q, and its store is told %q", s.whose(doc.ID), held())
+	}
+	var r pickup.PlaceRequest
+	c.must(json.Unmarshal([]byte(`{"store":"s2","method":"in_store","payment":{"status":"paid"},"lines":[{"code":"PEN","qty":1}],"member_id":"m-1"}`), &r))
+	if _, err := c.PlaceOrder(t.Context(), protocol.Call{}, r); protocol.CodeOf(err) != protocol.OutOfRangeCode {
+		t.Errorf("somebody who is erased orders: %v", err)
 	}
 }
