@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"counterpart/agent/api"
+	"counterpart/agent/till"
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
 	"counterpart/protocol/loyalty"
@@ -131,14 +132,12 @@ func (a *Agent) birthday(m *protocol.Member) string {
 // member shows a member, or who stands for them: as this store holds one, or as the
 // hub does.
 func (a *Agent) member(ctx context.Context, id protocol.MemberID) (loyalty.MemberDocument, error) {
-	held, spendable, err := a.till.HeldMember(ctx, id)
+	held, err := a.till.HeldMember(ctx, id)
 	if err != nil {
 		return loyalty.MemberDocument{}, err
 	}
 	if held != nil {
-		return a.memberDocument(ctx, held.Member, loyalty.PointsDocument{
-			Balance: held.Balance, Leased: held.Leased, SpendableHere: spendable, AsOf: utc(a.toldAt()),
-		}, held.Merged...)
+		return a.heldDocument(ctx, held)
 	}
 	var doc loyalty.MemberDocument
 	if err := a.askHub(ctx, "/v1/members/"+string(id), nil, &doc); err != nil {
@@ -146,6 +145,13 @@ func (a *Agent) member(ctx context.Context, id protocol.MemberID) (loyalty.Membe
 	}
 	doc.Points.SpendableHere, err = a.till.Spendable(ctx, doc.ID, doc.Points.Balance)
 	return doc, err
+}
+
+// heldDocument shows a member whom this store holds.
+func (a *Agent) heldDocument(ctx context.Context, held *till.Held) (loyalty.MemberDocument, error) {
+	return a.memberDocument(ctx, held.Member, loyalty.PointsDocument{
+		Balance: held.Balance, Leased: held.Leased, SpendableHere: held.Spendable, AsOf: utc(a.toldAt()),
+	}, held.Merged...)
 }
 
 // members lists those who bear a card, or have a phone number or e-mail address.
@@ -160,12 +166,12 @@ func (a *Agent) members(ctx context.Context, q api.MemberQuery) ([]loyalty.Membe
 // membersBy finds those whom this store holds or, where it holds none, those whom
 // the hub names.
 func (a *Agent) membersBy(ctx context.Context, q api.MemberQuery) ([]loyalty.MemberDocument, error) {
-	ids, err := a.heldBy(ctx, q)
+	held, err := a.heldBy(ctx, q)
 	if err != nil {
 		return nil, err
 	}
 	var list struct{ Items []loyalty.MemberDocument }
-	if len(ids) == 0 {
+	if len(held) == 0 {
 		query := url.Values{}
 		for name, value := range map[string]string{"card": q.Card, "phone": q.Phone, "email": q.Email} {
 			if value != "" {
@@ -181,8 +187,8 @@ func (a *Agent) membersBy(ctx context.Context, q api.MemberQuery) ([]loyalty.Mem
 		}
 		return list.Items, err
 	}
-	for _, id := range ids[:min(len(ids), membersShown)] {
-		doc, err := a.member(ctx, id)
+	for i := range held {
+		doc, err := a.heldDocument(ctx, &held[i])
 		if err != nil {
 			return nil, err
 		}
@@ -191,12 +197,9 @@ func (a *Agent) membersBy(ctx context.Context, q api.MemberQuery) ([]loyalty.Mem
 	return list.Items, nil
 }
 
-// membersShown bounds a look-up: one number that more members share says nothing.
-const membersShown = 100
-
 // heldBy finds members whom this store holds. Without the chain's key for look-ups
 // nobody is found by phone or e-mail.
-func (a *Agent) heldBy(ctx context.Context, q api.MemberQuery) ([]protocol.MemberID, error) {
+func (a *Agent) heldBy(ctx context.Context, q api.MemberQuery) ([]till.Held, error) {
 	if q.Card != "" {
 		return a.till.HeldBy(ctx, q.Card, protocol.LookupBytes{})
 	}

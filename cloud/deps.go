@@ -46,7 +46,8 @@ func (c *Cloud) deps() api.Deps {
 		ChangeMember: func(ctx context.Context, id protocol.MemberID, q loyalty.MemberRequest) (any, error) {
 			return h.ChangeMember(ctx, id, q)
 		},
-		EraseMember: func(ctx context.Context, id protocol.MemberID) (any, error) { return h.EraseMember(ctx, id) },
+		ExportMember: func(ctx context.Context, id protocol.MemberID) (any, error) { return h.ExportMember(ctx, id) },
+		EraseMember:  func(ctx context.Context, id protocol.MemberID) (any, error) { return h.EraseMember(ctx, id) },
 		Timeline: func(ctx context.Context, id protocol.MemberID, p api.Page) (any, error) {
 			return h.Timeline(ctx, id, hub.Page(p))
 		},

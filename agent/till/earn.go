@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"counterpart/protocol"
-	"counterpart/protocol/ledger"
 	"counterpart/protocol/loyalty"
 	"counterpart/protocol/sale"
 )
@@ -24,11 +23,11 @@ func (d *desk) earn(s *protocol.Sale, programme *protocol.Programme, lines []sal
 		}
 	}
 	if len(programme.Tiers) > 0 || programme.Birthday != nil {
-		held, err := ledger.ReadHeldMember(d.r, ledger.MemberAt{Store: basket.Store, Member: s.Member})
+		group, err := d.holdings().Of(s.Member)
 		if err != nil {
 			return err
 		}
-		if held != nil {
+		if held := group.Held; held != nil {
 			basket.Tier = held.Member.Tier
 			basket.Birthday = programme.Birthday != nil && loyalty.Celebrates(programme, d.o.Birthday(held.Member), at, d.shop.loc)
 		}

@@ -73,22 +73,26 @@ func (t *Till) Enrolment(ctx context.Context, answer protocol.Answer) (m *protoc
 	return m, wallMs, err
 }
 
-// groupHere are the ids under which something of a member may be in this store, that
-// of who stands for the member, as far as is known here, as the first.
-func groupHere(r ledger.Reader, store protocol.StoreID, member protocol.MemberID) ([]protocol.MemberID, error) {
-	held, err := ledger.ReadHeldMember(r, ledger.MemberAt{Store: store, Member: member})
-	if err != nil || held == nil {
-		return []protocol.MemberID{member}, err
+// holdings are what is held of members here, before the request's own event.
+func (d *desk) holdings() *ledger.Holdings {
+	if d.held == nil {
+		d.held = holdingsOf(d.r, d.origin())
 	}
-	return held.IDs(), nil
+	return d.held
+}
+
+func holdingsOf(r ledger.Reader, at protocol.Origin) *ledger.Holdings {
+	return ledger.HoldingsOf(r, at.Store, at.Inc)
 }
 
 // StandsFor is who stands for a member, as far as is known here.
 func (t *Till) StandsFor(ctx context.Context, member protocol.MemberID) (rep protocol.MemberID, err error) {
-	store := t.origin().Store
+	as := t.origin()
 	err = t.o.Driver.View(ctx, func(r ledger.Reader) error {
-		ids, err := groupHere(r, store, member)
-		rep = ids[0]
+		group, err := holdingsOf(r, as).Of(member)
+		if err == nil {
+			rep = group.IDs[0]
+		}
 		return err
 	})
 	return rep, err
@@ -99,35 +103,77 @@ func (a *act) standIn(s *protocol.Sale) error {
 	if s.Member == "" {
 		return nil
 	}
-	ids, err := groupHere(a.tx, a.origin().Store, s.Member)
-	s.Member = ids[0]
+	group, err := a.holdings().Of(s.Member)
+	if err == nil {
+		s.Member = group.IDs[0]
+	}
 	return err
 }
 
-// HeldMember is who stands for a member as this store knows one, and what this
-// machine may spend of the points without asking; nil for who is not held here.
-func (t *Till) HeldMember(ctx context.Context, id protocol.MemberID) (held *ledger.HeldMember, spendable protocol.Points, err error) {
-	as := t.origin()
-	err = t.o.Driver.View(ctx, func(r ledger.Reader) (err error) {
-		if held, err = ledger.ReadHeldMember(r, ledger.MemberAt{Store: as.Store, Member: id}); err == nil {
-			spendable, err = t.spendable(r, id, nil)
-		}
-		return err
-	})
-	return held, spendable, err
+// Held is a member who is held here, and what this machine may spend of the points
+// without asking.
+type Held struct {
+	*ledger.HeldMember
+	Spendable protocol.Points
 }
 
+// HeldMember is who stands for a member as this store knows one; nil for who is not
+// held here.
+func (t *Till) HeldMember(ctx context.Context, id protocol.MemberID) (*Held, error) {
+	list, err := t.held(ctx, func(*ledger.Holdings) ([]protocol.MemberID, error) { return []protocol.MemberID{id}, nil })
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
+// heldShown bounds a look-up: one number that more members share says nothing.
+const heldShown = 100
+
 // HeldBy are the members held here who bear a card or, where card is empty, have a
-// phone number or e-mail address.
-func (t *Till) HeldBy(ctx context.Context, card string, contact protocol.LookupBytes) (ids []protocol.MemberID, err error) {
-	store := t.origin().Store
-	err = t.o.Driver.View(ctx, func(r ledger.Reader) (err error) {
+// phone number or e-mail address; the first heldShown of them.
+func (t *Till) HeldBy(ctx context.Context, card string, contact protocol.LookupBytes) ([]Held, error) {
+	return t.held(ctx, func(h *ledger.Holdings) (ids []protocol.MemberID, err error) {
 		if card != "" {
-			ids, err = ledger.HeldByCard(r, store, card)
+			ids, err = h.ByCard(card)
 		} else {
-			ids, err = ledger.HeldByContact(r, store, contact)
+			ids, err = h.ByContact(contact)
 		}
-		return err
+		return ids[:min(len(ids), heldShown)], err
 	})
-	return ids, err
+}
+
+// held reads members and all that is shown of them in one state. Those who are not
+// held are left out.
+func (t *Till) held(ctx context.Context, who func(*ledger.Holdings) ([]protocol.MemberID, error)) (list []Held, err error) {
+	as := t.origin()
+	err = t.o.Driver.View(ctx, func(r ledger.Reader) error {
+		list = nil
+		live := ledger.Live(r)
+		h := holdingsOf(live, as)
+		ids, err := who(h)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		programme, err := t.programmeNow(live)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			group, err := h.Of(id)
+			if err != nil {
+				return err
+			}
+			if group.Held == nil {
+				continue
+			}
+			p, err := t.purse(h, as, id, programme, nil)
+			if err != nil {
+				return err
+			}
+			list = append(list, Held{group.Held, p.spendable()})
+		}
+		return nil
+	})
+	return list, err
 }

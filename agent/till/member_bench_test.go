@@ -77,23 +77,21 @@ func (s *shopTest) enrolMany(b *testing.B, ring *ledger.KeyRing) []protocol.Feed
 // lookUp finds a member by card, and reads all that a screen shows.
 func (s *shopTest) lookUp(ring *ledger.KeyRing, i int) error {
 	ctx := context.Background()
-	ids, err := s.till.HeldBy(ctx, benchCard(i), protocol.LookupBytes{})
-	if err != nil || len(ids) != 1 {
-		return fmt.Errorf("card %d is borne by %v: %w", i, ids, err)
+	list, err := s.till.HeldBy(ctx, benchCard(i), protocol.LookupBytes{})
+	if err != nil || len(list) != 1 {
+		return fmt.Errorf("card %d is borne by %v: %w", i, list, err)
 	}
-	held, spendable, err := s.till.HeldMember(ctx, ids[0])
-	if err != nil {
-		return err
-	}
-	key, ok, err := ring.Key(ctx, string(ids[0]))
+	held := list[0]
+	id := string(held.Member.ID)
+	key, ok, err := ring.Key(ctx, id)
 	if err != nil || !ok {
-		return fmt.Errorf("no key of %s: %w", ids[0], err)
+		return fmt.Errorf("no key of %s: %w", id, err)
 	}
-	person, err := protocol.Open(key, string(ids[0]), held.Member.Sealed)
+	person, err := protocol.Open(key, id, held.Member.Sealed)
 	if err != nil {
 		return err
 	}
-	doc := loyalty.NewMemberDocument(held.Member, &person, loyalty.PointsDocument{Balance: held.Balance, SpendableHere: spendable})
+	doc := loyalty.NewMemberDocument(held.Member, &person, loyalty.PointsDocument{Balance: held.Balance, SpendableHere: held.Spendable})
 	if *doc.Card != benchCard(i) || doc.Name == nil {
 		return fmt.Errorf("card %d is that of %+v", i, doc)
 	}

@@ -50,7 +50,7 @@ func (d *desk) quote(r sale.Request) (sale.Quote, error) {
 	q, err := sale.NewQuote(terms, r, lines, itemsOf(lines))
 	if err == nil && q.Points != nil {
 		var p purse
-		p, err = d.purse(d.r, d.origin(), member, terms.Programme, nil)
+		p, err = d.purse(d.holdings(), d.origin(), member, terms.Programme, nil)
 		q.Points.SpendableHere = p.spendable()
 	}
 	return q, err

@@ -43,6 +43,19 @@ func (t *Till) programmes(r ledger.Reader) ([]*protocol.Programme, error) {
 	return list, nil
 }
 
+// programmeNow is the points programme in force at this moment, nil for none.
+func (t *Till) programmeNow(r ledger.Reader) (*protocol.Programme, error) {
+	list, err := t.programmes(r)
+	if err != nil {
+		return nil, err
+	}
+	s, err := t.readShop(r)
+	if err != nil {
+		return nil, err
+	}
+	return loyalty.InForce(list, t.o.Now(), s.loc), nil
+}
+
 // programmeAt is the points programme in force, nil for none.
 func (d *desk) programmeAt(at time.Time) (*protocol.Programme, error) {
 	list, err := d.programmes(d.r)
@@ -63,7 +76,7 @@ func (t *Till) left(r ledger.Reader, at protocol.Origin, member protocol.MemberI
 // leftUnder is left, and under which id of the member's group so much may be spent:
 // what was lent before a merge names who was merged. A sale spends under one id.
 func (t *Till) leftUnder(r ledger.Reader, at protocol.Origin, member protocol.MemberID) (left protocol.Points, under protocol.MemberID, err error) {
-	held, err := t.heldUnder(r, at, member)
+	held, err := t.heldUnder(holdingsOf(r, at), at, member)
 	return held.left, held.under, err
 }
 
@@ -74,21 +87,18 @@ type heldUnder struct {
 	risk  loyalty.Risk // of the whole group
 }
 
-func (t *Till) heldUnder(r ledger.Reader, at protocol.Origin, member protocol.MemberID) (h heldUnder, err error) {
+func (t *Till) heldUnder(all *ledger.Holdings, at protocol.Origin, member protocol.MemberID) (h heldUnder, err error) {
 	h.under = member
 	if member == "" || !t.o.Confirmed(at.Inc) {
 		return h, nil
 	}
-	ids, err := groupHere(r, at.Store, member)
+	group, err := all.Of(member)
 	if err != nil {
 		return h, err
 	}
-	h.under = ids[0]
-	for _, id := range ids {
-		lease, err := ledger.ReadLease(r, ledger.MemberAt{Store: at.Store, Member: id}, at.Inc)
-		if err != nil {
-			return heldUnder{under: member}, err
-		}
+	h.under = group.IDs[0]
+	for i, id := range group.IDs {
+		lease := group.Leases[i]
 		h.risk.Risked += lease.Risk.Risked
 		h.risk.Settled += lease.Risk.Settled
 		if lease.Left() > h.left {
@@ -106,7 +116,7 @@ func (a *act) mayRedeem(s *protocol.Sale, p *protocol.Programme, risk *riskTerms
 	if s.PointsRedeemed <= 0 || s.External != nil {
 		return nil
 	}
-	purse, err := a.purse(a.tx, a.origin(), s.Member, p, risk.told)
+	purse, err := a.purse(a.holdings(), a.origin(), s.Member, p, risk.told)
 	if err != nil {
 		return err
 	}
@@ -128,7 +138,7 @@ func (a *act) withSpendable(err error, member protocol.MemberID, p *protocol.Pro
 	if protocol.CodeOf(err) != protocol.PointsUnavailable {
 		return err
 	}
-	purse, readErr := a.purse(a.tx, a.origin(), member, p, nil)
+	purse, readErr := a.purse(a.holdings(), a.origin(), member, p, nil)
 	if readErr != nil {
 		return readErr
 	}

@@ -42,12 +42,12 @@ func (p *purse) spendable() protocol.Points { return p.left + p.room }
 // confirmed the head of the stream it is nothing, at risk as well: a machine that
 // was restored from an older copy has forgotten what it spent (I13). Where the
 // balance is known, by the member feed or told just now, nothing is spent beyond it.
-func (t *Till) purse(r ledger.Reader, at protocol.Origin, member protocol.MemberID, p *protocol.Programme, told *protocol.Points) (purse, error) {
+func (t *Till) purse(all *ledger.Holdings, at protocol.Origin, member protocol.MemberID, p *protocol.Programme, told *protocol.Points) (purse, error) {
 	none := purse{bound: loyalty.RiskOff, under: member}
 	if member == "" || !t.o.Confirmed(at.Inc) {
 		return none, nil
 	}
-	lease, err := t.heldUnder(r, at, member)
+	lease, err := t.heldUnder(all, at, member)
 	if err != nil {
 		return none, err
 	}
@@ -55,14 +55,15 @@ func (t *Till) purse(r ledger.Reader, at protocol.Origin, member protocol.Member
 	if p == nil || !p.RiskMode.Enabled {
 		return none, nil
 	}
-	held, err := ledger.ReadHeldMember(r, ledger.MemberAt{Store: at.Store, Member: member})
+	group, err := all.Of(member)
 	if err != nil {
 		return none, err
 	}
+	held := group.Held
 	if held != nil && (held.Member.Status == protocol.MemberErased || held.Member.Status == protocol.MemberMerged) {
 		return none, nil
 	}
-	pool, err := ledger.ReadRisk(r, at.Store, at.Inc)
+	pool, err := all.Risk()
 	if err != nil {
 		return none, err
 	}
@@ -88,25 +89,18 @@ func (t *Till) purse(r ledger.Reader, at protocol.Origin, member protocol.Member
 // Spendable is what this machine may spend of a member's points without asking,
 // where head office just told the balance.
 func (t *Till) Spendable(ctx context.Context, member protocol.MemberID, told protocol.Points) (points protocol.Points, err error) {
-	err = t.o.Driver.View(ctx, func(r ledger.Reader) (err error) {
-		points, err = t.spendable(r, member, &told)
+	as := t.origin()
+	err = t.o.Driver.View(ctx, func(r ledger.Reader) error {
+		live := ledger.Live(r)
+		programme, err := t.programmeNow(live)
+		if err != nil {
+			return err
+		}
+		p, err := t.purse(holdingsOf(live, as), as, member, programme, &told)
+		points = p.spendable()
 		return err
 	})
 	return points, err
-}
-
-func (t *Till) spendable(r ledger.Reader, member protocol.MemberID, told *protocol.Points) (protocol.Points, error) {
-	live := ledger.Live(r)
-	rules, err := t.programmes(live)
-	if err != nil {
-		return 0, err
-	}
-	s, err := t.readShop(live)
-	if err != nil {
-		return 0, err
-	}
-	p, err := t.purse(r, t.origin(), member, loyalty.InForce(rules, t.o.Now(), s.loc), told)
-	return p.spendable(), err
 }
 
 // refusePoints says why so many points cannot be spent here.

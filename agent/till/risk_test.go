@@ -100,8 +100,8 @@ func TestRiskOfWhoIsKnown(t *testing.T) {
 	_, err = s.trySell(pens(4, "m-2", 200, 800))
 	wantWhy(t, err, "no_lease", 0)
 	for member, want := range map[protocol.MemberID]protocol.Points{"m-1": 250, "m-2": 0, "m-3": 500} {
-		if _, got, err := s.till.HeldMember(t.Context(), member); err != nil || got != want {
-			t.Errorf("of %s %d points are said to be spendable here, want %d: %v", member, got, want, err)
+		if held, err := s.till.HeldMember(t.Context(), member); err != nil || held == nil || held.Spendable != want {
+			t.Errorf("of %s %+v is said to be spendable here, want %d: %v", member, held, want, err)
 		}
 	}
 	for told, want := range map[protocol.Points]protocol.Points{-5: 0, 300: 300, 900: 500} {
@@ -115,8 +115,8 @@ func TestRiskOfWhoIsKnown(t *testing.T) {
 	s.unheard.Store(true)
 	_, err = s.trySell(pens(4, "m-3", 200, 800))
 	wantWhy(t, err, "not_confirmed", 0)
-	if _, got, err := s.till.HeldMember(t.Context(), "m-3"); err != nil || got != 0 {
-		t.Errorf("an unconfirmed machine says that %d points are spendable: %v", got, err)
+	if held, err := s.till.HeldMember(t.Context(), "m-3"); err != nil || held == nil || held.Spendable != 0 {
+		t.Errorf("an unconfirmed machine says that %+v is spendable: %v", held, err)
 	}
 }
 

@@ -140,6 +140,8 @@ type desk struct {
 	// kept says that what is shown is kept in the database, where nothing personal
 	// may stand in the clear.
 	kept bool
+	// held is what r has of members, nil until somebody asks (holdings).
+	held *ledger.Holdings
 }
 
 // act is one request inside its transaction. The driver may run it more than

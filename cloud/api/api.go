@@ -89,6 +89,8 @@ type Deps struct {
 	// EraseMember forgets who a member is, for good.
 	EraseMember func(context.Context, protocol.MemberID) (any, error)
 
+	// ExportMember is all that is kept of a member.
+	ExportMember func(context.Context, protocol.MemberID) (any, error)
 	// Timeline is what happened with a member, newest first.
 	Timeline     func(context.Context, protocol.MemberID, Page) (any, error)
 	WriteContact func(context.Context, protocol.Call, protocol.MemberID, loyalty.ContactRequest) (protocol.Answer, error)

@@ -395,6 +395,12 @@ func (f *fakeHub) lending(d Deps) Deps {
 	d.UnmergeMember = func(_ context.Context, _ protocol.Call, _ protocol.MemberID, q UnmergeRequest) (protocol.Answer, error) {
 		return f.memberAnswer(q)
 	}
+	d.ExportMember = func(_ context.Context, id protocol.MemberID) (any, error) {
+		return doc{
+			"member": memberRow, "merged": []any{memberRow}, "held_by": []string{"s1"}, "leases": []any{}, "cart": cartDocument(),
+			"points": []doc{{"store": "s1", "earned": 10, "redeemed": 4, "adjusted": 0, "expired": -1}}, "timeline": []any{entryDocument()}, "sales": []any{receipt()}, "as_of": "2026-11-21T10:02:12+00:00",
+		}, f.note(id)
+	}
 	d.MemberLeases = func(_ context.Context, id protocol.MemberID) (any, error) { return leases(), f.note(id) }
 	d.CreditLease = func(_ context.Context, _ protocol.MemberID, holder string, _ CreditRequest) (any, error) {
 		return leases(), f.note(holder)

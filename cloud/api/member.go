@@ -82,3 +82,7 @@ func memberOf(r *http.Request) (protocol.MemberID, error) {
 	}
 	return protocol.MemberID(id), nil
 }
+
+func (s *server) exportMember(w http.ResponseWriter, r *http.Request) error {
+	return s.aboutMember(w, r, func(id protocol.MemberID) (any, error) { return s.deps.ExportMember(r.Context(), id) })
+}

@@ -104,6 +104,7 @@ func (s *server) memberRoutes() []route {
 		{"GET", "/v1/members/{id}", shop, noBody, none, s.member},
 		{"PATCH", "/v1/members/{id}", shop, memberBytesMax, none, s.changeMember},
 		{"DELETE", "/v1/members/{id}", operator, noBody, none, s.eraseMember},
+		{"GET", "/v1/members/{id}/export", operator, noBody, none, s.exportMember},
 		{"POST", "/v1/members/{id}/points", operator, pointsBytesMax, none, s.adjustPoints},
 		{"POST", "/v1/members/{id}/merge", operator, pointsBytesMax, none, s.mergeMember},
 		{"POST", "/v1/members/{id}/unmerge", operator, pointsBytesMax, none, s.unmergeMember},

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"counterpart/protocol"
@@ -12,13 +13,14 @@ import (
 // leaseSweep goes through all members, a step with each tick: after a start, since
 // a crash may have come between a commit and what it owed; after a change of the
 // programme, a store or the stream that an agent writes, each of which concerns
-// members whom nobody touches; and each day where the time that goes by makes
-// something of members. It is in memory, and a start begins anew.
+// members whom nobody touches; and each day of running time, and of the calendar where
+// the time that goes by makes something of members. It is in memory, and a start begins
+// anew.
 type leaseSweep struct {
 	asked     bool // to begin, once the one under way is through
 	under     bool // way
 	at        protocol.MemberID
-	programme string // that was in force at the last look, and the day where that counts
+	programme string // that was in force at the last look, and the days
 }
 
 // sweepStep bounds how many members one tick looks at: a millisecond or so for
@@ -35,10 +37,10 @@ func (h *Hub) sweepSoon() {
 // nextSweep is where the look goes on; ok is false where none is asked for. A
 // programme that begins today is a reason as well.
 func (h *Hub) nextSweep() (at protocol.MemberID, ok bool) {
-	began := ""
+	began := strconv.FormatInt(int64(h.running()/(24*time.Hour)), 10)
 	if list := h.leasing.rules.Load(); list != nil {
 		if p := loyalty.InForce(*list, h.now(), time.UTC); p != nil {
-			began = p.ValidFrom
+			began += " " + p.ValidFrom
 			if timely(p) {
 				began += " " + h.now().UTC().Format(time.DateOnly)
 			}
@@ -76,6 +78,9 @@ func (h *Hub) sweepLeases(ctx context.Context) error {
 	}
 	if err := h.lend(ctx, owed); err != nil {
 		return err // The same step is taken again.
+	}
+	if err := h.endVisits(ctx, owed); err != nil {
+		return err
 	}
 	h.leasing.mu.Lock()
 	h.leasing.sweep.at, h.leasing.sweep.under = at, seen == sweepStep
@@ -120,7 +125,7 @@ func (h *Hub) awaitAgents() {
 	}
 	h.leasing.mu.Lock()
 	defer h.leasing.mu.Unlock()
-	h.leasing.awaited = awaited
+	h.leasing.awaited, h.leasing.awaitedSince, h.leasing.awaitedFromMs = awaited, h.mono(), h.now().UnixMilli()
 }
 
 // await notes that an agent that was not known has a past with this chain; h.mu is
@@ -128,6 +133,9 @@ func (h *Hub) awaitAgents() {
 func (h *Hub) await(id protocol.AgentID) {
 	h.leasing.mu.Lock()
 	defer h.leasing.mu.Unlock()
+	if len(h.leasing.awaited) == 0 {
+		h.leasing.awaitedSince, h.leasing.awaitedFromMs = h.mono(), h.now().UnixMilli()
+	}
 	h.leasing.awaited[id] = true
 }
 
@@ -159,14 +167,7 @@ func (h *Hub) brought(s *session, inc protocol.Inc, upto protocol.Seq, never boo
 		return
 	}
 	row.Told = h.Epoch()
-	l := &h.leasing
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	before := len(l.awaited)
-	delete(l.awaited, row.Agent)
-	if before > 0 && len(l.awaited) == 0 {
-		l.sweep.asked = true
-	}
+	h.waitsNoMore(row.Agent)
 }
 
 // settleShop takes in that the programme or stores have changed.

@@ -18,7 +18,7 @@ func (h *Hub) withKeys(ctx context.Context, d *protocol.Delta) error {
 		return err
 	}
 	if len(d.Events) > 0 {
-		return h.withOrderKeys(ctx, d)
+		return h.withOrderKeys(ctx, d, f.Store)
 	}
 	if f.Kind != protocol.FeedOfMembers || len(d.Rows) == 0 {
 		return nil

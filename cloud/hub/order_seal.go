@@ -271,7 +271,7 @@ func (h *Hub) shopperOf(ctx context.Context, id protocol.OrderID) (pickup.Shoppe
 }
 
 // withOrderKeys puts keys beside the orders among events.
-func (h *Hub) withOrderKeys(ctx context.Context, d *protocol.Delta) error {
+func (h *Hub) withOrderKeys(ctx context.Context, d *protocol.Delta, store protocol.StoreID) error {
 	for i := range d.Events {
 		run := &d.Events[i]
 		if run.Origin.Agent != protocol.HubAgent {
@@ -283,7 +283,7 @@ func (h *Hub) withOrderKeys(ctx context.Context, d *protocol.Delta) error {
 		}
 		for j := range records {
 			if o := protocol.SealedOrder(records[j].Body); o != nil {
-				if err := h.addSealKey(ctx, d, o); err != nil {
+				if err := h.addSealKey(ctx, d, store, o); err != nil {
 					return err
 				}
 			}
@@ -292,11 +292,24 @@ func (h *Hub) withOrderKeys(ctx context.Context, d *protocol.Delta) error {
 	return nil
 }
 
-// addSealKey puts the key of an order beside a Delta, once for each subject.
-func (h *Hub) addSealKey(ctx context.Context, d *protocol.Delta, o *protocol.Order) error {
+// addSealKey puts the key of an order beside a Delta for a store, once for each
+// subject. That of a member goes only where the member's row is, which tells the
+// store to destroy it.
+func (h *Hub) addSealKey(ctx context.Context, d *protocol.Delta, store protocol.StoreID, o *protocol.Order) error {
 	subject := o.Subject()
 	if slices.ContainsFunc(d.Keys, func(k protocol.SealKey) bool { return k.Subject == subject }) {
 		return nil
+	}
+	if o.Member != "" {
+		holds := false
+		err := h.view(ctx, func(r ledger.Reader) error {
+			holders, err := ledger.MemberHolders(r, o.Member)
+			holds = slices.Contains(holders, store)
+			return err
+		})
+		if err != nil || !holds {
+			return err
+		}
 	}
 	key, ok, err := h.sealKey(ctx, o)
 	if err == nil && ok {
@@ -344,7 +357,7 @@ func (h *Hub) OrderKeys(ctx context.Context, store protocol.StoreID, ids []proto
 	d := &protocol.Delta{Feed: protocol.PeerFeed(store), Epoch: h.Epoch()}
 	for _, o := range sealed {
 		if err == nil {
-			err = h.addSealKey(ctx, d, o)
+			err = h.addSealKey(ctx, d, store, o)
 		}
 	}
 	return d, err

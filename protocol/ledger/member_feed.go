@@ -19,11 +19,12 @@ const (
 	kindMemberContact = "member_contact"
 )
 
-// Notes that the hub keeps of a member: in which stores' feeds they stand, and
-// that they are temporary still.
+// Notes that the hub keeps of a member: in which stores' feeds they stand, that
+// they are temporary still, and their visits to stores.
 const (
 	noteMemberFeeds     = "member_feeds"
 	noteMemberTemporary = "member_temporary"
+	noteMemberVisits    = "member_visits"
 )
 
 const feedMember = "member"
@@ -104,6 +105,7 @@ type memberView struct {
 	group    []memberOf // the representative first
 	ids      []protocol.MemberID
 	accounts map[protocol.StoreID]*loyalty.Account // of the whole group
+	here     storeSet                              // stores with an account that no visit has left
 	balance  protocol.Points
 	leased   protocol.Points
 }
@@ -136,8 +138,15 @@ func (v *memberView) addPoints(r Reader, id protocol.MemberID) error {
 	if err != nil {
 		return err
 	}
+	visits, err := readVisits(r, id)
+	if err != nil {
+		return err
+	}
 	for store, account := range accounts {
 		v.balance += account.Balance()
+		if account.Events != 0 && !visits.left(store, account) {
+			v.here.add(store)
+		}
 		if sum := v.accounts[store]; sum != nil {
 			sum.Add(account)
 		} else {
@@ -154,13 +163,13 @@ func (v *memberView) addPoints(r Reader, id protocol.MemberID) error {
 	return nil
 }
 
-// servedBy tells whether a store holds the member: it is their home, they have an
-// account there, or were enrolled there and nobody else knows of it yet.
-func servedBy(store protocol.StoreID, m *protocol.Member, enrolled protocol.StoreID, account *loyalty.Account) bool {
+// servedBy tells whether a store holds the member: it is their home, they were there
+// and have not left, or were enrolled there and nobody else knows of it yet.
+func servedBy(store protocol.StoreID, m *protocol.Member, enrolled protocol.StoreID, here bool) bool {
 	if store == protocol.ChainStore {
 		return false
 	}
-	return store == m.HomeStore || account != nil && account.Events != 0 || m.Status == protocol.MemberTemporary && store == enrolled
+	return store == m.HomeStore || here || m.Status == protocol.MemberTemporary && store == enrolled
 }
 
 // stores are those that hold the group, in their order: each that holds one of it.
@@ -168,8 +177,8 @@ func (v *memberView) stores() (list storeSet) {
 	if v.group[0].member == nil {
 		return nil
 	}
-	for store := range v.accounts {
-		if servedBy(store, v.group[0].member, v.group[0].enrolled, v.accounts[store]) {
+	for _, store := range v.here {
+		if servedBy(store, v.group[0].member, v.group[0].enrolled, true) {
 			list.add(store)
 		}
 	}
@@ -178,7 +187,7 @@ func (v *memberView) stores() (list storeSet) {
 			continue
 		}
 		for _, store := range []protocol.StoreID{m.member.HomeStore, m.enrolled} {
-			if servedBy(store, m.member, m.enrolled, nil) {
+			if servedBy(store, m.member, m.enrolled, false) {
 				list.add(store)
 			}
 		}
@@ -322,6 +331,16 @@ func TemporaryMembers(r Reader, last protocol.MemberID, limit int) (list []proto
 		return len(list) < limit, nil
 	})
 	return list, err
+}
+
+// MemberHolders are the stores on whose feeds the hub has put a member.
+func MemberHolders(r Reader, id protocol.MemberID) ([]protocol.StoreID, error) {
+	b, err := Note(r, noteMemberFeeds, string(id))
+	if err != nil {
+		return nil, err
+	}
+	stores, err := decodeStoreSet(b)
+	return *stores, err
 }
 
 // KnownMembers lists members of whom something is known, behind last and at most

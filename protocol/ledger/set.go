@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -177,14 +178,21 @@ func (s *set) flushFresh() error {
 	return s.tx.Write(rows)
 }
 
-// flush writes what changed. The set can go on after it.
+// flush writes what changed. A row that came out as it was loaded is not written: the
+// page that holds it would be, with those above it. The set can go on after it.
 func (s *set) flush() error {
 	rows := slices.Grow(s.fresh, len(s.order))
 	for _, c := range s.order {
-		if c.dirty {
-			rows = append(rows, Row{Key: c.key, Value: c.agg.Encode()})
-			c.dirty = false
+		if !c.dirty {
+			continue
 		}
+		c.dirty = false
+		value := c.agg.Encode()
+		if c.key.Table == States && c.raw != nil && value != nil && bytes.Equal(value, c.raw) {
+			continue
+		}
+		rows = append(rows, Row{Key: c.key, Value: value})
+		c.raw = value
 	}
 	s.fresh = nil
 	return s.tx.Write(rows)

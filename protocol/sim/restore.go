@@ -123,8 +123,7 @@ func life(w *world, db *ledger.Memory) (id hub.Identity, epoch uint64, err error
 // that agents are the first to notice; with points to lend that is too late (I14).
 func (c *cloud) compare(witness hub.Mark) error {
 	c.disk.version++
-	older, err := hub.RenewIfOlder(c.w.ctx, c.disk.db, witness, c.clock.wall())
-	c.stale = c.stale && !older
+	_, err := hub.RenewIfOlder(c.w.ctx, c.disk.db, witness, c.clock.wall())
 	return err
 }
 

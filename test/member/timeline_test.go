@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,6 +24,15 @@ type timeline struct {
 	Items []entry
 	AsOf  string `json:"as_of"`
 	From  string
+}
+
+// exported is what the hub keeps of a member.
+type exported struct {
+	Member   member
+	HeldBy   []string `json:"held_by"`
+	Points   []struct{ Earned int64 }
+	Timeline []entry
+	Sales    []process.SaleDocument
 }
 
 // told is a timeline in short.
@@ -88,7 +98,7 @@ func TestTimeline(t *testing.T) {
 	if d.Items[0].ID != done.ID || d.Items[1].Open || text(d.Items[1].Text) != "Here "+ayla.name {
 		t.Errorf("the hub tells %s", d.told())
 	}
-	c.must(c.ask(http.MethodDelete, "/v1/members/"+m.ID, "", nil, nil))
+	c.eraseExported(m, len(d.Items))
 	c.must(c.ask(http.MethodGet, path, "", nil, &d))
 	for _, e := range d.Items {
 		if e.Text != nil || e.Kind == "question" && !e.Locked {
@@ -101,5 +111,21 @@ func TestTimeline(t *testing.T) {
 	c.must(c.hub.Stop())
 	for _, found := range traces(t, ayla) {
 		t.Error(found)
+	}
+}
+
+// eraseExported erases a member who bought once, and demands all that is kept of them
+// before it, and of the same what is nobody's after it.
+func (c *chain) eraseExported(m member, entries int) {
+	c.t.Helper()
+	var all, none exported
+	c.must(c.ask(http.MethodGet, "/v1/members/"+m.ID+"/export", "", nil, &all))
+	if text(all.Member.Name) != ayla.name || len(all.Timeline) != entries || len(all.Sales) != 1 || len(all.Sales[0].Lines) != 1 || !slices.Equal(all.HeldBy, []string{"s1"}) || len(all.Points) != 1 || all.Points[0].Earned == 0 {
+		c.t.Errorf("the hub exports %+v", all)
+	}
+	c.must(c.ask(http.MethodDelete, "/v1/members/"+m.ID, "", nil, nil))
+	c.must(c.ask(http.MethodGet, "/v1/members/"+m.ID+"/export", "", nil, &none))
+	if none.Member.Name != nil || len(none.Sales) != 1 || len(none.Timeline) != entries {
+		c.t.Errorf("of somebody erased the hub exports %+v", none)
 	}
 }

@@ -34,8 +34,8 @@ var memberMutants = []mutant{
 	{"points of a sale that is logged again count twice", "I3", []edit{{fileFold, "	counted, err := f.counted(a)\n	if err != nil || counted {\n		return err\n	}\n", "	counted, err := f.counted(a)\n	if err != nil || counted {\n		if err == nil && a.reissue {\n			err = f.points(a)\n		}\n		return err\n	}\n"}}},
 	{"return leaves the points", "I3", []edit{{fileRefund, "	out.Points = -loyalty.Reversal(", "	out.Points = -0 * loyalty.Reversal("}}},
 	{"what points pay earns points", "I3", []edit{{fileEarn, "	return t == protocol.PointsPay || t == protocol.GiftCard\n", "	return t == protocol.GiftCard\n"}}},
-	{"own store counts twice in a balance", "I3", []edit{{fileHeld, "		h.Balance = told.Balance - (here.Earned - here.Redeemed + here.Adjusted + here.Expired)\n", "		h.Balance = told.Balance - (here.Earned - here.Redeemed)\n"}}},
-	{"home store is not told of its member", "I11", []edit{{fileMemberFeed, "	return store == m.HomeStore || account != nil", "	return account != nil"}}},
+	{"own store counts twice in a balance", "I3", []edit{{fileHeld, "		held.Balance = told.Balance - (here.Earned - here.Redeemed + here.Adjusted + here.Expired)\n", "		held.Balance = told.Balance - (here.Earned - here.Redeemed)\n"}}},
+	{"home store is not told of its member", "I11", []edit{{fileMemberFeed, "	return store == m.HomeStore || here", "	return here"}}},
 	{"visit is never given back", "I20", []edit{
 		{fileTillLease, "	if visits && now-at < visitIdle {\n", "	if visits && now >= at {\n"}, {fileVisit, "	return ok && h.running()-since < visitLasts\n", "	return ok && h.running() >= since\n"},
 	}},
