@@ -397,7 +397,7 @@ func (f *fakeHub) lending(d Deps) Deps {
 	}
 	d.ExportMember = func(_ context.Context, id protocol.MemberID) (any, error) {
 		return doc{
-			"member": memberRow, "merged": []any{memberRow}, "held_by": []string{"s1"}, "leases": []any{}, "cart": cartDocument(),
+			"member": memberRow, "merged": []any{memberRow}, "orders": []any{order()}, "held_by": []string{"s1"}, "leases": []any{}, "cart": cartDocument(),
 			"points": []doc{{"store": "s1", "earned": 10, "redeemed": 4, "adjusted": 0, "expired": -1}}, "timeline": []any{entryDocument()}, "sales": []any{receipt()}, "as_of": "2026-11-21T10:02:12+00:00",
 		}, f.note(id)
 	}

@@ -191,6 +191,10 @@ func TestOrderOfAMergedMember(t *testing.T) {
 	if got := held(); got != protocol.MemberActive {
 		t.Errorf("the store of the order is told that the member is %q", got)
 	}
+	all, err := c.ExportMember(t.Context(), "m-2")
+	if err != nil || len(all.Orders) != 1 || all.Orders[0].ID != doc.ID || all.Orders[0].PickupCode != nil || all.Orders[0].Shopper.Name == nil {
+		t.Errorf("of the member %+v is kept, %v", all.Orders, err)
+	}
 	if _, err := c.EraseMember(t.Context(), "m-2"); err != nil {
 		t.Fatal(err)
 	}
