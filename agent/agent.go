@@ -83,7 +83,7 @@ func New(ctx context.Context, cfg Config, build string, log *slog.Logger) (*Agen
 		Driver: selling{a.db, a.disk}, Origin: a.origin(), Series: id.Series, Forked: id.Cause != "", Boot: id.Boot, Patterns: patterns,
 		Now: a.now, Mono: func() int64 { return time.Since(a.started).Milliseconds() },
 		Acked:     func() protocol.Seq { return a.uplink().Status().Ack },
-		Confirmed: a.confirmed, Online: a.online, Visit: a.visit, Birthday: a.birthday, Changed: a.changes.Next, Appended: a.appended, Log: log,
+		Confirmed: a.confirmed, Online: a.online, Visit: a.visit, Birthday: a.birthday, Key: a.subjectKey, Changed: a.changes.Next, Appended: a.appended, Log: log,
 	})
 	return a, nil
 }
@@ -160,6 +160,7 @@ func (a *Agent) Run(ctx context.Context, ready func(address string)) error {
 	g.Go(func() error { return a.keepWitness(ctx) })
 	g.Go(func() error { return a.upkeep(ctx) })
 	g.Go(func() error { return a.follow(ctx) })
+	g.Go(func() error { return a.unlockOrders(ctx) })
 	g.Go(func() error { return a.compare(ctx) })
 	g.Go(func() error { return a.receive(ctx) })
 	g.Go(func() error {

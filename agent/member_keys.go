@@ -62,6 +62,17 @@ func (k *memberKeys) key(ctx context.Context, id protocol.MemberID) (key protoco
 	return key, ok, err
 }
 
+// subjectKey is the key under which an order is sealed; ok is false where it is not
+// here or cannot be read: the goods are handed over all the same.
+func (a *Agent) subjectKey(subject string) (key protocol.SubjectKey, ok bool) {
+	key, ok, err := a.keys.key(context.Background(), protocol.MemberID(subject))
+	if err != nil {
+		a.log.Error("the key of an order cannot be read", "subject", subject, "error", err)
+		return key, false
+	}
+	return key, ok
+}
+
 // lookup is the chain's key for look-ups; ok is false where it is not here.
 func (k *memberKeys) lookup(ctx context.Context) (key protocol.LookupKey, ok bool, err error) {
 	if k.ring == nil {

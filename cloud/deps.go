@@ -82,7 +82,7 @@ func (c *Cloud) deps() api.Deps {
 		Connect: func() api.Connect {
 			return api.Connect{MQTTURL: c.broker.URL(), Epoch: strconv.FormatUint(h.Epoch(), 10), Protocol: protocol.Version}
 		},
-		Snapshot: c.snapshot, Backup: c.backup, Ready: h.Ready, Metrics: c.metrics(),
+		OrderKeys: c.orderKeys, Snapshot: c.snapshot, Backup: c.backup, Ready: h.Ready, Metrics: c.metrics(),
 		Fleet: func(ctx context.Context, each func(web.Store)) error {
 			return h.Fleet(ctx, func(s hub.FleetStore) { each(web.Store(s)) })
 		},
@@ -137,6 +137,14 @@ func (c *Cloud) snapshot(ctx context.Context, feed string) (io.ReadSeeker, strin
 		return nil, "", 0, 0, err
 	}
 	return bytes.NewReader(s.Body), s.SHA256, s.Epoch, s.Offset, nil
+}
+
+func (c *Cloud) orderKeys(ctx context.Context, store protocol.StoreID, orders []protocol.OrderID) ([]byte, error) {
+	d, err := c.hub.OrderKeys(ctx, store, orders)
+	if err != nil {
+		return nil, err
+	}
+	return protocol.EncodeMessage(d)
 }
 
 // backup copies the database beside itself, since a slow reader must not hold

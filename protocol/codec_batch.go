@@ -75,7 +75,10 @@ func decodeNack(c *check, w *wire.Nack) *Nack {
 func encodeDelta(m *Delta) *wire.Delta {
 	w := &wire.Delta{
 		Session: sent(m.Session, m.Session[:]), Feed: string(m.Feed), Epoch: m.Epoch, After: m.After, Upto: m.Upto,
-		Rows: list[*wire.FeedRow](len(m.Rows)), Events: list[*wire.PeerEvents](len(m.Events)),
+		Rows: list[*wire.FeedRow](len(m.Rows)), Events: list[*wire.PeerEvents](len(m.Events)), Keys: list[*wire.SubjectKey](len(m.Keys)),
+	}
+	for i := range m.Keys {
+		w.Keys[i] = &wire.SubjectKey{Subject: m.Keys[i].Subject, Key: sent(m.Keys[i].Key, m.Keys[i].Key[:])}
 	}
 	for i, row := range m.Rows {
 		w.Rows[i] = &wire.FeedRow{Offset: row.Offset, Key: row.Key, Value: row.Value, SubjectKey: sent(row.SubjectKey, m.Rows[i].SubjectKey[:])}
@@ -93,7 +96,10 @@ func encodeDelta(m *Delta) *wire.Delta {
 func decodeDelta(c *check, w *wire.Delta) *Delta {
 	m := &Delta{
 		Session: decodeSession(c, w.Session), Feed: FeedID(w.Feed), Epoch: w.Epoch, After: w.After, Upto: w.Upto,
-		Rows: list[FeedRow](len(w.Rows)), Events: list[PeerEvents](len(w.Events)),
+		Rows: list[FeedRow](len(w.Rows)), Events: list[PeerEvents](len(w.Events)), Keys: list[SealKey](len(w.Keys)),
+	}
+	for i, k := range w.Keys {
+		m.Keys[i] = SealKey{Subject: k.Subject, Key: SubjectKey(secret(c, k.Key, len(SubjectKey{})))}
 	}
 	for i, row := range w.Rows {
 		m.Rows[i] = FeedRow{

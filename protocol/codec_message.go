@@ -201,6 +201,10 @@ func checkDelta(c *check, m *Delta) {
 		c.id("agent", string(e.Origin.Agent))
 		c.frame(e.Frame, e.Count)
 	}
+	c.count("keys", len(m.Keys), messageListMax)
+	for i := range m.Keys {
+		c.id("subject", m.Keys[i].Subject)
+	}
 }
 
 // feed checks the shape of a feed's name only: a feed of a kind that a later

@@ -31,6 +31,13 @@ func checkOrder(c *check, o *Order) {
 	c.text("payment reference", o.PaymentReference)
 	c.text("shopper", o.Shopper.Name)
 	c.text("phone", o.Shopper.Phone)
+	c.idOrNone("member", string(o.Member))
+	if len(o.Sealed) > SealedBytesMax {
+		c.failf("sealed fields of %d bytes", len(o.Sealed))
+	}
+	if len(o.Sealed) > 0 && o.Shopper != (Shopper{}) {
+		c.failf("the shopper is sealed and in the clear")
+	}
 	c.count("lines", len(o.Lines), SaleLinesMax)
 	for i := range o.Lines {
 		l := &o.Lines[i]
@@ -48,7 +55,7 @@ func encodeOrder(c *check, o *Order, items *itemTable) *wire.Order {
 	w := &wire.Order{
 		Id: string(o.Order), Part: o.Part, InsteadOf: o.InsteadOf, Number: o.Number, Method: string(o.Method), Currency: o.Currency,
 		Paid: o.Paid, PaymentReference: o.PaymentReference, Substitutes: o.Substitutes,
-		ShopperName: o.Shopper.Name, ShopperPhone: o.Shopper.Phone, PickupByMs: o.PickupByMs, Sourcing: o.Sourcing,
+		ShopperName: o.Shopper.Name, ShopperPhone: o.Shopper.Phone, Sealed: o.Sealed, SealedWith: o.SealedWith, Member: string(o.Member), PickupByMs: o.PickupByMs, Sourcing: o.Sourcing,
 		LineQuantities: list[int64](n),
 	}
 	if o.CodeSum != (Hash{}) {
@@ -80,7 +87,7 @@ func decodeOrder(c *check, w *wire.Order, items []ItemRef) *Order {
 	o := &Order{
 		PartID: PartID{OrderID(w.Id), w.Part}, InsteadOf: w.InsteadOf, Number: w.Number, Method: Method(w.Method), Currency: w.Currency,
 		Paid: w.Paid, PaymentReference: w.PaymentReference, Substitutes: w.Substitutes,
-		Shopper: Shopper{Name: w.ShopperName, Phone: w.ShopperPhone}, PickupByMs: w.PickupByMs, Sourcing: w.Sourcing,
+		Shopper: Shopper{Name: w.ShopperName, Phone: w.ShopperPhone}, Sealed: orNil(w.Sealed), SealedWith: w.SealedWith, Member: MemberID(w.Member), PickupByMs: w.PickupByMs, Sourcing: w.Sourcing,
 		CodeSum: Hash(fixed(c, "code_sum", w.CodeSum, len(Hash{}))), TokenKey: [32]byte(fixed(c, "token_key", w.TokenKey, 32)), Lines: list[OrderLine](n),
 	}
 	for i := range o.Lines {
@@ -100,13 +107,14 @@ func checkOrderChange(c *check, o *OrderChange) {
 	c.text("reference", o.Reference)
 	c.idOrNone("staff", string(o.Staff))
 	c.natural("amount", int64(o.Amount))
+	c.idOrNone("member", string(o.Member))
 	checkPartLines(c, o.Lines)
 }
 
 func encodeOrderChange(c *check, o *OrderChange, items *itemTable) *wire.OrderChange {
 	w := &wire.OrderChange{
 		Order: string(o.Order), Part: o.Part, Change: string(o.Change), Reason: o.Reason, Reference: o.Reference, Staff: string(o.Staff),
-		AmountMinor: int64(o.Amount), Instead: o.Instead,
+		AmountMinor: int64(o.Amount), Instead: o.Instead, Member: string(o.Member),
 	}
 	w.Lines, w.LineQuantities, w.LineItems = encodePartLines(c, o.Lines, items)
 	return w
@@ -115,7 +123,7 @@ func encodeOrderChange(c *check, o *OrderChange, items *itemTable) *wire.OrderCh
 func decodeOrderChange(c *check, w *wire.OrderChange, items []ItemRef) *OrderChange {
 	return &OrderChange{
 		PartID: PartID{OrderID(w.Order), w.Part}, Change: Change(w.Change), Reason: w.Reason, Reference: w.Reference, Staff: StaffID(w.Staff),
-		Lines: decodePartLines(c, partColumns{w.Lines, w.LineQuantities, w.LineItems}, items), Amount: Money(w.AmountMinor), Instead: w.Instead,
+		Lines: decodePartLines(c, partColumns{w.Lines, w.LineQuantities, w.LineItems}, items), Amount: Money(w.AmountMinor), Instead: w.Instead, Member: MemberID(w.Member),
 	}
 }
 
@@ -130,13 +138,14 @@ func checkFulfilment(c *check, f *Fulfilment) {
 	c.text("shelf", f.Shelf)
 	c.text("bay", f.Bay)
 	c.text("car", f.Car)
+	c.idOrNone("member", string(f.Member))
 	checkPartLines(c, f.Lines)
 }
 
 func encodeFulfilment(c *check, f *Fulfilment, items *itemTable) *wire.Fulfilment {
 	w := &wire.Fulfilment{
 		Order: string(f.Order), Part: f.Part, Act: string(f.Act), Attempt: f.Attempt, Staff: string(f.Staff),
-		Reason: f.Reason, Shelf: f.Shelf, Bay: f.Bay, Car: f.Car,
+		Reason: f.Reason, Shelf: f.Shelf, Bay: f.Bay, Car: f.Car, Member: string(f.Member),
 	}
 	if !f.After.IsZero() {
 		w.After = encodeEventID(f.After)
@@ -148,7 +157,7 @@ func encodeFulfilment(c *check, f *Fulfilment, items *itemTable) *wire.Fulfilmen
 func decodeFulfilment(c *check, w *wire.Fulfilment, items []ItemRef) *Fulfilment {
 	f := &Fulfilment{
 		PartID: PartID{OrderID(w.Order), w.Part}, Act: Act(w.Act), Attempt: w.Attempt, Staff: StaffID(w.Staff),
-		Reason: w.Reason, Shelf: w.Shelf, Bay: w.Bay, Car: w.Car, Lines: decodePartLines(c, partColumns{w.Lines, w.LineQuantities, w.LineItems}, items),
+		Reason: w.Reason, Shelf: w.Shelf, Bay: w.Bay, Car: w.Car, Lines: decodePartLines(c, partColumns{w.Lines, w.LineQuantities, w.LineItems}, items), Member: MemberID(w.Member),
 	}
 	if w.After != nil {
 		f.After = decodeEventID(c, w.After)

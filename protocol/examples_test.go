@@ -96,7 +96,7 @@ func exampleEvents() map[string]*protocol.Event {
 			Lines: []protocol.SaleLine{{Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: 2000, UnitPrice: 250, Amount: 500}},
 		}},
 		"order": exampleOrder(), "order_change": exampleOrderChange(), "fulfilment": exampleFulfilment(),
-		"order-second": exampleSecondPart(), "order_change-refund": exampleRefund(), "order_change-rerouted": exampleRerouted(), "sale-part-after": exampleSoldPart(), "fulfilment-substitute": exampleSubstitute(), "order_change-substitute": exampleSubstituteTakenTwice(),
+		"order-second": exampleSecondPart(), "order-sealed": exampleSealedOrder(), "order_change-refund": exampleRefund(), "order_change-rerouted": exampleRerouted(), "sale-part-after": exampleSoldPart(), "fulfilment-substitute": exampleSubstitute(), "order_change-substitute": exampleSubstituteTakenTwice(),
 		"exception_change": exampleExceptionChange(), "transfer": exampleTransfer(), "return-order": exampleOrderReturn(),
 		"sale-points": examplePointsSale(), "sale-risk": exampleRiskSale(), "lease": exampleLease(), "lease-closed": exampleClosed(), "lease-settled": exampleSettled(), "points_change": examplePointsChange(), "member": exampleMember(), "member-shared": exampleSharedMember(), "member-merged": exampleMergedMember(), "cart": exampleCart(), "contact": exampleContact(), "sale-accounts": exampleAccountsSale(), "account_change": exampleIssued(), "account_change-offer": exampleOffer(),
 		"digest": {Kind: protocol.KindDigest, Boot: 3, Digest: exampleDigest()},
@@ -133,6 +133,13 @@ func exampleOrder() *protocol.Event {
 			Lines: []protocol.OrderLine{{Number: 1, Item: protocol.ItemRef{SKU: "PEN-01"}, Quantity: 2000, UnitPrice: 250, Amount: 500}},
 		},
 	}
+}
+
+// exampleSealedOrder is a member's, whom it names in sealed fields alone.
+func exampleSealedOrder() *protocol.Event {
+	ev := exampleOrder()
+	ev.Order.Shopper, ev.Order.Member, ev.Order.Sealed, ev.Order.SealedWith = protocol.Shopper{}, "m-20", []byte{1, 2, 3}, 4
+	return ev
 }
 
 // exampleSecondPart keeps the third line of an order whose store the hub chose.
@@ -469,6 +476,10 @@ func exampleMessages() map[string]protocol.Message {
 		"beat":  &protocol.Beat{Session: sampleSession, LastSeq: 1042, LastHash: hash, ClockMs: 1_795_252_942_000, Disk: "ok", Feeds: feeds},
 		"fence": &protocol.Fence{Session: sampleSession, Nonce: 5, Reason: protocol.DuplicateIdentity, Message: "Two machines use this identity.", Action: protocol.FenceStop, RetryAfterMs: 60_000},
 		"fork":  &protocol.Fork{OldInc: protocol.Inc{1}, OldSeq: 40, OldHash: hash, NewInc: sampleInc, Cause: "restore"},
+		"delta-orders": &protocol.Delta{
+			Session: sampleSession, Feed: protocol.PeerFeed("s1"), Epoch: 1, After: 4, Upto: 6,
+			Keys: []protocol.SealKey{{Subject: string(samplePart.Order), Key: protocol.SubjectKey{4, 5, 6}}},
+		},
 		"delta-rows": &protocol.Delta{
 			Session: sampleSession, Feed: protocol.FeedCatalog, Epoch: 1, After: 90, Upto: 95,
 			Rows: []protocol.FeedRow{{Offset: 93, Key: "PEN-01", Value: []byte{0x0a, 0x01, 'A'}}, {Offset: 95, Key: "PEN-02"}},

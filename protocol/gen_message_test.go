@@ -116,6 +116,9 @@ func drawDelta(t *rapid.T) protocol.Message {
 				Count: rapid.Uint32Range(1, protocol.FrameEventsMax).Draw(t, "count"), Frame: genBytes.Draw(t, "frame"),
 			}
 		}), 2),
+		Keys: few(t, "keys", rapid.Custom(func(t *rapid.T) protocol.SealKey {
+			return protocol.SealKey{Subject: genID.Draw(t, "subject"), Key: protocol.SubjectKey(genHash.Draw(t, "key"))}
+		}), 2),
 	}
 }
 

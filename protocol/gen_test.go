@@ -365,12 +365,13 @@ var genEvent = rapid.Custom(func(t *rapid.T) *protocol.Event {
 			PartID: genPart.Draw(t, "part"), Change: word(t, "change", protocol.PaidOrder, protocol.ReleasedGoods), Reason: text(t, "reason"),
 			Reference: text(t, "reference"), Staff: protocol.StaffID(orNone(t, "staff", genID)), Lines: few(t, "lines", genPartLine, 3),
 			Amount: protocol.Money(genCount.Draw(t, "amount")), Instead: rapid.Uint32().Draw(t, "instead"),
+			Member: protocol.MemberID(orNone(t, "member", genID)),
 		}
 	case 9:
 		e.Kind, e.Fulfilment = protocol.KindFulfilment, &protocol.Fulfilment{
 			PartID: genPart.Draw(t, "part"), Act: word(t, "act", protocol.Accept, protocol.Pick), Attempt: rapid.Uint32().Draw(t, "attempt"), After: orNone(t, "after", genEventID),
 			Staff: protocol.StaffID(orNone(t, "staff", genID)), Reason: text(t, "reason"), Shelf: text(t, "shelf"), Bay: text(t, "bay"), Car: text(t, "car"),
-			Lines: few(t, "lines", genPartLine, 3),
+			Lines: few(t, "lines", genPartLine, 3), Member: protocol.MemberID(orNone(t, "member", genID)),
 		}
 	}
 	switch {
@@ -490,7 +491,7 @@ var genPartLine = rapid.Custom(func(t *rapid.T) protocol.PartLine {
 })
 
 var genOrder = rapid.Custom(func(t *rapid.T) *protocol.Order {
-	return &protocol.Order{
+	o := &protocol.Order{
 		PartID: genPart.Draw(t, "part"), InsteadOf: rapid.Uint32().Draw(t, "instead"), Number: name(t, "number"),
 		Method: word(t, "method", protocol.InStore, protocol.Curbside), Currency: genCoin.Draw(t, "currency"),
 		Paid: rapid.Bool().Draw(t, "paid"), PaymentReference: text(t, "payment"), Substitutes: rapid.Bool().Draw(t, "substitutes"),
@@ -501,6 +502,11 @@ var genOrder = rapid.Custom(func(t *rapid.T) *protocol.Order {
 			}
 		}), 24),
 	}
+	if rapid.Bool().Draw(t, "sealed") {
+		o.Shopper, o.Sealed, o.SealedWith = protocol.Shopper{}, genBytes.Draw(t, "fields"), rapid.Uint32().Draw(t, "with")
+		o.Member = protocol.MemberID(orNone(t, "member", genID))
+	}
+	return o
 })
 
 var genDigest = rapid.Custom(func(t *rapid.T) *protocol.OwnDigest {

@@ -191,6 +191,14 @@ type Delta struct {
 	Upto    uint64
 	Rows    []FeedRow    // state feeds
 	Events  []PeerEvents // event feeds
+	Keys    []SealKey    // with which the orders among the events are sealed
+}
+
+// SealKey is the key of a subject: of an order, or of the member whose order it is.
+// It is kept apart from the events beside which it travels.
+type SealKey struct {
+	Subject string
+	Key     SubjectKey
 }
 
 // FeedRow is the newest value of one key.

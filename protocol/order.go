@@ -44,9 +44,16 @@ type Order struct {
 	Currency         string // ISO 4217
 	Paid             bool   // otherwise it is due at the hand-over
 	PaymentReference string
-	Substitutes      bool // the shopper takes other goods in the place of what is not there
-	Shopper          Shopper
-	PickupByMs       int64 // Unix milliseconds, for display; 0 for none
+	Substitutes      bool     // the shopper takes other goods in the place of what is not there
+	Member           MemberID // whose order it is; empty for nobody's
+	// Sealed is whom the goods are for, under Subject. Shopper is the same of events
+	// that were logged before it was sealed.
+	Sealed  []byte
+	Shopper Shopper
+	// SealedWith is which of the hub's secrets the order's own key follows from; 0
+	// where the member's key seals.
+	SealedWith uint32
+	PickupByMs int64 // Unix milliseconds, for display; 0 for none
 	// Sourcing is the rule by which the store was chosen; empty where the shopper
 	// named it. Only an order with a rule may go to another store.
 	Sourcing string
@@ -57,8 +64,17 @@ type Order struct {
 	Lines    []OrderLine
 }
 
-// Shopper is whom the goods are for.
+// Shopper is whom the goods are for, in the clear.
 type Shopper struct{ Name, Phone string }
+
+// Subject is whose key seals whom the goods are for: the member's, so that erasing
+// the member erases it, or else one of the order's own, which all parts share.
+func (o *Order) Subject() string {
+	if o.Member != "" {
+		return string(o.Member)
+	}
+	return string(o.Order)
+}
 
 // OrderLine is one item of a part. Number is its line in the whole order, from 1.
 // Amount is final.
@@ -129,6 +145,7 @@ type OrderChange struct {
 	Lines     []PartLine
 	Amount    Money  // of a refund that is asked for
 	Instead   uint32 // the part that stands in for the lines
+	Member    MemberID
 }
 
 // PartLine is a quantity of one line of an order, from 1. Item is what was picked
@@ -170,6 +187,7 @@ type Fulfilment struct {
 	Bay    string // where the shopper waits
 	Car    string
 	Lines  []PartLine // what was picked
+	Member MemberID
 }
 
 // String is the part's name as text.

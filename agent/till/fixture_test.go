@@ -38,7 +38,8 @@ type shopTest struct {
 	acked    atomic.Uint64 // up to where the hub has what is logged
 	unheard  atomic.Bool   // the hub has not confirmed the stream since the start
 	visit    func(till.VisitRequest) (till.VisitAnswer, error)
-	came     chan struct{} // closed by a change; nil never is
+	came     chan struct{}                  // closed by a change; nil never is
+	keys     map[string]protocol.SubjectKey // of subjects
 }
 
 // testClock is a wall clock that stands still unless it is set.
@@ -127,8 +128,12 @@ func bare(t testing.TB, d ledger.Driver, o protocol.Origin, clock *testClock) *s
 		Online:    func() bool { return s.visit != nil },
 		Visit:     func(_ context.Context, q till.VisitRequest) (till.VisitAnswer, error) { return s.visit(q) },
 		Birthday:  func(*protocol.Member) string { return "1990-11-21" },
-		Changed:   func() <-chan struct{} { return s.came },
-		Appended:  func() { s.appended.Add(1) },
+		Key: func(subject string) (protocol.SubjectKey, bool) {
+			key, ok := s.keys[subject]
+			return key, ok
+		},
+		Changed:  func() <-chan struct{} { return s.came },
+		Appended: func() { s.appended.Add(1) },
 	})
 	return s
 }

@@ -3,6 +3,7 @@ package till
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"counterpart/protocol"
@@ -32,6 +33,10 @@ func (t *Till) Fulfil(ctx context.Context, c protocol.Call, id protocol.OrderID,
 	if err != nil {
 		return protocol.Answer{}, err
 	}
+	shopper, err := t.asked(ctx, id, &r)
+	if err != nil {
+		return protocol.Answer{}, err
+	}
 	guessing := ask.Act == protocol.HandOver && (r.PickupCode != "" || r.Check != nil)
 	if guessing {
 		if err := t.guesses.begin(id, t.o.Mono()); err != nil {
@@ -49,7 +54,8 @@ func (t *Till) Fulfil(ctx context.Context, c protocol.Call, id protocol.OrderID,
 			if err := a.substitutes(state, &own, r.Lines); err != nil {
 				return outcome{}, err
 			}
-			if err := a.fulfil(state, own, r); err != nil {
+			a.sensitive = r.Check != nil
+			if err := a.fulfil(state, own, r, shopper); err != nil {
 				return outcome{}, err
 			}
 			doc, err := a.orderDocument(a.tx, id, a.now)
@@ -59,6 +65,80 @@ func (t *Till) Fulfil(ctx context.Context, c protocol.Call, id protocol.OrderID,
 	if guessing {
 		t.guesses.end(id, err)
 	}
+	if err != nil {
+		return answer, err
+	}
+	return t.reveal(ctx, answer)
+}
+
+// asked is the shopper of an order, where a request asks for the phone number. It is
+// read ahead of the transaction, which must not wait for the key.
+func (t *Till) asked(ctx context.Context, id protocol.OrderID, r *pickup.Request) (s pickup.ShopperDocument, err error) {
+	if r.Check == nil {
+		return s, nil
+	}
+	err = t.o.Driver.View(ctx, func(v ledger.Reader) error {
+		state, err := t.part(v, id)
+		if err == nil && state.Order != nil {
+			s = t.shopper(state.Order)
+		}
+		return err
+	})
+	if protocol.CodeOf(err) == protocol.NotFound {
+		return s, nil // The transaction says so, or answers a call of before.
+	}
+	return s, err
+}
+
+// shopper shows whom the goods of an order are for.
+func (t *Till) shopper(o *protocol.Order) pickup.ShopperDocument {
+	if len(o.Sealed) == 0 {
+		return pickup.ShopperOf(o, protocol.SubjectKey{}, false)
+	}
+	key, ok := t.o.Key(o.Subject())
+	return pickup.ShopperOf(o, key, ok)
+}
+
+// Locked lists orders of this store that are not over and whose key is not here.
+func (t *Till) Locked(ctx context.Context) (ids []protocol.OrderID, err error) {
+	err = t.o.Driver.View(ctx, func(r ledger.Reader) error {
+		ids = nil
+		open, err := t.open.follow(t, r)
+		if err != nil {
+			return err
+		}
+		for _, id := range open {
+			part, err := ledger.ReadPart(r, t.origin().Store, id)
+			if err != nil {
+				return err
+			}
+			o, _ := part.Order()
+			if o == nil || len(o.Sealed) == 0 {
+				continue
+			}
+			if _, ok := t.o.Key(o.Subject()); !ok {
+				ids = append(ids, o.Order)
+			}
+		}
+		return nil
+	})
+	return slices.Compact(ids), err
+}
+
+// reveal puts the shopper into the answer of a call about an order, which was kept
+// without.
+func (t *Till) reveal(ctx context.Context, answer protocol.Answer) (protocol.Answer, error) {
+	id := pickup.Unrevealed(answer.Body)
+	if id == "" {
+		return answer, nil
+	}
+	err := t.o.Driver.View(ctx, func(r ledger.Reader) error {
+		state, err := t.part(r, id)
+		if err == nil && state.Order != nil {
+			answer.Body = pickup.Reveal(answer.Body, t.shopper(state.Order))
+		}
+		return err
+	})
 	return answer, err
 }
 
@@ -83,7 +163,7 @@ func (t *Till) part(r ledger.Reader, id protocol.OrderID) (*pickup.State, error)
 	return nil, protocol.Refuse(protocol.NotFound, "This store does not keep order "+string(id)+". Nothing was recorded. Check the number, and which store the shopper was told; if the order is new, wait until this machine is online.")
 }
 
-func (a *act) fulfil(state *pickup.State, ask pickup.Ask, r pickup.Request) error {
+func (a *act) fulfil(state *pickup.State, ask pickup.Ask, r pickup.Request, shopper pickup.ShopperDocument) error {
 	var problem error
 	free := func(sku protocol.SKU) protocol.Quantity {
 		level, err := ledger.ReadLevel(a.tx, a.origin().Store, sku)
@@ -101,7 +181,7 @@ func (a *act) fulfil(state *pickup.State, ask pickup.Ask, r pickup.Request) erro
 		return err
 	}
 	if ask.Act == protocol.HandOver {
-		if err := state.Confirms(a.origin().Store, &r); err != nil {
+		if err := state.Confirms(a.origin().Store, &r, shopper); err != nil {
 			return err
 		}
 		if !state.Paid {
@@ -147,7 +227,10 @@ func (a *act) sellOrder(state *pickup.State, f *protocol.Fulfilment, moves []pro
 	if err := a.begin(moves); err != nil {
 		return err
 	}
-	s.Part, s.PartAfter = state.Order.PartID, f.After
+	s.Part, s.PartAfter, s.Member = state.Order.PartID, f.After, state.Order.Member
+	if err := a.standIn(s); err != nil {
+		return err
+	}
 	for i := range s.Lines {
 		s.Lines[i].OriginalLine = f.Lines[i].Line
 	}
@@ -203,7 +286,12 @@ func (d *desk) partDocument(r ledger.Reader, state *pickup.State, now time.Time)
 	if err != nil {
 		return pickup.Document{}, err
 	}
+	var shopper pickup.ShopperDocument
+	if !d.kept {
+		shopper = d.Till.shopper(state.Order)
+	}
 	return pickup.NewDocument(pickup.Meta{
+		Shopper:    shopper,
 		Item:       func(sku protocol.SKU) *protocol.Item { return known[sku] },
 		Exceptions: ledger.PartExceptions(state.Order.PartID, part), Zone: d.shop.loc, AsOf: d.shop.display(now), PlacedMs: placed.WallMs,
 	}, []pickup.Placement{{Store: store, State: *state}}), nil

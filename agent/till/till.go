@@ -53,6 +53,9 @@ type Options struct {
 	// Birthday is a member's (YYYY-MM-DD), empty where it is not known or cannot be
 	// read; nil knows nobody's.
 	Birthday func(*protocol.Member) string
+	// Key is the key of a subject, under which orders are sealed; ok is false where it
+	// is not here or cannot be read. Nil has nobody's.
+	Key func(subject string) (key protocol.SubjectKey, ok bool)
 	// Changed is closed at the next change of what is here; nil never is.
 	Changed func() <-chan struct{}
 	// Appended is called after an event was committed. It must not block.
@@ -79,6 +82,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Birthday == nil {
 		o.Birthday = func(*protocol.Member) string { return "" }
+	}
+	if o.Key == nil {
+		o.Key = func(string) (key protocol.SubjectKey, ok bool) { return key, false }
 	}
 	if o.Changed == nil {
 		o.Changed = func() <-chan struct{} { return nil }
@@ -131,6 +137,9 @@ type desk struct {
 	r    ledger.Reader
 	now  time.Time
 	shop *shop
+	// kept says that what is shown is kept in the database, where nothing personal
+	// may stand in the clear.
+	kept bool
 	// held is what r has of members, nil until somebody asks (holdings).
 	held *ledger.Holdings
 }
@@ -146,6 +155,8 @@ type act struct {
 	entry *ledger.Entry
 	// logged is the event that the act appended, zero for none.
 	logged protocol.EventID
+	// sensitive says that the request's body holds something personal.
+	sensitive bool
 }
 
 // outcome is what a request is answered with. The document holds nothing of
@@ -210,7 +221,7 @@ func (t *Till) once(ctx context.Context, c protocol.Call, prepare func(*desk), r
 			return err
 		}
 		ready = true
-		a := &act{desk: desk{Till: t, as: d.as, r: ledger.Live(tx), now: d.now, shop: d.shop}, tx: tx, call: c, mono: mono}
+		a := &act{desk: desk{Till: t, as: d.as, r: ledger.Live(tx), now: d.now, shop: d.shop, kept: true}, tx: tx, call: c, mono: mono}
 		if answer, err = a.answerFromEvents(sum); err != nil || answer != nil {
 			return err
 		}
@@ -293,7 +304,7 @@ func (a *act) log(ev *protocol.Event) error {
 	ev.Boot, ev.UTCOffsetMin = a.o.Boot, a.shop.offsetMin(a.now)
 	if a.call.Key != "" {
 		ev.Idempotency = &protocol.Idempotency{Route: a.call.Route, Key: a.call.Key, Body: a.call.BodySum()}
-		if ev.Member != nil || ev.Contact != nil {
+		if ev.Member != nil || ev.Contact != nil || a.sensitive {
 			// A sum of what was typed would tell whoever guesses a phone number that
 			// the guess is right, also after the person was erased.
 			ev.Idempotency.Body = 0

@@ -162,21 +162,44 @@ func keysOf(d *protocol.Delta) (n KeyNews) {
 	return n
 }
 
-// keepKeys does with keys what part of the member feed says.
+// orderKeysOf are the keys that came beside orders.
+func orderKeysOf(d *protocol.Delta) (n KeyNews) {
+	for _, k := range d.Keys {
+		if k.Key.IsZero() {
+			continue
+		}
+		if n.Put == nil {
+			n.Put = map[string]protocol.SubjectKey{}
+		}
+		n.Put[k.Subject] = k.Key
+	}
+	return n
+}
+
+// keepKeys does with keys what part of a feed says. Orders do not wait for room for
+// their keys, as members do: the goods are to be picked, whosever they are.
 func (u *Uplink) keepKeys(ctx context.Context, d *protocol.Delta) error {
 	if u.o.Keys == nil {
 		return nil
 	}
-	return KeepKeys(ctx, u.o.Keys, u.o.Origin.Store, d)
-}
-
-// KeepKeys does with keys what a part of a store's member feed says; of other feeds
-// there is nothing to do.
-func KeepKeys(ctx context.Context, keys Keys, store protocol.StoreID, d *protocol.Delta) error {
-	if d.Feed != protocol.MemberFeed(store) {
+	err := KeepKeys(ctx, u.o.Keys, u.o.Origin.Store, d)
+	if protocol.CodeOf(err) == protocol.DiskFull && d.Feed == protocol.PeerFeed(u.o.Origin.Store) {
+		u.o.Log.Warn("there is no room for the keys of orders; whom they are for stays closed on this machine", "orders", len(d.Keys), "error", err)
 		return nil
 	}
-	news := keysOf(d)
+	return err
+}
+
+// KeepKeys does with keys what a part of a store's member feed says, and keeps those
+// of the orders in a part of its event feed; of other feeds there is nothing to do.
+func KeepKeys(ctx context.Context, keys Keys, store protocol.StoreID, d *protocol.Delta) error {
+	var news KeyNews
+	switch d.Feed {
+	case protocol.MemberFeed(store):
+		news = keysOf(d)
+	case protocol.PeerFeed(store):
+		news = orderKeysOf(d)
+	}
 	if news.empty() {
 		return nil
 	}

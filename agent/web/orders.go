@@ -175,7 +175,10 @@ func viewOrder(d *pickup.Document, now time.Time) (card, bool) {
 	if c.Number == "" {
 		c.Number = inert(c.ID)
 	}
-	if c.Name == "" {
+	switch {
+	case d.Shopper.Locked:
+		c.Name = "Name cannot be read here"
+	case c.Name == "":
 		c.Name = "No name"
 	}
 	if d.Arrival != nil {
@@ -203,7 +206,7 @@ func viewOrder(d *pickup.Document, now time.Time) (card, bool) {
 		c.DueMinor, c.Digits = strconv.FormatInt(int64(due), 10), protocol.MinorDigits(d.Currency)
 	}
 	c.Age, c.AgeLook = age(d, stage, now)
-	c.Mark = strings.Join([]string{stage, d.HubState, orEmpty(d.StoreState), c.Picker, c.Shelf, c.Outside, c.DueMinor}, "|")
+	c.Mark = strings.Join([]string{stage, d.HubState, orEmpty(d.StoreState), c.Picker, c.Shelf, c.Outside, c.DueMinor, strconv.FormatBool(d.Shopper.Locked)}, "|")
 	for i := range c.Lines {
 		c.Mark += "|" + c.Lines[i].Picked + " " + c.Lines[i].Qty
 	}

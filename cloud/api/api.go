@@ -127,6 +127,9 @@ type Deps struct {
 	// io.Closer.
 	Snapshot func(ctx context.Context, feed string) (body io.ReadSeeker, sha256 string, epoch, offset uint64, err error)
 
+	// OrderKeys are the keys of orders that a store keeps, as a message.
+	OrderKeys func(ctx context.Context, store protocol.StoreID, orders []protocol.OrderID) ([]byte, error)
+
 	// Backup is a copy of the database, made for this call and closed after it.
 	Backup func(context.Context) (io.ReadSeekCloser, error)
 

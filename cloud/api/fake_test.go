@@ -105,6 +105,10 @@ func (f *fakeHub) actOnOrder(_ context.Context, c protocol.Call, id protocol.Ord
 	return answerOf(http.StatusOK, order()), f.note(a)
 }
 
+func (f *fakeHub) orderKeys(_ context.Context, _ protocol.StoreID, orders []protocol.OrderID) ([]byte, error) {
+	return []byte{1}, f.note(orders[0])
+}
+
 func (f *fakeHub) hold(_ context.Context, c protocol.Call, r pickup.HoldRequest) (protocol.Answer, error) {
 	f.asked = append(f.asked, c)
 	return answerOf(http.StatusCreated, pickup.HoldDocument{ID: "h-1", ExpiresInS: 600}), f.note(r)
@@ -300,8 +304,8 @@ func (f *fakeHub) deps() Deps {
 		Snapshot: func(_ context.Context, feed string) (io.ReadSeeker, string, uint64, uint64, error) {
 			return bytes.NewReader(snapshotBody), strings.Repeat("a", 64), 7, 20000, f.note(feed)
 		},
-		Backup: f.backup,
-		Ready:  func(context.Context) error { return f.err },
+		OrderKeys: f.orderKeys, Backup: f.backup,
+		Ready: func(context.Context) error { return f.err },
 		Fleet: func(_ context.Context, each func(web.Store)) error {
 			each(web.Store{ID: "s1", Name: "High Street", Link: "online"})
 			return f.err
@@ -393,7 +397,7 @@ func (f *fakeHub) lending(d Deps) Deps {
 	}
 	d.ExportMember = func(_ context.Context, id protocol.MemberID) (any, error) {
 		return doc{
-			"member": memberRow, "merged": []any{memberRow}, "held_by": []string{"s1"}, "leases": []any{}, "accounts": []any{}, "cart": cartDocument(),
+			"member": memberRow, "merged": []any{memberRow}, "orders": []any{order()}, "held_by": []string{"s1"}, "leases": []any{}, "accounts": []any{}, "cart": cartDocument(),
 			"points": []doc{{"store": "s1", "earned": 10, "redeemed": 4, "adjusted": 0, "expired": -1}}, "timeline": []any{entryDocument()}, "sales": []any{receipt()}, "as_of": "2026-11-21T10:02:12+00:00",
 		}, f.note(id)
 	}

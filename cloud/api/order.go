@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 
 	"counterpart/protocol"
 	"counterpart/protocol/pickup"
@@ -54,6 +55,29 @@ func (s *server) order(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, doc)
+}
+
+// orderKeys answers an agent that lacks keys of orders.
+func (s *server) orderKeys(w http.ResponseWriter, r *http.Request) error {
+	var ids []protocol.OrderID
+	for _, id := range strings.Split(r.URL.Query().Get("orders"), ",") {
+		if !protocol.ValidID(id) {
+			return protocol.OutOfRange("orders", "", "not ids of orders, separated by commas")
+		}
+		ids = append(ids, protocol.OrderID(id))
+	}
+	store := r.PathValue("store")
+	if !protocol.ValidID(store) {
+		return protocol.OutOfRange("store", "", "not an identifier")
+	}
+	b, err := s.deps.OrderKeys(r.Context(), protocol.StoreID(store), ids)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	_, err = w.Write(b)
+	return err
 }
 
 // OrdersQuery asks for orders. What is empty does not matter.

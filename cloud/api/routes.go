@@ -38,6 +38,7 @@ func (s *server) routes() []route {
 	return append(s.memberRoutes(), []route{
 		{"GET", "/v1/connect", agent, noBody, none, s.connect},
 		{"GET", "/v1/snapshots/{feed...}", agent, noBody, none, s.snapshot},
+		{"GET", "/v1/stores/{store}/order-keys", agent, noBody, []string{"orders"}, s.orderKeys},
 
 		{"PUT", "/v1/items", operator, uploadMax, none, s.upload("items")},
 		{"PUT", "/v1/stores", operator, uploadMax, none, s.upload("stores")},

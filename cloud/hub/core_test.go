@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -83,6 +84,12 @@ func newCore(t *testing.T) *core {
 // newCoreOn is a hub over a database and a ring of keys, which may be of before.
 func newCoreOn(t *testing.T, d ledger.Driver, keys *ledger.KeyRing) *core {
 	t.Helper()
+	if keys == nil {
+		var err error
+		if keys, err = ledger.OpenKeyRing(t.Context(), ledger.NewMemory(), [32]byte{1}, func(b []byte) { _, _ = rand.Read(b) }); err != nil {
+			t.Fatal(err)
+		}
+	}
 	c := &core{t: t, disk: &moodyDriver{Driver: d}}
 	last := byte(0)
 	var err error

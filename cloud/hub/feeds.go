@@ -201,6 +201,9 @@ func (h *Hub) announceFeed(ctx context.Context, feed protocol.FeedID, g ledger.G
 	from, head := g.Before, g.Head
 	if ready != nil && ready.After == from && ready.Upto > from {
 		ready.Epoch = h.Epoch()
+		if err := h.withKeys(ctx, ready); err != nil {
+			return err
+		}
 		h.broadcast(ready)
 		from = ready.Upto
 	}

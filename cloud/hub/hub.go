@@ -67,6 +67,7 @@ type Hub struct {
 	tokens   tokenKeys   // likewise
 	stores   storesKnown // likewise
 	keys     *ledger.KeyRing
+	sealing  orderSecrets // has a lock of its own
 	// enrolling is held while the key for look-ups is made, changing while a member
 	// is changed.
 	enrolling, changing sync.Mutex
@@ -88,8 +89,10 @@ type Hub struct {
 	seenSaved time.Duration
 	// cartsLooked is when anonymous carts were last looked through; Tick's alone.
 	cartsLooked time.Duration
-	helloMs     int64 // the second in which Hellos are being counted
-	hellos      int
+	// ordersLooked is when the secrets of orders were; Tick's alone as well.
+	ordersLooked time.Duration
+	helloMs      int64 // the second in which Hellos are being counted
+	hellos       int
 }
 
 // New opens the hub's core over a driver. The first start of a database makes

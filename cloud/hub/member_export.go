@@ -2,11 +2,13 @@ package hub
 
 import (
 	"context"
+	"slices"
 
 	"counterpart/protocol"
 	"counterpart/protocol/cart"
 	"counterpart/protocol/ledger"
 	"counterpart/protocol/loyalty"
+	"counterpart/protocol/pickup"
 	"counterpart/protocol/sale"
 )
 
@@ -23,6 +25,7 @@ type MemberExport struct {
 	Cart     *cart.Document           `json:"cart"`     // null of who is erased
 	Timeline []loyalty.EntryDocument  `json:"timeline"` // newest first
 	Sales    []sale.Document          `json:"sales"`    // newest first
+	Orders   []pickup.Document        `json:"orders"`   // newest first, without code and token
 	AsOf     string                   `json:"as_of"`
 }
 
@@ -39,7 +42,7 @@ type StorePoints struct {
 // put together may be in one part of it and not yet in another.
 func (h *Hub) ExportMember(ctx context.Context, id protocol.MemberID) (doc MemberExport, err error) {
 	doc = MemberExport{
-		Merged: []loyalty.MemberDocument{}, HeldBy: []protocol.StoreID{}, Points: []StorePoints{}, Sales: []sale.Document{},
+		Merged: []loyalty.MemberDocument{}, HeldBy: []protocol.StoreID{}, Points: []StorePoints{}, Sales: []sale.Document{}, Orders: []pickup.Document{},
 		Timeline: []loyalty.EntryDocument{}, AsOf: timeOf(h.now().UnixMilli()),
 	}
 	if doc.Member, err = h.Member(ctx, id); err != nil {
@@ -80,16 +83,37 @@ func (h *Hub) ExportMember(ctx context.Context, id protocol.MemberID) (doc Membe
 		if e.Amount == nil || e.Reference == nil {
 			continue
 		}
-		receipt, err := h.Sale(ctx, protocol.ReceiptNo(*e.Reference))
+		err := h.exportEntry(ctx, e, &doc)
 		if protocol.CodeOf(err) == protocol.NotFound {
 			continue // Its stream was lost, and the entry is what is left of it.
 		}
 		if err != nil {
 			return doc, err
 		}
-		doc.Sales = append(doc.Sales, receipt)
 	}
 	return doc, nil
+}
+
+// exportEntry adds the receipt or the order that an entry names. An order has an entry
+// for each of its parts.
+func (h *Hub) exportEntry(ctx context.Context, e *loyalty.EntryDocument, doc *MemberExport) error {
+	if e.Kind != loyalty.KindOrder {
+		receipt, err := h.Sale(ctx, protocol.ReceiptNo(*e.Reference))
+		if err == nil {
+			doc.Sales = append(doc.Sales, receipt)
+		}
+		return err
+	}
+	id := protocol.OrderID(*e.Reference)
+	if slices.ContainsFunc(doc.Orders, func(o pickup.Document) bool { return o.ID == id }) {
+		return nil
+	}
+	order, err := h.Order(ctx, id)
+	if err == nil {
+		order.PickupCode, order.PickupToken = nil, nil
+		doc.Orders = append(doc.Orders, order)
+	}
+	return err
 }
 
 // exportRows adds what the rows of the group say.

@@ -9,13 +9,19 @@ import (
 	"counterpart/protocol/ledger"
 )
 
-// withKeys puts the keys of members beside the rows of their feed, on the way to a
-// store that holds them. They stand in the key ring alone, so that no copy of the
+// withKeys puts the keys of members beside the rows of their feed, and those of
+// orders beside their events, on the way to a store that holds them. They stand in the key ring alone, so that no copy of the
 // database has them; who was erased has none.
 func (h *Hub) withKeys(ctx context.Context, d *protocol.Delta) error {
 	f, err := protocol.ParseFeed(d.Feed)
-	if err != nil || f.Kind != protocol.FeedOfMembers || h.keys == nil || len(d.Rows) == 0 {
+	if err != nil || h.keys == nil {
 		return err
+	}
+	if len(d.Events) > 0 {
+		return h.withOrderKeys(ctx, d, f.Store)
+	}
+	if f.Kind != protocol.FeedOfMembers || len(d.Rows) == 0 {
+		return nil
 	}
 	ids := make([]string, 0, len(d.Rows))
 	for i := range d.Rows {

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -42,14 +43,15 @@ func (h *Hub) once(ctx context.Context, c protocol.Call, run func(keep func(ledg
 		status, body := int(binary.BigEndian.Uint16(b[keptHeaderBytes:])), b[keptHeaderBytes+2:]
 		known := sum[:]
 		if status == recalledStatus {
-			known = recalledSum(c.BodySum())
-		}
-		switch {
-		case !bytes.Equal(b[8:keptHeaderBytes], known):
-			return errOtherRequest()
-		case status == recalledStatus:
+			same, err := h.sameOrder(ctx, r, protocol.OrderID(body), c, b[8:keptHeaderBytes])
+			if err != nil || !same {
+				return cmp.Or(err, errOtherRequest())
+			}
 			first, err = h.recalled(r, protocol.OrderID(body))
 			return err
+		}
+		if !bytes.Equal(b[8:keptHeaderBytes], known) {
+			return errOtherRequest()
 		}
 		first = &protocol.Answer{Status: status, Body: bytes.Clone(body)}
 		return nil
@@ -83,6 +85,24 @@ func errOtherRequest() error {
 // its key led, which came back from a store after the hub was restored from an
 // older copy.
 const recalledStatus = 0
+
+// sameOrder tells whether a call has the body that an order bears the sum of. Where
+// the key of the sum is gone any body is taken for that of then.
+func (h *Hub) sameOrder(ctx context.Context, r ledger.Reader, id protocol.OrderID, c protocol.Call, kept []byte) (bool, error) {
+	list, _, err := h.parts(r, id)
+	if err != nil {
+		return false, err
+	}
+	o, sum := list[0].State.Order, c.BodySum()
+	if len(o.Sealed) > 0 {
+		key, ok, err := h.sealKey(ctx, o)
+		if err != nil || !ok {
+			return err == nil, err
+		}
+		sum = sealedSum(key, c)
+	}
+	return bytes.Equal(kept, recalledSum(sum)), nil
+}
 
 // recalledSum stands in a row for the sum of a request's body, of which the order
 // bears the beginning.

@@ -36,7 +36,11 @@ func (h *Hub) PlaceOrder(ctx context.Context, c protocol.Call, r pickup.PlaceReq
 			if err != nil {
 				return answer, err
 			}
-			answer, err = h.place(ctx, c, &r, parcels, keep)
+			var whom orderSeal
+			if whom, err = h.whom(ctx, &r); err != nil {
+				return answer, err
+			}
+			answer, err = h.place(ctx, wish{c, &r, parcels, &whom}, keep)
 			if err == nil || r.Near == nil || protocol.CodeOf(err) != protocol.Short {
 				return answer, err
 			}
@@ -45,9 +49,18 @@ func (h *Hub) PlaceOrder(ctx context.Context, c protocol.Call, r pickup.PlaceReq
 	})
 }
 
+// wish is an order that is asked for, with the parcels that its stores keep.
+type wish struct {
+	call    protocol.Call
+	request *pickup.PlaceRequest
+	parcels []parcel
+	whom    *orderSeal
+}
+
 // place promises parcels in one transaction.
-func (h *Hub) place(ctx context.Context, c protocol.Call, r *pickup.PlaceRequest, parcels []parcel, keep func(ledger.Tx, protocol.Answer) error) (answer protocol.Answer, err error) {
+func (h *Hub) place(ctx context.Context, p wish, keep func(ledger.Tx, protocol.Answer) error) (answer protocol.Answer, err error) {
 	var taken *holdRow
+	r, parcels := p.request, p.parcels
 	_, err = h.actIn(ctx, storesOf(parcels), func(tx ledger.Tx, own map[protocol.StoreID]protocol.Origin) (deeds []deed, err error) {
 		stream, err := ledger.ReadStream(tx, own[parcels[0].store.ID])
 		if err != nil {
@@ -58,14 +71,17 @@ func (h *Hub) place(ctx context.Context, c protocol.Call, r *pickup.PlaceRequest
 			return nil, err
 		}
 		order.Order = protocol.NewOrderID(protocol.EventID{Inc: own[parcels[0].store.ID].Inc, Seq: stream.Seq + 1})
+		if err := h.sealOrder(tx, order, p.whom); err != nil {
+			return nil, err
+		}
 		for i := range parcels {
 			order.Part = uint32(i + 1)
 			ev, err := h.orderEvent(tx, *order, &parcels[i], r.Partial)
 			if err != nil {
 				return nil, err
 			}
-			if i == 0 && c.Key != "" {
-				ev.Idempotency = &protocol.Idempotency{Route: c.Route, Key: c.Key, Body: c.BodySum()}
+			if i == 0 && p.call.Key != "" {
+				ev.Idempotency = &protocol.Idempotency{Route: p.call.Route, Key: p.call.Key, Body: p.whom.bodySum(order, p.call)}
 			}
 			deeds = append(deeds, deed{store: parcels[i].store.ID, events: []*protocol.Event{ev}})
 		}
@@ -104,8 +120,7 @@ func (h *Hub) order(r *pickup.PlaceRequest) (*protocol.Order, error) {
 		return nil, err
 	}
 	o := &protocol.Order{
-		Method: r.Method, Paid: r.Payment.Status == "paid", PaymentReference: r.Payment.Reference, Substitutes: r.Substitutes,
-		Shopper: protocol.Shopper{Name: r.Shopper.Name, Phone: r.Shopper.Phone}, Sourcing: r.Sourcing,
+		Method: r.Method, Paid: r.Payment.Status == "paid", PaymentReference: r.Payment.Reference, Substitutes: r.Substitutes, Sourcing: r.Sourcing,
 	}
 	if !by.IsZero() {
 		o.PickupByMs = by.UnixMilli()
@@ -193,6 +208,9 @@ func (h *Hub) Order(ctx context.Context, id protocol.OrderID) (doc pickup.Docume
 		return err
 	})
 	if err == nil {
+		doc.Shopper, err = h.shopperOf(ctx, id)
+	}
+	if err == nil {
 		*doc.PickupToken = h.signToken(*doc.PickupToken)
 	}
 	return doc, err
@@ -222,7 +240,8 @@ func (h *Hub) parts(r ledger.Reader, id protocol.OrderID) (list []pickup.Placeme
 	return list, exceptions, nil
 }
 
-// orderDocument shows an order, with a pickup token that is yet to be signed.
+// orderDocument shows an order, with a pickup token that is yet to be signed, and
+// without the shopper.
 func (h *Hub) orderDocument(r ledger.Reader, id protocol.OrderID) (pickup.Document, error) {
 	list, exceptions, err := h.parts(r, id)
 	if err != nil {

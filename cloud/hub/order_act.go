@@ -72,7 +72,7 @@ func (h *Hub) ActOnOrder(ctx context.Context, c protocol.Call, id protocol.Order
 }
 
 func orderChange(s *pickup.State, c protocol.OrderChange) *protocol.Event {
-	c.PartID = s.Order.PartID
+	c.PartID, c.Member = s.Order.PartID, s.Order.Member
 	return &protocol.Event{Kind: protocol.KindOrderChange, OrderChange: &c, Moves: s.Moves(&c)}
 }
 

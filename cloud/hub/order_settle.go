@@ -132,7 +132,11 @@ func (h *Hub) homeless(r ledger.Reader, s *pickup.State) (wants []want, err erro
 // move places parcels of what a part does not bring, at the prices that the
 // shopper was told, and says of the rest that no store can keep it.
 func (h *Hub) move(ctx context.Context, store protocol.StoreID, id protocol.PartID, parcels []parcel) error {
-	_, err := h.actIn(ctx, append(storesOf(parcels), store), func(tx ledger.Tx, _ map[protocol.StoreID]protocol.Origin) (deeds []deed, err error) {
+	whom, err := h.inTheClear(ctx, store, id)
+	if err != nil {
+		return err
+	}
+	_, err = h.actIn(ctx, append(storesOf(parcels), store), func(tx ledger.Tx, _ map[protocol.StoreID]protocol.Origin) (deeds []deed, err error) {
 		s, err := readState(tx, store, id)
 		if err != nil {
 			return nil, err
@@ -148,6 +152,9 @@ func (h *Hub) move(ctx context.Context, store protocol.StoreID, id protocol.Part
 		var changes []*protocol.Event
 		for i := range parcels {
 			order := *s.Order
+			if err := h.sealOrder(tx, &order, whom); err != nil {
+				return nil, err
+			}
 			next += h.partStep()
 			order.Part, order.InsteadOf, order.Paid = next, id.Part, s.Prepaid
 			ev, taken, err := h.standIn(tx, &s, order, &parcels[i], left)

@@ -20,7 +20,8 @@ import (
 // item are placed one after the other. So documents are made in the transaction
 // with tokens that are not signed, answers are kept so, and who gave the order
 // signs. Ed25519 gives the same signature each time, so a repeated answer is the
-// same to the byte.
+// same to the byte. They are kept without the shopper as well, who is put in for
+// whoever is answered.
 const (
 	unsignedMark   = "unsigned "
 	unsignedMember = `"pickup_token":"` + unsignedMark
@@ -54,6 +55,12 @@ func (h *Hub) onceSigned(ctx context.Context, c protocol.Call, run func(keep fun
 		token := h.signToken(string(answer.Body[from:to]))
 		answer.Body = slices.Concat(answer.Body[:from], []byte(token), answer.Body[to:])
 	}
+	id := pickup.Unrevealed(answer.Body)
+	if err != nil || id == "" {
+		return answer, err
+	}
+	shopper, err := h.shopperOf(ctx, id)
+	answer.Body = pickup.Reveal(answer.Body, shopper)
 	return answer, err
 }
 

@@ -45,6 +45,9 @@ func (h *Hub) Orders(ctx context.Context, q OrdersQuery, p Page) (List[pickup.Do
 			}
 			doc, err := h.orderDocument(r, id)
 			doc.PickupCode, doc.PickupToken = nil, nil
+			if err == nil {
+				doc.Shopper, err = h.shopper(ctx, list[0].State.Order)
+			}
 			found.Items = append(found.Items, doc)
 			return err == nil, err
 		})

@@ -93,7 +93,7 @@ func (h *Hub) Tick(ctx context.Context) error {
 		err = h.tickOutbox(ctx)
 	}
 	if err == nil {
-		err = errors.Join(h.endClaims(ctx), h.sweepLeases(ctx), h.endHolds(ctx), h.saveDemand(ctx), h.pruneReports(ctx), h.forgetGuestCarts(ctx))
+		err = errors.Join(h.endClaims(ctx), h.sweepLeases(ctx), h.endHolds(ctx), h.saveDemand(ctx), h.pruneReports(ctx), h.forgetGuestCarts(ctx), h.forgetOrders(ctx))
 	}
 	if protocol.CodeOf(err) == protocol.DiskFull {
 		h.log.Error("the hub's disk is full; deadlines wait", "error", err)

@@ -54,6 +54,10 @@ func pointsOf(ev *protocol.Event) (member protocol.MemberID, spent, risked proto
 		return s.Member, max(0, s.PointsRedeemed) - s.PointsAtRisk, s.PointsAtRisk
 	case ev.PointsChange != nil:
 		return ev.PointsChange.Member, 0, 0
+	case ev.Order != nil:
+		// It has no points. The store that keeps it is told of the member, and so has
+		// the key, and learns when the member is erased.
+		return ev.Order.Member, 0, 0
 	}
 	return "", 0, 0
 }
@@ -135,10 +139,13 @@ func (f *fold) points(a *act) error {
 		if err != nil {
 			return err
 		}
-		if a.event.Sale != nil {
+		switch {
+		case a.event.Sale != nil:
 			account.Sale(a.event.Sale)
-		} else {
+		case a.event.PointsChange != nil:
 			account.Change(a.event.PointsChange)
+		default:
+			account.Events++
 		}
 		if err := f.meet(MemberAt{f.origin.Store, member}); err != nil {
 			return err

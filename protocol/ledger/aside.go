@@ -34,6 +34,7 @@ func asidePrefix(feed protocol.FeedID, gen uint64) string {
 // the key ring alone.
 func putAside(tx Tx, gen uint64, piece *protocol.Delta, reason string) error {
 	kept := *piece
+	kept.Keys = nil
 	kept.Rows = slices.Clone(piece.Rows)
 	for i := range kept.Rows {
 		kept.Rows[i].SubjectKey = protocol.SubjectKey{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"testing"
 
 	"counterpart/protocol"
@@ -127,5 +128,54 @@ func TestKeyRingBeyondItsMemory(t *testing.T) {
 		if kept := r.Kept(); kept > 10_000 || kept < 5_000 {
 			t.Fatalf("%d keys in memory", kept)
 		}
+	}
+}
+
+// Secrets and subjects are listed by how they begin, and a secret that is dropped is
+// gone for whoever opens the ring again.
+func TestKeyRingLists(t *testing.T) {
+	d := ledger.NewMemory()
+	random := func(b []byte) { clear(b) }
+	r, err := ledger.OpenKeyRing(t.Context(), d, [32]byte{1}, random)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"lookup", "orders-1", "orders-2", "orders-30"} {
+		if err := r.SetSecret(t.Context(), name, []byte(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Put(t.Context(), map[string]protocol.SubjectKey{"m-1": {1}, "o-1": {1}, "o-2": {1}, "o-3": {1}}); err != nil {
+		t.Fatal(err)
+	}
+	expect := func(what string, got []string, err error, want ...string) {
+		t.Helper()
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v, %v", what, got, want, err)
+		}
+	}
+	list, err := r.Subjects(t.Context(), "o-", "", 2)
+	expect("the first subjects", list, err, "o-1", "o-2")
+	list, err = r.Subjects(t.Context(), "o-", "o-2", 2)
+	expect("those behind", list, err, "o-3")
+	list, err = r.Secrets(t.Context(), "orders-", "", 10)
+	expect("secrets", list, err, "orders-1", "orders-2", "orders-30")
+	if err := r.DropSecrets(t.Context(), []string{"orders-1", "orders-2"}); err != nil {
+		t.Fatal(err)
+	}
+	if r, err = ledger.OpenKeyRing(t.Context(), d, [32]byte{1}, random); err != nil {
+		t.Fatal(err)
+	}
+	list, err = r.Secrets(t.Context(), "", "", 10)
+	expect("what stays", list, err, "lookup", "orders-30")
+	if _, ok, err := r.Secret(t.Context(), "orders-1"); ok || err != nil {
+		t.Errorf("a secret that was dropped is there: %t, %v", ok, err)
+	}
+	other, err := ledger.OpenKeyRing(t.Context(), d, [32]byte{2}, random)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.DropSecrets(t.Context(), []string{"orders-30"}); !errors.Is(err, ledger.ErrLocked) {
+		t.Errorf("a locked ring drops: %v", err)
 	}
 }

@@ -295,8 +295,11 @@ func Note(r Reader, name ...string) ([]byte, error) {
 
 // SetNote writes a row that belongs to this machine alone.
 func SetNote(tx Tx, value []byte, name ...string) error {
-	return tx.Write([]Row{{Key: noteKey(name...), Value: value}})
+	return tx.Write([]Row{NoteRow(value, name...)})
 }
+
+// NoteRow is a row that belongs to this machine alone.
+func NoteRow(value []byte, name ...string) Row { return Row{Key: noteKey(name...), Value: value} }
 
 func noteKey(name ...string) Key {
 	k := stateKey(name...)

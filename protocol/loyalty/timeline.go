@@ -43,6 +43,19 @@ func EntryOf(ev *protocol.Event, no protocol.ReceiptNo) (protocol.MemberID, *Ent
 		return c.Account.Of(), e
 	case ev.Member != nil && ev.Member.Version == 1:
 		return ev.Member.ID, &Entry{Kind: "enrolled", Staff: ev.Member.Staff}
+	case ev.Order != nil && ev.Order.Member != "" && ev.Order.InsteadOf == 0:
+		o := ev.Order
+		e := &Entry{Kind: KindOrder, Reference: string(o.Order), Currency: o.Currency}
+		for i := range o.Lines {
+			e.Amount += o.Lines[i].Amount
+		}
+		return o.Member, e
+	case ev.OrderChange != nil && ev.OrderChange.Member != "" && orderKinds[ev.OrderChange.Change] != "":
+		c := ev.OrderChange
+		return c.Member, &Entry{Kind: orderKinds[c.Change], Reference: string(c.Order), Staff: c.Staff}
+	case ev.Fulfilment != nil && ev.Fulfilment.Member != "" && ev.Fulfilment.Act == protocol.HandOver:
+		f := ev.Fulfilment
+		return f.Member, &Entry{Kind: KindPickedUp, Channel: channelStore, Reference: string(f.Order), Staff: f.Staff}
 	case ev.Contact != nil:
 		c := ev.Contact
 		return c.Member, &Entry{Kind: c.Kind, Channel: c.Channel, Sealed: c.Sealed, Reference: c.Reference, Open: c.Open, Staff: c.Staff}
@@ -57,7 +70,18 @@ const (
 	ReferenceMax   = 200
 	// KindClosed is the kind of an entry that closes another.
 	KindClosed = "closed"
+	// KindOrder is the kind of the entry of an order that was placed, KindPickedUp of
+	// one that was handed over and had been paid; a sale hands over one that was due.
+	KindOrder    = "order"
+	KindPickedUp = "order_picked_up"
 )
+
+// orderKinds are the kinds of the entries that changes of an order write. A part that
+// is canceled because another store keeps the goods is nothing to the member.
+var orderKinds = map[protocol.Change]string{protocol.CancelRequested: "order_canceled", protocol.Expired: "order_expired", protocol.Unplaced: "order_unplaced"}
+
+// eventKinds are the kinds of entries that events make by themselves.
+var eventKinds = []string{"sale", "return", "void", "points", "enrolled", KindClosed, KindOrder, KindPickedUp, "order_canceled", "order_expired", "order_unplaced"}
 
 // ContactRequest writes down what was said (POST /v1/members/{id}/timeline).
 type ContactRequest struct {
@@ -82,7 +106,7 @@ func (q *ContactRequest) Contact(id protocol.MemberID, holdsCard func(string) bo
 	switch {
 	case !isWord(q.Channel):
 		return nil, protocol.OutOfRange("channel", "", "missing, or not a word such as web or phone")
-	case !isWord(q.Kind) || slices.Contains([]string{"sale", "return", "void", "points", "enrolled", KindClosed}, q.Kind):
+	case !isWord(q.Kind) || slices.Contains(eventKinds, q.Kind):
 		return nil, protocol.OutOfRange("kind", "", "missing, not a word such as question or complaint, or one of those that events make")
 	case strings.TrimSpace(q.Text) == "" || len(q.Text) > ContactTextMax:
 		return nil, protocol.OutOfRange("text", "", "missing or longer than 4,000 bytes")

@@ -51,7 +51,7 @@ func plainCode(code string) string {
 // Confirms tells whether a shopper proved to a store that the goods are theirs:
 // by the token or the code, or, as staff confirm, by the last digits of the
 // phone number.
-func (s *State) Confirms(store protocol.StoreID, r *Request) error {
+func (s *State) Confirms(store protocol.StoreID, r *Request, shopper ShopperDocument) error {
 	switch {
 	case IsToken(r.PickupCode):
 		token, err := ParseToken(r.PickupCode)
@@ -68,7 +68,13 @@ func (s *State) Confirms(store protocol.StoreID, r *Request) error {
 			return nil
 		}
 	case r.Check != nil:
-		phone, asked := digitsOf(s.Order.Shopper.Phone), digitsOf(r.Check.PhoneDigits)
+		if shopper.Locked {
+			return protocol.Refuse(protocol.CannotKnow, "This machine cannot read the phone number of the order. Nothing was handed over. Ask for the code, or try again when the machine is online.")
+		}
+		phone, asked := "", digitsOf(r.Check.PhoneDigits)
+		if shopper.Phone != nil {
+			phone = digitsOf(*shopper.Phone)
+		}
 		if len(asked) < digitsMin || len(asked) > digitsMax {
 			return protocol.OutOfRange("phone_digits", "", "not the last 3 to 8 digits of the phone number")
 		}

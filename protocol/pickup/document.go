@@ -26,6 +26,7 @@ type Document struct {
 	Payment     PaymentDocument      `json:"payment"`
 	Substitutes bool                 `json:"substitutes"` // the shopper takes other goods in the place of what is not there
 	Shopper     ShopperDocument      `json:"shopper"`
+	MemberID    *protocol.MemberID   `json:"member_id"`
 	PlacedAt    *string              `json:"placed_at"`
 	Picker      *string              `json:"picker"`
 	PickupBy    *string              `json:"pickup_by"`
@@ -83,12 +84,6 @@ type PaymentDocument struct {
 	Reference *string `json:"reference"`
 }
 
-// ShopperDocument is whom the goods are for.
-type ShopperDocument struct {
-	Name  *string `json:"name"`
-	Phone *string `json:"phone"`
-}
-
 // ArrivalDocument is where the shopper waits.
 type ArrivalDocument struct {
 	Bay *string `json:"bay"`
@@ -99,6 +94,8 @@ type ArrivalDocument struct {
 type Meta struct {
 	// Item finds what the catalogue knows of a SKU, nil for nothing.
 	Item func(protocol.SKU) *protocol.Item
+	// Shopper is nobody in a document that is kept: see Reveal.
+	Shopper ShopperDocument
 	// The code and the token are given to the shopper's side by the hub alone.
 	PickupCode  string
 	PickupToken func(*Placement) string // nil for none
@@ -124,7 +121,7 @@ func NewDocument(m Meta, parts []Placement) Document {
 	d := Document{
 		ID: o.Order, Number: o.Number, Store: said.Store, Method: o.Method, HubState: s.Hub.String(), StoreState: s.shown(), Firm: s.Firm(),
 		Currency: o.Currency, Substitutes: o.Substitutes, Payment: PaymentDocument{Status: "due", Reference: orNull(o.PaymentReference)},
-		Shopper:    ShopperDocument{Name: orNull(o.Shopper.Name), Phone: orNull(o.Shopper.Phone)},
+		Shopper: m.Shopper, MemberID: orNull(o.Member),
 		PickupCode: orNull(m.PickupCode), Shelf: orNull(s.Shelf), Picker: orNull(string(s.Picker)), Exceptions: m.Exceptions, AsOf: m.AsOf,
 	}
 	if m.PickupToken != nil {
@@ -237,7 +234,7 @@ func (s *State) shown() *string {
 	return orNull(s.Store.String())
 }
 
-func orNull(s string) *string {
+func orNull[S ~string](s S) *S {
 	if s == "" {
 		return nil
 	}

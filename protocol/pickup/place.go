@@ -20,8 +20,10 @@ type PlaceRequest struct {
 	Substitutes bool             `json:"substitutes"`
 	Lines       []PlaceLine      `json:"lines"`
 	Shopper     PlaceShopper     `json:"shopper"`
-	PickupBy    string           `json:"pickup_by"`
-	Hold        string           `json:"hold"` // whose goods become the order's
+	// MemberID is whose order it is. Where the shopper is left out, it is the member.
+	MemberID protocol.MemberID `json:"member_id"`
+	PickupBy string            `json:"pickup_by"`
+	Hold     string            `json:"hold"` // whose goods become the order's
 }
 
 // Place is where somebody is, in degrees.
@@ -52,6 +54,7 @@ type PlaceShopper struct {
 const (
 	orderLinesMax     = 200
 	orderTextBytesMax = 200
+	phoneBytesMax     = 32
 	// QuantityMax bounds a line, in thousandths.
 	QuantityMax protocol.Quantity = 10_000_000_000
 )
@@ -79,6 +82,10 @@ func (r *PlaceRequest) Validate(now time.Time, cardNumber func(string) bool) err
 		return wrong("method", "not one of in_store, curbside, same_day_delivery and ship_from_store")
 	case r.Payment.Status != "paid" && r.Payment.Status != "due":
 		return wrong("payment", "neither paid nor due")
+	case r.MemberID != "" && !protocol.ValidID(string(r.MemberID)):
+		return wrong("member_id", "not an identifier")
+	case len(r.Shopper.Phone) > phoneBytesMax:
+		return wrong("phone", "longer than 32 bytes")
 	case r.Hold != "" && (r.Store == "" || !protocol.ValidID(r.Hold)):
 		return wrong("hold", "not the id of a hold, or given without its store")
 	}

@@ -44,7 +44,7 @@ func (s *State) Plan(ask Ask, free func(protocol.SKU) protocol.Quantity) (*proto
 	}
 	f := &protocol.Fulfilment{
 		PartID: s.Order.PartID, Act: ask.Act, Attempt: s.Attempt, After: s.Last,
-		Staff: ask.Staff, Reason: ask.Reason, Shelf: ask.Shelf, Bay: ask.Bay, Car: ask.Car,
+		Staff: ask.Staff, Reason: ask.Reason, Shelf: ask.Shelf, Bay: ask.Bay, Car: ask.Car, Member: s.Order.Member,
 	}
 	if ask.Act == protocol.Arrive {
 		f.After = protocol.EventID{}

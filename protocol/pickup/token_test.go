@@ -50,7 +50,7 @@ func TestOnlyTheRightProofIsTaken(t *testing.T) {
 		"two digits":               {pickup.Request{Staff: "s7", Check: &pickup.Check{PhoneDigits: "67"}}, protocol.OutOfRangeCode},
 		"the phone, by nobody":     {pickup.Request{Check: &pickup.Check{PhoneDigits: "4567"}}, protocol.OutOfRangeCode},
 	} {
-		if got := protocol.CodeOf(s.Confirms("s1", &c.request)); got != c.want {
+		if got := protocol.CodeOf(s.Confirms("s1", &c.request, pickup.ShopperOf(s.Order, protocol.SubjectKey{}, false))); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
@@ -66,7 +66,7 @@ func FuzzParseToken(f *testing.F) {
 		if err == nil && (token.Part == 0 || !protocol.ValidID(string(token.Store)) || !protocol.ValidID(string(token.Order))) {
 			t.Errorf("%q is read as %+v", text, token)
 		}
-		if s.Confirms("s1", &pickup.Request{PickupCode: text}) == nil && text != pickup.NewToken(key, "s1", partID) && pickup.IsToken(text) {
+		if s.Confirms("s1", &pickup.Request{PickupCode: text}, pickup.ShopperDocument{}) == nil && text != pickup.NewToken(key, "s1", partID) && pickup.IsToken(text) {
 			t.Errorf("%q is taken", text)
 		}
 	})

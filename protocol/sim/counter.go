@@ -136,7 +136,7 @@ func (s *staff) confirmed(p *promise, state *pickup.State, a *act) error {
 	for range s.orders.IntN(3) {
 		other := s.m.w.shop.promises[s.orders.IntN(len(s.m.w.shop.promises))]
 		for _, wrong := range []string{other.code, other.token, strings.Repeat("0", 8)} {
-			if wrong != "" && other.Order != p.Order && state.Confirms(p.store, &pickup.Request{PickupCode: wrong}) == nil {
+			if wrong != "" && other.Order != p.Order && state.Confirms(p.store, &pickup.Request{PickupCode: wrong}, pickup.ShopperDocument{}) == nil {
 				s.m.w.fail("%s: order %s is handed over for a code of %s", s.m.disk.name, p.PartID, other.PartID)
 			}
 		}
@@ -145,7 +145,7 @@ func (s *staff) confirmed(p *promise, state *pickup.State, a *act) error {
 	if s.orders.IntN(2) == 0 && p.token != "" {
 		r.PickupCode = p.token
 	}
-	return state.Confirms(p.store, r)
+	return state.Confirms(p.store, r, pickup.ShopperDocument{})
 }
 
 // sellOrder hands over what was due: one event is the receipt and the hand-over.

@@ -1018,10 +1018,10 @@ type Order struct {
 	Paid             bool                   `protobuf:"varint,7,opt,name=paid,proto3" json:"paid,omitempty"`                            // otherwise due at the hand-over
 	PaymentReference string                 `protobuf:"bytes,8,opt,name=payment_reference,json=paymentReference,proto3" json:"payment_reference,omitempty"`
 	Substitutes      bool                   `protobuf:"varint,9,opt,name=substitutes,proto3" json:"substitutes,omitempty"`
-	ShopperName      string                 `protobuf:"bytes,10,opt,name=shopper_name,json=shopperName,proto3" json:"shopper_name,omitempty"`
-	ShopperPhone     string                 `protobuf:"bytes,11,opt,name=shopper_phone,json=shopperPhone,proto3" json:"shopper_phone,omitempty"`
-	PickupByMs       int64                  `protobuf:"zigzag64,12,opt,name=pickup_by_ms,json=pickupByMs,proto3" json:"pickup_by_ms,omitempty"` // Unix milliseconds, for display; 0 means none
-	CodeSum          []byte                 `protobuf:"bytes,13,opt,name=code_sum,json=codeSum,proto3" json:"code_sum,omitempty"`               // 32 bytes: the keyed hash of the typed pickup code
+	ShopperName      string                 `protobuf:"bytes,10,opt,name=shopper_name,json=shopperName,proto3" json:"shopper_name,omitempty"`    // of events of before; now sealed
+	ShopperPhone     string                 `protobuf:"bytes,11,opt,name=shopper_phone,json=shopperPhone,proto3" json:"shopper_phone,omitempty"` // likewise
+	PickupByMs       int64                  `protobuf:"zigzag64,12,opt,name=pickup_by_ms,json=pickupByMs,proto3" json:"pickup_by_ms,omitempty"`  // Unix milliseconds, for display; 0 means none
+	CodeSum          []byte                 `protobuf:"bytes,13,opt,name=code_sum,json=codeSum,proto3" json:"code_sum,omitempty"`                // 32 bytes: the keyed hash of the typed pickup code
 	// The lines, as columns; line_quantities sets their number, at most 2,000.
 	LineQuantities []int64 `protobuf:"zigzag64,14,rep,packed,name=line_quantities,json=lineQuantities,proto3" json:"line_quantities,omitempty"` // above zero
 	LineItems      []int32 `protobuf:"zigzag32,15,rep,packed,name=line_items,json=lineItems,proto3" json:"line_items,omitempty"`                // index into item_skus, less the line's own index
@@ -1030,8 +1030,13 @@ type Order struct {
 	TokenKey       []byte  `protobuf:"bytes,18,opt,name=token_key,json=tokenKey,proto3" json:"token_key,omitempty"`                             // 32 bytes: the Ed25519 key that verifies the pickup token
 	Sourcing       string  `protobuf:"bytes,19,opt,name=sourcing,proto3" json:"sourcing,omitempty"`                                             // nearest, fewest_parcels or most_stock; empty where the shopper named the store
 	LineNumbers    []int32 `protobuf:"zigzag32,20,rep,packed,name=line_numbers,json=lineNumbers,proto3" json:"line_numbers,omitempty"`          // line of the whole order, from 1, less the line's own number
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Whom the goods are for: a Personal with name and phone. The subject is the
+	// member, if there is one, else the order.
+	Sealed        []byte `protobuf:"bytes,21,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	SealedWith    uint32 `protobuf:"varint,22,opt,name=sealed_with,json=sealedWith,proto3" json:"sealed_with,omitempty"` // which of the hub's secrets the order's key follows from; 0 of a member's
+	Member        string `protobuf:"bytes,23,opt,name=member,proto3" json:"member,omitempty"`                            // whose order it is; absent for nobody's
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Order) Reset() {
@@ -1204,6 +1209,27 @@ func (x *Order) GetLineNumbers() []int32 {
 	return nil
 }
 
+func (x *Order) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+func (x *Order) GetSealedWith() uint32 {
+	if x != nil {
+		return x.SealedWith
+	}
+	return 0
+}
+
+func (x *Order) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
 // OrderChange (kind_text "order_change") is written by the hub about a part that
 // it placed. When it releases goods, its moves say that they are no longer
 // committed; when it corrects, that they had been staged once, not twice. Readers
@@ -1223,6 +1249,7 @@ type OrderChange struct {
 	AmountMinor    int64    `protobuf:"zigzag64,9,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"` // of a refund that is asked for
 	Instead        uint32   `protobuf:"varint,10,opt,name=instead,proto3" json:"instead,omitempty"`                             // the part that stands in for the lines
 	LineItems      []uint32 `protobuf:"varint,11,rep,packed,name=line_items,json=lineItems,proto3" json:"line_items,omitempty"` // index into item_skus plus 1 of what was picked in the line's place; 0 is its own item
+	Member         string   `protobuf:"bytes,12,opt,name=member,proto3" json:"member,omitempty"`                                // whose order it is, as the order says
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1334,6 +1361,13 @@ func (x *OrderChange) GetLineItems() []uint32 {
 	return nil
 }
 
+func (x *OrderChange) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
 // Fulfilment (kind_text "fulfilment") is what staff of a store did about a part.
 // Picking moves goods from committed to staged, a hand-over takes them from
 // staged and on hand, putting back from staged.
@@ -1352,6 +1386,7 @@ type Fulfilment struct {
 	Lines          []uint32               `protobuf:"varint,11,rep,packed,name=lines,proto3" json:"lines,omitempty"` // line of the order, from 1
 	LineQuantities []int64                `protobuf:"zigzag64,12,rep,packed,name=line_quantities,json=lineQuantities,proto3" json:"line_quantities,omitempty"`
 	LineItems      []uint32               `protobuf:"varint,13,rep,packed,name=line_items,json=lineItems,proto3" json:"line_items,omitempty"` // index into item_skus plus 1 of what is in the line's place; 0 is its own item
+	Member         string                 `protobuf:"bytes,14,opt,name=member,proto3" json:"member,omitempty"`                                // whose order it is, as the order says
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1475,6 +1510,13 @@ func (x *Fulfilment) GetLineItems() []uint32 {
 		return x.LineItems
 	}
 	return nil
+}
+
+func (x *Fulfilment) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
 }
 
 // ExceptionChange (kind_text "exception_change") is what a person did about a
@@ -3951,7 +3993,7 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\tOwnDigest\x12\x12\n" +
 	"\x04fold\x18\x01 \x01(\rR\x04fold\x123\n" +
 	"\astreams\x18\x02 \x03(\v2\x19.counterpart.v1.StreamPosR\astreams\x12\x12\n" +
-	"\x04sums\x18\x03 \x01(\fR\x04sums\"\xe6\x04\n" +
+	"\x04sums\x18\x03 \x01(\fR\x04sums\"\xb7\x05\n" +
 	"\x05Order\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04part\x18\x02 \x01(\rR\x04part\x12\x1d\n" +
@@ -3977,7 +4019,11 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\fline_amounts\x18\x11 \x03(\x12R\vlineAmounts\x12\x1b\n" +
 	"\ttoken_key\x18\x12 \x01(\fR\btokenKey\x12\x1a\n" +
 	"\bsourcing\x18\x13 \x01(\tR\bsourcing\x12!\n" +
-	"\fline_numbers\x18\x14 \x03(\x11R\vlineNumbers\"\xb6\x02\n" +
+	"\fline_numbers\x18\x14 \x03(\x11R\vlineNumbers\x12\x16\n" +
+	"\x06sealed\x18\x15 \x01(\fR\x06sealed\x12\x1f\n" +
+	"\vsealed_with\x18\x16 \x01(\rR\n" +
+	"sealedWith\x12\x16\n" +
+	"\x06member\x18\x17 \x01(\tR\x06member\"\xce\x02\n" +
 	"\vOrderChange\x12\x14\n" +
 	"\x05order\x18\x01 \x01(\tR\x05order\x12\x12\n" +
 	"\x04part\x18\x02 \x01(\rR\x04part\x12\x16\n" +
@@ -3991,7 +4037,8 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\ainstead\x18\n" +
 	" \x01(\rR\ainstead\x12\x1d\n" +
 	"\n" +
-	"line_items\x18\v \x03(\rR\tlineItems\"\xd7\x02\n" +
+	"line_items\x18\v \x03(\rR\tlineItems\x12\x16\n" +
+	"\x06member\x18\f \x01(\tR\x06member\"\xef\x02\n" +
 	"\n" +
 	"Fulfilment\x12\x14\n" +
 	"\x05order\x18\x01 \x01(\tR\x05order\x12\x12\n" +
@@ -4008,7 +4055,8 @@ const file_protocol_wire_event_proto_rawDesc = "" +
 	"\x05lines\x18\v \x03(\rR\x05lines\x12'\n" +
 	"\x0fline_quantities\x18\f \x03(\x12R\x0elineQuantities\x12\x1d\n" +
 	"\n" +
-	"line_items\x18\r \x03(\rR\tlineItems\"\xfb\x01\n" +
+	"line_items\x18\r \x03(\rR\tlineItems\x12\x16\n" +
+	"\x06member\x18\x0e \x01(\tR\x06member\"\xfb\x01\n" +
 	"\x0fExceptionChange\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x16\n" +

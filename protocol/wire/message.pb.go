@@ -1743,6 +1743,7 @@ type Delta struct {
 	Upto          uint64                 `protobuf:"varint,5,opt,name=upto,proto3" json:"upto,omitempty"`
 	Rows          []*FeedRow             `protobuf:"bytes,6,rep,name=rows,proto3" json:"rows,omitempty"`     // state feeds
 	Events        []*PeerEvents          `protobuf:"bytes,7,rep,name=events,proto3" json:"events,omitempty"` // event feeds
+	Keys          []*SubjectKey          `protobuf:"bytes,8,rep,name=keys,proto3" json:"keys,omitempty"`     // with which the orders among the events are sealed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1826,6 +1827,66 @@ func (x *Delta) GetEvents() []*PeerEvents {
 	return nil
 }
 
+func (x *Delta) GetKeys() []*SubjectKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+// SubjectKey is the key of an order, or of the member whose order it is.
+type SubjectKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Subject       string                 `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	Key           []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"` // 32 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubjectKey) Reset() {
+	*x = SubjectKey{}
+	mi := &file_protocol_wire_message_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubjectKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubjectKey) ProtoMessage() {}
+
+func (x *SubjectKey) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_message_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubjectKey.ProtoReflect.Descriptor instead.
+func (*SubjectKey) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *SubjectKey) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *SubjectKey) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
 // FeedRow is the newest value of one key. An absent value means that the row is
 // gone.
 type FeedRow struct {
@@ -1842,7 +1903,7 @@ type FeedRow struct {
 
 func (x *FeedRow) Reset() {
 	*x = FeedRow{}
-	mi := &file_protocol_wire_message_proto_msgTypes[17]
+	mi := &file_protocol_wire_message_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1854,7 +1915,7 @@ func (x *FeedRow) String() string {
 func (*FeedRow) ProtoMessage() {}
 
 func (x *FeedRow) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[17]
+	mi := &file_protocol_wire_message_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1867,7 +1928,7 @@ func (x *FeedRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedRow.ProtoReflect.Descriptor instead.
 func (*FeedRow) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{17}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *FeedRow) GetOffset() uint64 {
@@ -1914,7 +1975,7 @@ type PeerEvents struct {
 
 func (x *PeerEvents) Reset() {
 	*x = PeerEvents{}
-	mi := &file_protocol_wire_message_proto_msgTypes[18]
+	mi := &file_protocol_wire_message_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1926,7 +1987,7 @@ func (x *PeerEvents) String() string {
 func (*PeerEvents) ProtoMessage() {}
 
 func (x *PeerEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[18]
+	mi := &file_protocol_wire_message_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1939,7 +2000,7 @@ func (x *PeerEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerEvents.ProtoReflect.Descriptor instead.
 func (*PeerEvents) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{18}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PeerEvents) GetStore() string {
@@ -2006,7 +2067,7 @@ type Dack struct {
 
 func (x *Dack) Reset() {
 	*x = Dack{}
-	mi := &file_protocol_wire_message_proto_msgTypes[19]
+	mi := &file_protocol_wire_message_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2018,7 +2079,7 @@ func (x *Dack) String() string {
 func (*Dack) ProtoMessage() {}
 
 func (x *Dack) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[19]
+	mi := &file_protocol_wire_message_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2031,7 +2092,7 @@ func (x *Dack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dack.ProtoReflect.Descriptor instead.
 func (*Dack) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{19}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Dack) GetSession() []byte {
@@ -2089,7 +2150,7 @@ type Cmd struct {
 
 func (x *Cmd) Reset() {
 	*x = Cmd{}
-	mi := &file_protocol_wire_message_proto_msgTypes[20]
+	mi := &file_protocol_wire_message_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2101,7 +2162,7 @@ func (x *Cmd) String() string {
 func (*Cmd) ProtoMessage() {}
 
 func (x *Cmd) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[20]
+	mi := &file_protocol_wire_message_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2114,7 +2175,7 @@ func (x *Cmd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cmd.ProtoReflect.Descriptor instead.
 func (*Cmd) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{20}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Cmd) GetSession() []byte {
@@ -2159,7 +2220,7 @@ type Digest struct {
 
 func (x *Digest) Reset() {
 	*x = Digest{}
-	mi := &file_protocol_wire_message_proto_msgTypes[21]
+	mi := &file_protocol_wire_message_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2171,7 +2232,7 @@ func (x *Digest) String() string {
 func (*Digest) ProtoMessage() {}
 
 func (x *Digest) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[21]
+	mi := &file_protocol_wire_message_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2184,7 +2245,7 @@ func (x *Digest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Digest.ProtoReflect.Descriptor instead.
 func (*Digest) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{21}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Digest) GetSession() []byte {
@@ -2234,7 +2295,7 @@ type Diff struct {
 
 func (x *Diff) Reset() {
 	*x = Diff{}
-	mi := &file_protocol_wire_message_proto_msgTypes[22]
+	mi := &file_protocol_wire_message_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2246,7 +2307,7 @@ func (x *Diff) String() string {
 func (*Diff) ProtoMessage() {}
 
 func (x *Diff) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[22]
+	mi := &file_protocol_wire_message_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2259,7 +2320,7 @@ func (x *Diff) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diff.ProtoReflect.Descriptor instead.
 func (*Diff) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{22}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Diff) GetSession() []byte {
@@ -2299,7 +2360,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_protocol_wire_message_proto_msgTypes[23]
+	mi := &file_protocol_wire_message_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2311,7 +2372,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_message_proto_msgTypes[23]
+	mi := &file_protocol_wire_message_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2324,7 +2385,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_message_proto_rawDescGZIP(), []int{23}
+	return file_protocol_wire_message_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Checkpoint) GetSession() []byte {
@@ -2520,7 +2581,7 @@ const file_protocol_wire_message_proto_rawDesc = "" +
 	"\aold_seq\x18\x02 \x01(\x04R\x06oldSeq\x12\x19\n" +
 	"\bold_hash\x18\x03 \x01(\fR\aoldHash\x12\x17\n" +
 	"\anew_inc\x18\x04 \x01(\fR\x06newInc\x12\x14\n" +
-	"\x05cause\x18\x05 \x01(\tR\x05cause\"\xd6\x01\n" +
+	"\x05cause\x18\x05 \x01(\tR\x05cause\"\x86\x02\n" +
 	"\x05Delta\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x12\n" +
 	"\x04feed\x18\x02 \x01(\tR\x04feed\x12\x14\n" +
@@ -2528,7 +2589,12 @@ const file_protocol_wire_message_proto_rawDesc = "" +
 	"\x05after\x18\x04 \x01(\x04R\x05after\x12\x12\n" +
 	"\x04upto\x18\x05 \x01(\x04R\x04upto\x12+\n" +
 	"\x04rows\x18\x06 \x03(\v2\x17.counterpart.v1.FeedRowR\x04rows\x122\n" +
-	"\x06events\x18\a \x03(\v2\x1a.counterpart.v1.PeerEventsR\x06events\"j\n" +
+	"\x06events\x18\a \x03(\v2\x1a.counterpart.v1.PeerEventsR\x06events\x12.\n" +
+	"\x04keys\x18\b \x03(\v2\x1a.counterpart.v1.SubjectKeyR\x04keys\"8\n" +
+	"\n" +
+	"SubjectKey\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\tR\asubject\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\"j\n" +
 	"\aFeedRow\x12\x16\n" +
 	"\x06offset\x18\x01 \x01(\x04R\x06offset\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x14\n" +
@@ -2597,7 +2663,7 @@ func file_protocol_wire_message_proto_rawDescGZIP() []byte {
 }
 
 var file_protocol_wire_message_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_protocol_wire_message_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_protocol_wire_message_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_protocol_wire_message_proto_goTypes = []any{
 	(Verdict)(0),        // 0: counterpart.v1.Verdict
 	(FenceAction)(0),    // 1: counterpart.v1.FenceAction
@@ -2618,14 +2684,15 @@ var file_protocol_wire_message_proto_goTypes = []any{
 	(*Fence)(nil),       // 16: counterpart.v1.Fence
 	(*Fork)(nil),        // 17: counterpart.v1.Fork
 	(*Delta)(nil),       // 18: counterpart.v1.Delta
-	(*FeedRow)(nil),     // 19: counterpart.v1.FeedRow
-	(*PeerEvents)(nil),  // 20: counterpart.v1.PeerEvents
-	(*Dack)(nil),        // 21: counterpart.v1.Dack
-	(*Cmd)(nil),         // 22: counterpart.v1.Cmd
-	(*Digest)(nil),      // 23: counterpart.v1.Digest
-	(*Diff)(nil),        // 24: counterpart.v1.Diff
-	(*Checkpoint)(nil),  // 25: counterpart.v1.Checkpoint
-	(*StreamPos)(nil),   // 26: counterpart.v1.StreamPos
+	(*SubjectKey)(nil),  // 19: counterpart.v1.SubjectKey
+	(*FeedRow)(nil),     // 20: counterpart.v1.FeedRow
+	(*PeerEvents)(nil),  // 21: counterpart.v1.PeerEvents
+	(*Dack)(nil),        // 22: counterpart.v1.Dack
+	(*Cmd)(nil),         // 23: counterpart.v1.Cmd
+	(*Digest)(nil),      // 24: counterpart.v1.Digest
+	(*Diff)(nil),        // 25: counterpart.v1.Diff
+	(*Checkpoint)(nil),  // 26: counterpart.v1.Checkpoint
+	(*StreamPos)(nil),   // 27: counterpart.v1.StreamPos
 }
 var file_protocol_wire_message_proto_depIdxs = []int32{
 	5,  // 0: counterpart.v1.Envelope.hello:type_name -> counterpart.v1.Hello
@@ -2637,30 +2704,31 @@ var file_protocol_wire_message_proto_depIdxs = []int32{
 	16, // 6: counterpart.v1.Envelope.fence:type_name -> counterpart.v1.Fence
 	17, // 7: counterpart.v1.Envelope.fork:type_name -> counterpart.v1.Fork
 	18, // 8: counterpart.v1.Envelope.delta:type_name -> counterpart.v1.Delta
-	21, // 9: counterpart.v1.Envelope.dack:type_name -> counterpart.v1.Dack
-	22, // 10: counterpart.v1.Envelope.cmd:type_name -> counterpart.v1.Cmd
-	23, // 11: counterpart.v1.Envelope.digest:type_name -> counterpart.v1.Digest
-	24, // 12: counterpart.v1.Envelope.diff:type_name -> counterpart.v1.Diff
-	25, // 13: counterpart.v1.Envelope.checkpoint:type_name -> counterpart.v1.Checkpoint
-	26, // 14: counterpart.v1.Hello.parent:type_name -> counterpart.v1.StreamPos
+	22, // 9: counterpart.v1.Envelope.dack:type_name -> counterpart.v1.Dack
+	23, // 10: counterpart.v1.Envelope.cmd:type_name -> counterpart.v1.Cmd
+	24, // 11: counterpart.v1.Envelope.digest:type_name -> counterpart.v1.Digest
+	25, // 12: counterpart.v1.Envelope.diff:type_name -> counterpart.v1.Diff
+	26, // 13: counterpart.v1.Envelope.checkpoint:type_name -> counterpart.v1.Checkpoint
+	27, // 14: counterpart.v1.Hello.parent:type_name -> counterpart.v1.StreamPos
 	3,  // 15: counterpart.v1.Hello.feeds:type_name -> counterpart.v1.FeedPos
 	4,  // 16: counterpart.v1.Hello.clock:type_name -> counterpart.v1.Clock
 	6,  // 17: counterpart.v1.Hello.streams:type_name -> counterpart.v1.StreamHead
 	0,  // 18: counterpart.v1.FeedVerdict.verdict:type_name -> counterpart.v1.Verdict
 	7,  // 19: counterpart.v1.Welcome.feeds:type_name -> counterpart.v1.FeedVerdict
-	26, // 20: counterpart.v1.Welcome.wants:type_name -> counterpart.v1.StreamPos
+	27, // 20: counterpart.v1.Welcome.wants:type_name -> counterpart.v1.StreamPos
 	10, // 21: counterpart.v1.Batch.keys:type_name -> counterpart.v1.MemberKey
 	13, // 22: counterpart.v1.Ack.own:type_name -> counterpart.v1.OwnRun
 	3,  // 23: counterpart.v1.Beat.feeds:type_name -> counterpart.v1.FeedPos
 	6,  // 24: counterpart.v1.Beat.safe:type_name -> counterpart.v1.StreamHead
 	1,  // 25: counterpart.v1.Fence.action:type_name -> counterpart.v1.FenceAction
-	19, // 26: counterpart.v1.Delta.rows:type_name -> counterpart.v1.FeedRow
-	20, // 27: counterpart.v1.Delta.events:type_name -> counterpart.v1.PeerEvents
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	20, // 26: counterpart.v1.Delta.rows:type_name -> counterpart.v1.FeedRow
+	21, // 27: counterpart.v1.Delta.events:type_name -> counterpart.v1.PeerEvents
+	19, // 28: counterpart.v1.Delta.keys:type_name -> counterpart.v1.SubjectKey
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_protocol_wire_message_proto_init() }
@@ -2691,7 +2759,7 @@ func file_protocol_wire_message_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protocol_wire_message_proto_rawDesc), len(file_protocol_wire_message_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   24,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -246,6 +246,14 @@ func (h *history) instead() protocol.SKU {
 	return h.sku()
 }
 
+// whose is whose order it is, mostly nobody's.
+func (h *history) whose() protocol.MemberID {
+	if h.rnd.IntN(3) > 0 {
+		return ""
+	}
+	return protocol.MemberID(fmt.Sprint("m-", h.rnd.IntN(3)))
+}
+
 // order places an order, sometimes again, or changes one that may never have
 // been placed.
 func (h *history) order() {
@@ -253,13 +261,13 @@ func (h *history) order() {
 	if h.rnd.IntN(2) == 0 {
 		changes := []protocol.Change{protocol.PaidOrder, protocol.CancelRequested, protocol.Canceled, protocol.Expired, protocol.Refunded, protocol.ReleasedGoods}
 		h.log(h.streams[3], &protocol.Event{Kind: protocol.KindOrderChange, OrderChange: &protocol.OrderChange{
-			PartID: id, Change: changes[h.rnd.IntN(len(changes))], Lines: []protocol.PartLine{{Line: 1, Quantity: h.quantity(), Item: h.instead()}},
+			PartID: id, Member: h.whose(), Change: changes[h.rnd.IntN(len(changes))], Lines: []protocol.PartLine{{Line: 1, Quantity: h.quantity(), Item: h.instead()}},
 		}})
 		return
 	}
 	line := protocol.OrderLine{Number: 1, Item: protocol.ItemRef{SKU: h.sku()}, Quantity: h.quantity()}
 	h.log(h.streams[3], &protocol.Event{
-		Kind: protocol.KindOrder, Order: &protocol.Order{PartID: id, Method: protocol.InStore, Lines: []protocol.OrderLine{line}},
+		Kind: protocol.KindOrder, Order: &protocol.Order{PartID: id, Member: h.whose(), Method: protocol.InStore, Lines: []protocol.OrderLine{line}},
 		Moves: []protocol.Move{{SKU: line.Item.SKU, State: protocol.Committed, Delta: line.Quantity}},
 	})
 }
@@ -268,7 +276,7 @@ func (h *history) order() {
 // then it is a sale that hands over.
 func (h *history) fulfil(s *stream) {
 	acts := []protocol.Act{protocol.Accept, protocol.Reject, protocol.Pick, protocol.Ready, protocol.HandOver, protocol.PutBack, protocol.Undo, "polish"}
-	f := &protocol.Fulfilment{PartID: h.part(), Act: acts[h.rnd.IntN(len(acts))], Attempt: h.rnd.Uint32N(3), Lines: []protocol.PartLine{{Line: 1 + h.rnd.Uint32N(2), Quantity: h.quantity(), Item: h.instead()}}}
+	f := &protocol.Fulfilment{PartID: h.part(), Member: h.whose(), Act: acts[h.rnd.IntN(len(acts))], Attempt: h.rnd.Uint32N(3), Lines: []protocol.PartLine{{Line: 1 + h.rnd.Uint32N(2), Quantity: h.quantity(), Item: h.instead()}}}
 	if other := h.till(); len(other.records) > 0 && h.rnd.IntN(2) == 0 {
 		f.After = protocol.EventID{Inc: other.origin.Inc, Seq: protocol.Seq(1 + h.rnd.IntN(len(other.records)))}
 	}
