@@ -29,8 +29,12 @@ type leasing struct {
 	// awaited are agents that have not told what they hold since the database
 	// was restored.
 	awaited map[protocol.AgentID]bool
-	sweep   leaseSweep
-	rules   atomic.Pointer[[]*protocol.Programme] // the programmes, by their start
+	// awaitedSince is when that began, by the process's time, awaitedFromMs by the
+	// wall clock.
+	awaitedSince  time.Duration
+	awaitedFromMs int64
+	sweep         leaseSweep
+	rules         atomic.Pointer[[]*protocol.Programme] // the programmes, by their start
 }
 
 type visitor struct {

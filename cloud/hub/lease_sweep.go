@@ -125,7 +125,7 @@ func (h *Hub) awaitAgents() {
 	}
 	h.leasing.mu.Lock()
 	defer h.leasing.mu.Unlock()
-	h.leasing.awaited = awaited
+	h.leasing.awaited, h.leasing.awaitedSince, h.leasing.awaitedFromMs = awaited, h.mono(), h.now().UnixMilli()
 }
 
 // await notes that an agent that was not known has a past with this chain; h.mu is
@@ -133,6 +133,9 @@ func (h *Hub) awaitAgents() {
 func (h *Hub) await(id protocol.AgentID) {
 	h.leasing.mu.Lock()
 	defer h.leasing.mu.Unlock()
+	if len(h.leasing.awaited) == 0 {
+		h.leasing.awaitedSince, h.leasing.awaitedFromMs = h.mono(), h.now().UnixMilli()
+	}
 	h.leasing.awaited[id] = true
 }
 
@@ -164,14 +167,7 @@ func (h *Hub) brought(s *session, inc protocol.Inc, upto protocol.Seq, never boo
 		return
 	}
 	row.Told = h.Epoch()
-	l := &h.leasing
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	before := len(l.awaited)
-	delete(l.awaited, row.Agent)
-	if before > 0 && len(l.awaited) == 0 {
-		l.sweep.asked = true
-	}
+	h.waitsNoMore(row.Agent)
 }
 
 // settleShop takes in that the programme or stores have changed.

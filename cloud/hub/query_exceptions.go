@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"counterpart/protocol"
 	"counterpart/protocol/ledger"
@@ -38,7 +39,7 @@ func (h *Hub) Exceptions(ctx context.Context, state string, p Page) (List[ledger
 
 // ownWork is what a person has to look at and no event says.
 func (h *Hub) ownWork() []ledger.WorkItem {
-	return append(h.twinWork(), h.digestWork()...)
+	return slices.Concat(h.twinWork(), h.digestWork(), h.awaitedWork())
 }
 
 // HandleException assigns or resolves an exception and answers 200 with it. What
@@ -83,10 +84,18 @@ func (h *Hub) HandleException(ctx context.Context, c protocol.Call, id, action s
 			if answer, err = answerJSON(http.StatusOK, doc); err != nil {
 				return err
 			}
+			if gone(item, action) {
+				if err := h.giveUpOn(tx, protocol.AgentID(item.Subject)); err != nil {
+					return err
+				}
+			}
 			return keep(tx, answer)
 		})
 		if err != nil {
 			return answer, err
+		}
+		if gone(item, action) {
+			h.gaveUpOn(ctx, protocol.AgentID(item.Subject))
 		}
 		for _, at := range res.Transfers {
 			// It was answered; what is owed now is found at the next start too.
@@ -96,6 +105,11 @@ func (h *Hub) HandleException(ctx context.Context, c protocol.Call, id, action s
 		}
 		return answer, nil
 	})
+}
+
+// gone tells whether a machine that is waited for is given up.
+func gone(item *ledger.WorkItem, action string) bool {
+	return item.Kind == exceptionAgentAwaited && action == string(protocol.Resolve)
 }
 
 // Ready tells whether the hub can read its database.

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -170,29 +171,39 @@ func (p person) request(more map[string]any) map[string]any {
 	return r
 }
 
-// traces lists the files below the test's folders that hold what a person's
-// fields say.
+// traces lists the files in the test's folders, and the logs, that hold what a
+// person's fields say. Names and e-mail addresses hold the last four letters of the
+// name.
 func traces(t *testing.T, people ...person) (found []string) {
 	t.Helper()
-	err := filepath.WalkDir(host.Dir(), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		b, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		for _, p := range people {
-			for _, word := range []string{p.name, p.phone, p.phone[1:], p.email, "Zxqv", "zxqv", "Wkjh", "wkjh"} {
+	var words []string
+	for _, p := range people {
+		end := p.name[len(p.name)-4:]
+		words = append(words, p.phone[1:], end, strings.ToLower(end))
+	}
+	folders, err := filepath.Glob(host.Data(t.Name()) + "*")
+	if err != nil || len(folders) < 2 {
+		t.Fatalf("the test has the folders %v: %v", folders, err)
+	}
+	for _, folder := range append(folders, filepath.Join(host.Dir(), "logs")) {
+		err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			b, err := os.ReadFile(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			for _, word := range words {
 				if bytes.Contains(b, []byte(word)) {
 					found = append(found, fmt.Sprintf("%s holds %q", path, word))
 				}
 			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	return found
 }
