@@ -120,6 +120,9 @@ func (f *fold) accountKeys(keys []Key, a *act) []Key {
 		if taken(a.event.Sale, &a.event.Sale.Accounts[i]) > 0 {
 			keys = append(keys, leaseKey(at, a.id.Inc))
 		}
+		if usesOffer(a.event.Sale, &a.event.Sale.Accounts[i]) {
+			keys = append(keys, termsKey(at))
+		}
 	}
 	if c := a.event.AccountChange; c != nil {
 		at := MemberAt{f.origin.Store, c.Account}
@@ -174,6 +177,11 @@ func (f *fold) accounts(a *act) error {
 		}
 		if n := taken(a.event.Sale, &a.event.Sale.Accounts[i]); n > 0 {
 			if err := f.lease(a, at, a.id.Inc, n, 0); err != nil {
+				return err
+			}
+		}
+		if usesOffer(a.event.Sale, &a.event.Sale.Accounts[i]) {
+			if err := f.useOffer(a, at); err != nil {
 				return err
 			}
 		}

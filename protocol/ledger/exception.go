@@ -27,6 +27,7 @@ const (
 	ExceptionEventTwice     = "event_twice"      // one event id with two bodies
 	ExceptionGap            = "gap"              // events that exist nowhere any more
 	ExceptionLeaseOverspent = "lease_overspent"  // more of a member's points was spent than a machine might
+	ExceptionOfferExceeded  = "offer_exceeded"   // a sale took more off for an offer than it gives
 	ExceptionCardShared     = "card_shared"      // a card was given to two members
 	ExceptionMemberTwice    = "member_duplicate" // one person enrolled twice, as it seems
 	exceptionReferenceLimit = 100
@@ -56,7 +57,8 @@ var exceptionDetails = map[string]string{
 	"external_tenders_differ":  "What was paid on another till's sale does not add up to its total. Both are recorded as given. Check the sale there.",
 	"external_over_return":     "Another till took back more than was sold. It is recorded. Check the return against the goods.",
 	"external_receipt_unknown": "Another till took back goods of a receipt that is not known here. It is recorded. Check the return there.",
-	ExceptionLeaseOverspent:    "A machine spent more of a member's points than it might: it was copied, and both spent. Every sale stands, and the member's balance has all of them. Ask which machine is the copy; what is missing is repaid by later points.",
+	ExceptionLeaseOverspent:    "A machine spent more of a member's points, of a gift card, of store credit or of an offer than it might: it was copied, and both spent. Every sale stands, and the balance has all of them. Ask which machine is the copy; what is missing of points is repaid by later ones, what is missing of money is the chain's loss until head office settles it.",
+	ExceptionOfferExceeded:     "A sale took more off for an offer than the offer gives. The sale stands as it was paid. Check the receipt, and which version the till's machine runs.",
 	ExceptionCardShared:        "A card was given to a member in a store that could not know that another member bears it. The member who was enrolled later has a new card, and both members are kept. Give out the new card, or merge the two if they are one person.",
 	ExceptionMemberTwice:       "A member was enrolled in a store with the phone number or e-mail address of another member, who has another name. Both are kept, each with their points. Ask whether they are one person, and if they are have the two merged (POST /v1/members/{id}/merge).",
 	ExceptionGap:               "Receipts of this machine are lost: the hub was restored from an older copy, and the machine had deleted what it was told is safe. The stock that they moved is put right. Restore a newer copy if there is one; count the items that were sold.",

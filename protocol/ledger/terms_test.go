@@ -1,6 +1,8 @@
 package ledger_test
 
 import (
+	"errors"
+	"slices"
 	"testing"
 
 	"counterpart/protocol"
@@ -63,5 +65,62 @@ func TestAnAccountIsTheHubsToChange(t *testing.T) {
 	})
 	if err == nil {
 		t.Error("an agent puts money on an account")
+	}
+}
+
+// TestOfferExceeded tells a person of a sale that took more off than the offer gives,
+// whichever of the two is heard first.
+func TestOfferExceeded(t *testing.T) {
+	const offer protocol.MemberID = "o-m-1-07"
+	hub := protocol.Origin{Store: "s1", Agent: protocol.HubAgent, Inc: protocol.Inc{1}}
+	till := protocol.Origin{Store: "s1", Agent: "a1", Inc: protocol.Inc{2}}
+	issued := func(p protocol.Promotion) *protocol.Event {
+		p.ID, p.Zone = protocol.PromotionID(offer), "offer"
+		return &protocol.Event{Kind: protocol.KindAccountChange, AccountChange: &protocol.AccountChange{Account: offer, Change: protocol.AccountIssued, Amount: 1, Terms: &protocol.AccountTerms{Version: 1, Offer: &p}}}
+	}
+	sold := func(off protocol.Money) *protocol.Event {
+		return &protocol.Event{Kind: protocol.KindSale, Sale: &protocol.Sale{
+			Type: protocol.SaleSale, Till: "1", Series: "1", Number: 1, Accounts: []protocol.AccountEntry{{Account: offer, Amount: -1}},
+			Lines: []protocol.SaleLine{{
+				Item: protocol.ItemRef{SKU: "PEN"}, Quantity: 4000, UnitPrice: 250, Amount: 1000 - off - 50,
+				Discounts: []protocol.Discount{{Type: "promotion", ID: string(offer), Amount: off}, {Type: "promotion", ID: "all", Amount: 50}, {Type: "manual", Amount: 7}},
+			}},
+		}}
+	}
+	fifth, two := protocol.Promotion{Kind: protocol.PercentOff, Rate: 200_000}, protocol.Promotion{Kind: protocol.AmountOff, Amount: 200}
+	for _, c := range []struct {
+		offer  protocol.Promotion
+		off    protocol.Money
+		broken bool
+	}{
+		{fifth, 200, false}, {fifth, 201, false}, {fifth, 202, true}, {two, 200, false}, {two, 201, true}, {protocol.Promotion{Kind: "later"}, 900, false},
+	} {
+		for _, first := range []bool{true, false} {
+			d := ledger.NewMemory()
+			err := d.Update(t.Context(), func(tx ledger.Tx) error {
+				log := func(o protocol.Origin, ev *protocol.Event) error {
+					_, err := ledger.Log(tx, o, protocol.Clock{}, ev)
+					return err
+				}
+				if first {
+					return errors.Join(log(hub, issued(c.offer)), log(till, sold(c.off)))
+				}
+				return errors.Join(log(till, sold(c.off)), log(hub, issued(c.offer)))
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = d.View(t.Context(), func(r ledger.Reader) error {
+				list, err := ledger.Exceptions(r)
+				found := slices.ContainsFunc(list, func(e ledger.Exception) bool { return e.Kind == ledger.ExceptionOfferExceeded })
+				if found != c.broken {
+					t.Errorf("%+v takes off %d (told first: %v): exceptions %+v", c.offer, c.off, first, list)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }

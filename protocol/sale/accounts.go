@@ -156,3 +156,37 @@ func accountsBack(list []protocol.AccountEntry) (back []protocol.AccountEntry) {
 	}
 	return back
 }
+
+// OfferGave is what an offer took off a sale, and what the goods from which it did so
+// came to before promotions.
+func OfferGave(s *protocol.Sale, offer protocol.MemberID) (off, of protocol.Money) {
+	for i := range s.Lines {
+		line, here, all := &s.Lines[i], protocol.Money(0), protocol.Money(0)
+		for _, d := range line.Discounts {
+			if d.Type != DiscountPromotion {
+				continue
+			}
+			if all += d.Amount; d.ID == string(offer) {
+				here += d.Amount
+			}
+		}
+		if here != 0 {
+			off, of = off+here, of+line.Amount+all
+		}
+	}
+	return off, of
+}
+
+// OfferExceeded tells whether that is more than the offer gives. The till rounds once
+// what all promotions of a receipt come to, so a minor unit more may be the rounding
+// of another's. What this version does not know how to reckon is not judged.
+func OfferExceeded(p *protocol.Promotion, off, of protocol.Money) bool {
+	switch p.Kind {
+	case protocol.PercentOff:
+		most, ok := protocol.MulDiv(int64(of), int64(p.Rate), millionth)
+		return ok && off > protocol.Money(most)+1
+	case protocol.AmountOff:
+		return off > p.Amount
+	}
+	return false
+}

@@ -341,6 +341,9 @@ func (h *history) accounts(member protocol.MemberID, some protocol.Points) {
 		change := &protocol.AccountChange{Account: account, Change: []protocol.AccountReason{protocol.AccountIssued, protocol.AccountAdjusted, protocol.AccountExpired, "found"}[h.rnd.IntN(4)], Amount: 5 - some}
 		if h.rnd.IntN(2) == 0 {
 			change.Terms = &protocol.AccountTerms{Version: 1 + uint32(h.rnd.IntN(3)), Withdrawn: h.rnd.IntN(2) == 0}
+			if h.rnd.IntN(3) > 0 {
+				change.Terms.Offer = &protocol.Promotion{ID: "p", Zone: "offer", Kind: protocol.PercentOff, Rate: protocol.RatePPM(100_000 * h.rnd.IntN(6))}
+			}
 		}
 		h.log(anybody, &protocol.Event{Kind: protocol.KindAccountChange, AccountChange: change})
 	default:
@@ -348,7 +351,9 @@ func (h *history) accounts(member protocol.MemberID, some protocol.Points) {
 		s.receipt++
 		h.log(s, &protocol.Event{Kind: protocol.KindSale, Sale: &protocol.Sale{
 			Type: protocol.SaleSale, Till: "1", Series: fmt.Sprint(s.origin.Inc[0]), Number: s.receipt, Training: h.rnd.IntN(6) == 0,
-			Lines:    []protocol.SaleLine{{Item: protocol.ItemRef{SKU: h.sku()}, Quantity: h.quantity()}},
+			Lines: []protocol.SaleLine{{
+				Item: protocol.ItemRef{SKU: h.sku()}, Quantity: h.quantity(), Amount: 70, Discounts: []protocol.Discount{{Type: "promotion", ID: string(account), Amount: 30}},
+			}},
 			Accounts: []protocol.AccountEntry{{Account: account, Amount: protocol.Points(h.rnd.IntN(9) - 5)}, {Account: account, Amount: some, Line: 1}},
 		}})
 	}
