@@ -81,14 +81,21 @@ func newCore(t *testing.T) *core {
 	return newCoreOn(t, ledger.NewMemory(), nil)
 }
 
+// newRing is a ring of keys in memory.
+func newRing(t testing.TB) *ledger.KeyRing {
+	t.Helper()
+	keys, err := ledger.OpenKeyRing(t.Context(), ledger.NewMemory(), [32]byte{1}, func(b []byte) { _, _ = rand.Read(b) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
 // newCoreOn is a hub over a database and a ring of keys, which may be of before.
 func newCoreOn(t *testing.T, d ledger.Driver, keys *ledger.KeyRing) *core {
 	t.Helper()
 	if keys == nil {
-		var err error
-		if keys, err = ledger.OpenKeyRing(t.Context(), ledger.NewMemory(), [32]byte{1}, func(b []byte) { _, _ = rand.Read(b) }); err != nil {
-			t.Fatal(err)
-		}
+		keys = newRing(t)
 	}
 	c := &core{t: t, disk: &moodyDriver{Driver: d}}
 	last := byte(0)

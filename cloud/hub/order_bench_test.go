@@ -65,7 +65,7 @@ func newOrderShop(b *testing.B, driver ledger.Driver) *orderShop {
 	s := &orderShop{o: stream("s1", "a1", 9)}
 	var err error
 	s.h, err = New(b.Context(), Options{
-		Driver: driver, Currency: "GBP", Now: time.Now, Mono: func() time.Duration { return time.Since(start) },
+		Driver: driver, Currency: "GBP", Keys: newRing(b), Now: time.Now, Mono: func() time.Duration { return time.Since(start) },
 		Random: func(p []byte) { _, _ = random.Read(p) }, Send: func(string, []byte, bool) {}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
