@@ -145,7 +145,7 @@ func TestI14_MergedWhileCutOff(t *testing.T) {
 	s.member = max(first, second.ID)
 	s.sold(home+1, 1, 300)
 	s.agreeOn(700)
-	s.sold(2-home, 1, 600)
+	s.soldAsking(2-home, 1, 600)
 	s.agreeOn(100)
 	s.must(s.ask(http.MethodPost, "/v1/members/"+s.member+"/unmerge", "", map[string]any{"staff": "s7", "reason": "two people"}, nil))
 	var sum int64
