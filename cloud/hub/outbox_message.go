@@ -175,22 +175,20 @@ func (b *outbox) tell(r ledger.Reader, w *ledger.Watched) (list []Outgoing, err 
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range parts {
-		for _, n := range p.After.News(p.Before) {
-			at, err := b.happened(r, n.ID)
-			if err != nil {
-				return nil, err
-			}
-			data, err := newOrderMessage(r, p.Store, &n)
-			if err != nil {
-				return nil, err
-			}
-			m, err := outgoing(messageIDPrefix+n.ID.String(), orderPrefix+n.Word, string(p.ID.Order), at, data)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, m)
+	for _, told := range inOrder(parts) {
+		at, err := b.happened(r, told.news.ID)
+		if err != nil {
+			return nil, err
 		}
+		data, err := newOrderMessage(r, told.store, &told.news)
+		if err != nil {
+			return nil, err
+		}
+		m, err := outgoing(messageIDPrefix+told.news.ID.String(), orderPrefix+told.news.Word, string(told.order), at, data)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, m)
 	}
 	opened, err := w.Opened()
 	if err != nil {
