@@ -36,7 +36,7 @@ var promiseMutants = []mutant{
 		{fileOutbox, "	posted := 0\n	err := b.Driver", "	var late []Outgoing\n	posted := 0\n	err := b.Driver"},
 		{fileOutbox, "		posted = len(list)\n		return b.post(tx, list)\n	})\n", "		late, posted = list, len(list)\n		return nil\n	})\n	if err == nil && posted > 0 {\n		err = b.Driver.Update(ctx, func(tx ledger.Tx) error { return b.post(tx, late) })\n	}\n"},
 	}},
-	{"message told under a new id", "I3", []edit{{fileMessage, "outgoing(messageIDPrefix+n.ID.String(),", "outgoing(messageIDPrefix+n.ID.String()+b.running().String(),"}}},
+	{"message told under a new id", "I3", []edit{{fileMessage, "outgoing(messageIDPrefix+told.news.ID.String(),", "outgoing(messageIDPrefix+told.news.ID.String()+b.running().String(),"}}},
 	{"message takes the place of another", "I6", []edit{{fileOutbox, "	return setCounter(tx, noteOutboxHead, head)\n", "	return setCounter(tx, noteOutboxHead, head-head%16/15)\n"}}},
 	{"old news told again", "I3", []edit{{fileNews, "		so.entries = slices.Clone(before.entries)\n", "		so.entries = slices.Clone(before.entries[:1])\n"}}},
 	{"news told in any order", "I15", []edit{{fileNews, "cmp.Compare(a.id.Seq, b.id.Seq))\n	})", "cmp.Compare(b.id.Seq, a.id.Seq))\n	})"}}},
