@@ -120,7 +120,10 @@ func (c *counter) read(r ledger.Reader, a *act, id protocol.EventID, hash protoc
 		}
 		return nil
 	}
-	i := slices.IndexFunc(c.m.w.books.receipts[ev.Sale.Original], func(b *act) bool { return c.m.has(b) })
+	// Of copies that printed the number twice either may be meant, if it has the lines.
+	i := slices.IndexFunc(c.m.w.books.receipts[ev.Sale.Original], func(b *act) bool {
+		return c.m.has(b) && !slices.ContainsFunc(ev.Sale.Lines, func(l protocol.SaleLine) bool { return int(l.OriginalLine) > len(b.lines) })
+	})
 	if i < 0 {
 		return fmt.Errorf("receipt %s comes back, and was never printed", ev.Sale.Original)
 	}
