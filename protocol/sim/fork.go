@@ -116,6 +116,7 @@ func (m *machine) forkSoon(cause ledger.ForkCause) {
 		}
 		m.unaware = false
 		m.become(id)
+		m.counter.refresh()
 		m.finishFork()
 		return nil
 	})

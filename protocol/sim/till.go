@@ -165,6 +165,16 @@ func (c *counter) giveBack() {
 	}
 }
 
+// refresh tells the till of a fork, as the agent does.
+func (c *counter) refresh() {
+	if c == nil {
+		return
+	}
+	if err := c.till.Refresh(c.m.w.ctx); err != nil && !c.excused(err) {
+		c.m.w.fail("%s does not know its stream: %v", c.m.disk.name, err)
+	}
+}
+
 // lookSoon lets the till look at what came down.
 func (c *counter) lookSoon() {
 	if c == nil || c.looking {
