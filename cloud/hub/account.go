@@ -199,25 +199,7 @@ func (h *Hub) adjust(ctx context.Context, c protocol.Call, id protocol.MemberID,
 		})
 		return answer, err
 	})
-	if protocol.CodeOf(err) == protocol.Conflict && protocol.AsError(err).Members["leased"] != nil {
-		h.claims(id, claim{points: -amount, ends: h.running() + adjustClaimLasts})
-		if failed := h.lendTo(ctx, id); failed != nil {
-			return answer, failed
-		}
-		return answer, err
-	}
-	if err != nil {
-		return answer, err
-	}
-	h.unclaim(id)
-	if err := h.lendTo(ctx, id); err != nil {
-		return answer, err
-	}
-	doc, err := h.Account(ctx, id)
-	if err != nil {
-		return answer, err
-	}
-	return answerJSON(answer.Status, doc)
+	return h.adjusted(ctx, id, amount, answer, err, func() (any, error) { return h.Account(ctx, id) })
 }
 
 // mayAlter refuses to take more of an account than there is, or what stores may

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strconv"
@@ -81,22 +82,26 @@ func (h *Hub) AdjustPoints(ctx context.Context, c protocol.Call, id protocol.Mem
 		})
 		return answer, err
 	})
-	if protocol.CodeOf(err) == protocol.Conflict && protocol.AsError(err).Members["leased"] != nil {
-		// Whoever asks again finds them here.
-		h.claims(id, claim{points: -q.Points, ends: h.running() + adjustClaimLasts})
-		if failed := h.lendTo(ctx, id); failed != nil {
-			return answer, failed
-		}
+	return h.adjusted(ctx, id, q.Points, answer, err, func() (any, error) { return h.Member(ctx, id) })
+}
+
+// adjusted ends a request that gave an account something or took it away, and answers
+// with what show tells. What stores hold is asked back for whoever sends the request
+// again.
+func (h *Hub) adjusted(ctx context.Context, id protocol.MemberID, amount protocol.Points, answer protocol.Answer, err error, show func() (any, error)) (protocol.Answer, error) {
+	held := protocol.CodeOf(err) == protocol.Conflict && protocol.AsError(err).Members["leased"] != nil
+	switch {
+	case held:
+		h.claims(id, claim{points: -amount, ends: h.running() + adjustClaimLasts})
+	case err != nil:
 		return answer, err
+	default:
+		h.unclaim(id)
 	}
-	if err != nil {
-		return answer, err
+	if failed := h.lendTo(ctx, id); failed != nil || held {
+		return answer, cmp.Or(failed, err)
 	}
-	h.unclaim(id)
-	if err := h.lendTo(ctx, id); err != nil {
-		return answer, err
-	}
-	doc, err := h.Member(ctx, id)
+	doc, err := show()
 	if err != nil {
 		return answer, err
 	}
